@@ -1,0 +1,31 @@
+"""The machine's clock and randomness: the only file that reads either."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+
+
+class SystemClock:
+    """`kedge.ports.Clock` over the machine's clocks."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class SystemEntropy:
+    """`kedge.ports.Entropy` over the machine's generator."""
+
+    def token(self, size: int = 16) -> str:
+        return secrets.token_hex(size)
+
+    def uniform(self) -> float:
+        return random.random()

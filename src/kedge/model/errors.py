@@ -1,0 +1,78 @@
+"""Errors: the class says what happens next, the text says what, where, why, and what to do.
+
+KedgeError
+├── Invalid      wait for a new revision: the input is wrong and will stay wrong until somebody changes it
+├── Denied       wait for a person: an approval or a right is missing
+├── Conflict     look again now: the world moved between looking and acting
+└── Unavailable  look again later, with backoff: the other side is down, slow or refuses to answer
+
+Anything else that is raised is a bug of ours. Only `kedge.control.shift` turns a class into a retry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Where:
+    """A place in what somebody wrote. `line` and `document` count from 1; 0 or "" means unknown."""
+
+    file: str = ""
+    line: int = 0
+    document: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.file] if self.file else []
+        if self.document > 1:
+            parts.append(f"document {self.document}")
+        if self.line:
+            parts.append(f"line {self.line}")
+        if self.path:
+            parts.append(self.path)
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, where it is, and what to do next. `text` is one sentence."""
+
+    text: str
+    where: Where = Where()
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = str(self.where)
+        sentence = f"{place}: {self.text}" if place else self.text
+        return f"{sentence}\n  {self.hint}" if self.hint else sentence
+
+
+class KedgeError(Exception):
+    """Base of every error that Kedge raises on purpose. Carries one or more problems."""
+
+    def __init__(
+        self, text: str, *, where: Where = Where(), hint: str = "", problems: tuple[Problem, ...] = ()
+    ) -> None:
+        self.problems = problems or (Problem(text, where, hint),)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Invalid(KedgeError):
+    """The input is wrong. Waits for a new revision."""
+
+
+class Denied(KedgeError):
+    """Not allowed, or not yet approved. Waits for a person."""
+
+
+class Conflict(KedgeError):
+    """The world moved. Look again now."""
+
+
+class Unavailable(KedgeError):
+    """The other side cannot answer. Look again later; `retry_after` is in seconds when the other side named one."""
+
+    def __init__(self, text: str, *, where: Where = Where(), hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(text, where=where, hint=hint)
+        self.retry_after = retry_after

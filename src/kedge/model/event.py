@@ -1,0 +1,28 @@
+"""Events: the append-only record for audit and history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Who did what to which unit, why, at which commit, and what was before and after. Never holds a secret.
+
+    `id` and `chain` are "" or 0 until the sealer has given the event its place; `kind` is dotted
+    (`operation.finished`).
+    `before` and `after` are short JSON-able texts (digests, revisions, states).
+    """
+
+    kind: str
+    time: float
+    actor: str
+    unit: str = ""
+    reason: str = ""
+    commit: str = ""
+    before: str = ""
+    after: str = ""
+    message: str = ""
+    operation: str = ""
+    id: int = 0
+    chain: str = ""

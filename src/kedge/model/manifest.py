@@ -1,0 +1,47 @@
+"""What should be: the rendered set of a unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from kedge.model.errors import Where
+from kedge.model.ref import Ref
+from kedge.model.source import Read
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One desired object: `body` is its canonical JSON (sorted keys, no spaces), `digest` the body's sha256 in hex.
+
+    `annotations` and `labels` are kept beside the body because decisions (waves, hooks, options) need nothing else.
+    `generate_name` is set, and the ref's name empty, for hooks that let the API server choose.
+    """
+
+    ref: Ref
+    api_version: str
+    body: bytes
+    digest: str
+    annotations: tuple[tuple[str, str], ...] = ()
+    generate_name: str = ""
+    where: Where = Where()
+
+    def annotation(self, key: str) -> str | None:
+        return next((value for name, value in self.annotations if name == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A rendered set. `digest` covers refs and bodies, in order of ref. `reads` is the render's log of questions."""
+
+    manifests: tuple[Manifest, ...]
+    digest: str
+    renderer: str = ""
+    reads: tuple[Read, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def digest_of(manifests: tuple[Manifest, ...]) -> str:
+    """Digest of a rendered set: independent of the order in which a renderer emitted it."""
+    lines = sorted(f"{m.ref.key}\0{m.generate_name}\0{m.digest}" for m in manifests)
+    return sha256("\n".join(lines).encode()).hexdigest()

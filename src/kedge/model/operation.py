@@ -1,0 +1,111 @@
+"""An operation (run): the only record that moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kedge.model.ref import Ref, UnitName
+from kedge.model.source import Revision
+
+
+class Cause(StrEnum):
+    COMMIT = "commit"
+    DRIFT = "drift"
+    SYNC = "sync"
+    ROLLBACK = "rollback"
+    RESUME = "resume"
+    REMOVAL = "removal"
+    RETRY = "retry"
+
+
+class Result(StrEnum):
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SUPERSEDED = "Superseded"
+    CANCELLED = "Cancelled"
+
+
+class Did(StrEnum):
+    """What came of one step."""
+
+    APPLIED = "applied"
+    DELETED = "deleted"
+    CLEARING = "clearing"
+    SETTLED = "settled"
+    FAILED = "failed"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one step. `name` is the name that the API server gave to a generated object."""
+
+    step: str
+    did: Did
+    message: str = ""
+    name: str = ""
+    fingerprint: str = ""
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`number` counts runs of the unit from 1. Times are epoch seconds. `waiting` says what it waits for just now.
+
+    `failing` is the sentence of the first failure: from then on only SyncFail hooks run.
+    """
+
+    id: str
+    unit: UnitName
+    number: int
+    cause: Cause
+    actor: str
+    reason: str
+    plan: str
+    revision: Revision | None
+    rendered: str
+    effects: str
+    started: float
+    deadline: float
+    outcomes: tuple[Outcome, ...] = ()
+    waiting: str = ""
+    failing: str = ""
+    finished: float | None = None
+    result: Result | None = None
+    message: str = ""
+    before: str = ""
+
+    @property
+    def open(self) -> bool:
+        return self.result is None
+
+    def outcome(self, step: str) -> Outcome | None:
+        return next((outcome for outcome in self.outcomes if outcome.step == step), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """One object of a unit's inventory: written before the act. `digest` and `fingerprint` are "" until verified."""
+
+    ref: Ref
+    digest: str = ""
+    fingerprint: str = ""
+    uid: str = ""
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One object as the watch sees it now. `operation` is the run that a hook object says it belongs to."""
+
+    ref: Ref
+    exists: bool
+    status: str = "Missing"
+    message: str = ""
+    fingerprint: str = ""
+    uid: str = ""
+    operation: str = ""
+    terminating: bool = False
+    finalizers: tuple[str, ...] = ()
+    gated: bool = True

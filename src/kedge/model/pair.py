@@ -1,0 +1,90 @@
+"""What is beside what should be: one object seen twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kedge.model.manifest import Manifest
+from kedge.model.ref import Ref
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Another hand on an object: `kind` is unit, installation, argocd, flux, helm or kubectl; `name` says which."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" if self.name else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The target could say what would become of it.
+
+    `live` None: it would be created. `predicted` None: it would be deleted. `manifest` is None for a deletion.
+    `rejection` is the API server's refusal of the dry run, and `immutable` says that only a replacement would do.
+    `interactive` names the people's tools (kubectl edit …) whose fields would go. `uid` is the live object's.
+    """
+
+    ref: Ref
+    live: Object | None
+    predicted: Object | None
+    manifest: Manifest | None = None
+    owner: Owner | None = None
+    interactive: tuple[str, ...] = ()
+    rejection: str = ""
+    immutable: bool = False
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Presumed:
+    """The target could not say yet: `why` names what is missing (a definition, a namespace). It counts as rendered."""
+
+    ref: Ref
+    manifest: Manifest
+    why: str
+
+
+Pair = Seen | Presumed
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was true of one object when it was last verified: the manifest's digest and our field fingerprint."""
+
+    ref: Ref
+    digest: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All pairs that may differ. `unchanged` were skipped: neither wish nor live fingerprint has moved.
+
+    `verified` holds the fingerprints of objects whose pair was looked at or skipped; `as_of` is the time (epoch
+    seconds) up to which the watches behind this comparison are known to be fresh.
+    """
+
+    pairs: tuple[Pair, ...]
+    unchanged: tuple[Ref, ...] = ()
+    fingerprints: tuple[Known, ...] = ()
+    as_of: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """On whose behalf the target acts. `operation` is "" while only looking."""
+
+    installation: str
+    unit: str
+    cluster: str
+    namespace: str
+    operation: str = ""
+    adopt: bool = False

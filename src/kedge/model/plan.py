@@ -1,0 +1,118 @@
+"""A plan: what Kedge would do to one unit, in order, and what that would change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kedge.model.change import Act, Change, Finding
+from kedge.model.ref import Ref, UnitName
+from kedge.model.source import Revision
+
+
+class Phase(StrEnum):
+    PRE_SYNC = "PreSync"
+    SYNC = "Sync"
+    POST_SYNC = "PostSync"
+    PRUNE = "Prune"
+    SYNC_FAIL = "SyncFail"
+    PRE_DELETE = "PreDelete"
+    POST_DELETE = "PostDelete"
+
+    @property
+    def rank(self) -> int:
+        return _PHASES.index(self)
+
+
+_PHASES = [
+    Phase.PRE_DELETE,
+    Phase.PRE_SYNC,
+    Phase.SYNC,
+    Phase.POST_SYNC,
+    Phase.PRUNE,
+    Phase.POST_DELETE,
+    Phase.SYNC_FAIL,
+]
+
+
+class StepKind(StrEnum):
+    CHANGE = "change"
+    HOOK = "hook"
+
+
+class DeletePolicy(StrEnum):
+    """When a hook's object is deleted; the names are Argo CD's."""
+
+    BEFORE_CREATION = "BeforeHookCreation"
+    SUCCEEDED = "HookSucceeded"
+    FAILED = "HookFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One act on one object. `key` is unique in the plan; `manifest` is the manifest's digest, "" for deletions.
+
+    `rank` orders kinds inside a wave; steps of one (phase, wave, rank) may run at once.
+    `uid` is the live object's at planning time: a deletion is of that object and no other.
+    """
+
+    key: str
+    kind: StepKind
+    act: Act
+    ref: Ref
+    phase: Phase
+    wave: int = 0
+    rank: int = 0
+    manifest: str = ""
+    policies: tuple[DeletePolicy, ...] = ()
+    uid: str = ""
+    generate_name: str = ""
+
+    @property
+    def order(self) -> tuple[int, int, int, str]:
+        return self.phase.rank, self.wave, self.rank, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Whose approval a plan waits for, and why. `reasons` are sentences."""
+
+    reasons: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`id` covers the unit, the rendered set and the effects. `effects` is the digest over all changes' effects.
+
+    `rendered` is the digest of the placed rendered set, whose bytes the store keeps. `blocked` are sentences that
+    say why it can not be applied at all; `removal` marks the plan that takes a whole unit away.
+    """
+
+    id: str
+    unit: UnitName
+    revision: Revision | None
+    rendered: str
+    steps: tuple[Step, ...]
+    changes: tuple[Change, ...]
+    effects: str
+    findings: tuple[Finding, ...] = ()
+    needs: Needs | None = None
+    blocked: tuple[str, ...] = ()
+    removal: bool = False
+    made_at: float = 0.0
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to do: no change and so nothing to apply (hooks run only where something changes)."""
+        return not self.changes
+
+    @property
+    def drift_only(self) -> bool:
+        return bool(self.changes) and all(change.drift for change in self.changes)
+
+    def summary(self) -> str:
+        """For example `2 to create, 1 to update, 1 to delete`."""
+        counts = {act: sum(1 for change in self.changes if change.act == act) for act in Act}
+        return ", ".join(f"{count} to {act}" for act, count in counts.items() if count) or "nothing to do"

@@ -1,0 +1,54 @@
+"""A unit: one declared application in one environment, with every default and project rule resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kedge.model.declaration import (
+    ApproveSection,
+    DirectorySection,
+    HelmSection,
+    KustomizeSection,
+    OnRemove,
+    SyncSection,
+    TargetSection,
+)
+from kedge.model.errors import Where
+from kedge.model.ref import UnitName
+from kedge.model.source import SourceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSpec:
+    """How a unit's files become manifests. At most one section is set; none means: detect."""
+
+    directory: DirectorySection | None = None
+    kustomize: KustomizeSection | None = None
+    helm: HelmSection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KindRules:
+    """Which kinds a project admits: globs over `group/Kind` (core kinds as `Kind`); empty `allowed` means any."""
+
+    allowed: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`digest` covers everything that can change what the unit does; `root` names the root that declares it."""
+
+    name: UnitName
+    root: str
+    source: SourceSpec
+    target: TargetSection
+    render: RenderSpec = RenderSpec()
+    sync: SyncSection = SyncSection()
+    approve: ApproveSection = ApproveSection()
+    on_remove: OnRemove = OnRemove.ASK
+    after: tuple[UnitName, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    kinds: KindRules = KindRules()
+    where: Where = Where()
+    digest: str = ""

@@ -1,0 +1,301 @@
+"""Every protocol of the outside: the map of what Kedge needs from the world.
+
+Laws: a port is small enough that its in-memory twin is easy to write; one contract suite under `tests/contracts`
+runs over every adapter. Errors are those of `kedge.model.errors`; anything else an adapter lets through is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from kedge.model.declaration import Cluster, Credential
+from kedge.model.dossier import Dossier, Sync
+from kedge.model.errors import Problem
+from kedge.model.event import Event
+from kedge.model.health import Status
+from kedge.model.manifest import Desired, Manifest
+from kedge.model.operation import Operation, Outcome, Sight
+from kedge.model.pair import Comparison, Known, Scope
+from kedge.model.plan import Plan, Step
+from kedge.model.ref import Ref, UnitName
+from kedge.model.source import Entry, Revision
+from kedge.model.unit import Unit
+
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Wall clock, epoch seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Entropy(Protocol):
+    def token(self, size: int = 16) -> str:
+        """`size` random bytes as lower-case hex."""
+
+    def uniform(self) -> float:
+        """In [0, 1), for jitter."""
+
+
+class Snapshot(Protocol):
+    """One commit's files, read from the object database without a checkout. Synchronous: reads cost microseconds."""
+
+    @property
+    def revision(self) -> Revision: ...
+
+    def entry(self, path: str) -> Entry | None:
+        """The entry at `path` from the repository's root, or None. Never follows a symlink."""
+
+    def entries(self, folder: str, *, recurse: bool = False) -> Sequence[Entry]:
+        """What is in a folder, ordered by path; empty when the folder is not there."""
+
+    def read(self, entry: Entry) -> bytes:
+        """A file's bytes, or a symlink's target text. Raises Invalid over the size limit."""
+
+
+class Source(Protocol):
+    async def fetch(self, repository: str, ref: str) -> Revision:
+        """Ask the remote for `ref` (branch, tag or commit) and bring its objects home. Single flight per pair.
+
+        Raises Invalid (no such ref, bad URL), Denied (credentials), Unavailable (unreachable, timed out)."""
+
+    def snapshot(self, revision: Revision) -> Snapshot:
+        """Open a fetched commit. Raises Unavailable when its objects are not here (fetch again)."""
+
+    def changed(self, before: Revision, after: Revision) -> Sequence[str] | None:
+        """Paths that differ between two commits, files only, ordered; None when `before` is not at hand any more."""
+
+    def touched(self, revision: Revision, paths: Sequence[str]) -> Revision:
+        """The newest commit at or before `revision` that changed one of `paths` (bounded search)."""
+
+    def descends(self, before: Revision, after: Revision) -> bool:
+        """Whether `after` has `before` as an ancestor (false after a force push)."""
+
+
+class Renderer(Protocol):
+    async def render(self, snapshot: Snapshot, unit: Unit) -> Desired:
+        """Bytes to manifests, refs as written (namespaces not yet placed). Raises Invalid with file and line."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same input could render differently."""
+
+
+class Target(Protocol):
+    async def place(self, scope: Scope, desired: Desired) -> Desired:
+        """Give every manifest its final namespace, labels and annotations. Costs no call per object.
+
+        Hooks are placed too, but carry no inventory labels. Raises Unavailable when discovery fails for a needed
+        group, Invalid for an object that can not be placed."""
+
+    async def compare(self, scope: Scope, desired: Desired, known: Sequence[Known], extra: Sequence[Ref]) -> Comparison:
+        """Pairs of every non-hook manifest of a placed set whose digest or live fingerprint moved, by server-side
+        apply dry run, and of every `extra` ref (inventory that is no longer desired) that still lives."""
+
+    async def act(self, scope: Scope, step: Step, manifest: Manifest | None) -> Outcome:
+        """Do one step. The outcome is FAILED with a sentence where the API server refuses; raises Unavailable when
+        nobody can tell what became of it (it is safe to do the step again)."""
+
+    async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
+        """Objects as the watch index sees them now, absent ones as `exists=False`. Costs no API call once watched."""
+
+    async def recover(self, cluster: str, installation: str) -> Mapping[str, Sequence[Ref]]:
+        """Unit name → objects that carry its label, read from the cluster alone."""
+
+    def fresh(self, cluster: str) -> float | None:
+        """Epoch seconds up to which the watches of a cluster are known to be current; None when not watching."""
+
+    def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
+        """`ring(unit, ref, what)` is called for each relevant change; `what` is `drift` or `health`."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One atomic write: the dossier's next state (guarded by its version), and what goes with it.
+
+    `objects` are claims implied by `dossier.inventory`. `rendered` are manifests to keep as a blob
+    under their set digest.
+    """
+
+    dossier: Dossier
+    events: tuple[Event, ...] = ()
+    plan: Plan | None = None
+    operation: Operation | None = None
+    rendered: tuple[str, tuple[Manifest, ...]] | None = None
+    forget: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRow:
+    """One row of the fleet page; everything in it is indexed."""
+
+    name: str
+    project: str
+    sync: Sync
+    health: Status
+    why: str
+    cluster: str
+    namespace: str
+    repository: str
+    path: str
+    commit: str
+    author: str
+    subject: str
+    verified: float | None
+    changed: float
+    waiting: str
+    pinned: bool
+    suspended: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitQuery:
+    """Filter of the fleet page. Worst first; `after` is the opaque cursor of the page before."""
+
+    project: str = ""
+    health: str = ""
+    sync: str = ""
+    cluster: str = ""
+    text: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    after: str = ""
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """`next` is "" on the last page."""
+
+    items: tuple[T, ...]
+    next: str = ""
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest commit known of one (repository, ref). `checked` is when it was last asked; `problem` why not."""
+
+    repository: str
+    ref: str
+    revision: Revision | None
+    checked: float
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RootState:
+    """What a root last declared. `complete` is false while problems stand: nothing is removed then."""
+
+    name: str
+    revision: Revision | None
+    complete: bool
+    problems: tuple[Problem, ...] = ()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Enlistment:
+    """A read of one root: all its units, and what else it declares."""
+
+    state: RootState
+    units: tuple[Unit, ...]
+    clusters: tuple[Cluster, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enlisted:
+    """What an enlistment changed, by unit name. `refused` are units whose name another root already declares."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """`id` names this installation on every object; `effects_key` keys the effect digests."""
+
+    id: str
+    effects_key: bytes
+    key_id: str
+
+
+class Store(Protocol):
+    async def installation(self) -> Installation: ...
+
+    async def load(self, name: UnitName) -> Dossier | None:
+        """One query a turn."""
+
+    async def record(self, record: Record) -> Dossier:
+        """Write atomically; answers the dossier with its new version. Raises Conflict when the version has moved, and
+        Invalid when an object of the inventory is already claimed by another unit (naming both)."""
+
+    async def enlist(self, enlistment: Enlistment) -> Enlisted:
+        """Take over a root's declarations. Removes only when `state.complete`."""
+
+    async def units(self, query: UnitQuery) -> Page[UnitRow]: ...
+
+    async def wakeups(self) -> Sequence[tuple[str, float | None]]:
+        """Every unit and when it is due (None: only when something happens), for a start."""
+
+    async def readers(self, repository: str, ref: str) -> Sequence[tuple[str, tuple[str, ...]]]:
+        """Unit name → the paths its last render read or looked in vain for ("" after none yet)."""
+
+    async def heads(self) -> Sequence[Head]: ...
+
+    async def set_head(self, head: Head, events: tuple[Event, ...] = ()) -> None: ...
+
+    async def roots(self) -> Sequence[RootState]: ...
+
+    async def claims(self, cluster: str, refs: Sequence[Ref]) -> Mapping[Ref, str]:
+        """Which unit claims each of these objects."""
+
+    async def operations(self, unit: str, before: int = 0, limit: int = 50) -> Sequence[Operation]:
+        """Newest first; `before` is a run number."""
+
+    async def operation(self, unit: str, number: int) -> Operation | None: ...
+
+    async def plan(self, plan: str) -> Plan | None: ...
+
+    async def frozen(self, unit: str, number: int) -> Unit | None:
+        """The unit's declaration as it was in force at a run, for rollback."""
+
+    async def rendered(self, digest: str) -> tuple[Manifest, ...] | None: ...
+
+    async def events(self, after: int = 0, unit: str = "", limit: int = 100) -> Sequence[Event]:
+        """Sealed events with an id above `after`, in order."""
+
+    async def latest(self, unit: str = "", before: int = 0, limit: int = 100) -> Sequence[Event]:
+        """Sealed events newest first, below `before` (0: from the end)."""
+
+    async def note(self, events: tuple[Event, ...]) -> None:
+        """Record events that belong to no unit's turn."""
+
+    def sealed(self) -> AsyncIterator[int]:
+        """Yields the newest sealed event id whenever it moves."""
+
+    async def close(self) -> None: ...
+
+
+class Secrets(Protocol):
+    async def credential(self, url: str) -> Mapping[str, str]:
+        """The credential with the longest prefix that fits `url`: some of username, password, token, sshKey,
+        knownHosts; empty when there is none."""
+
+
+Ring = Callable[[UnitName, str], None]
+Task = Callable[[], Awaitable[None]]
