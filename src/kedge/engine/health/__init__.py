@@ -1,0 +1,11 @@
+"""Health rules: a live object → a status and a sentence a person can act on.
+
+Law: pure functions of the object (and of a given instant). They never raise on any JSON value, never look anything
+up, and prefer conventions (generations, conditions, phases) to knowledge about single kinds. One file per family of
+kinds; every rule names its source.
+"""
+
+from kedge.engine.health.judge import excused, judge, judge_or_none
+from kedge.engine.health.worst import worst
+
+__all__ = ["excused", "judge", "judge_or_none", "worst"]
