@@ -39,7 +39,7 @@ class Did(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one step. `name` is the name that the API server gave to a generated object."""
+    """What came of one step, at time `at`. `name` is the name that was given to a generated object."""
 
     step: str
     did: Did
@@ -47,6 +47,7 @@ class Outcome:
     name: str = ""
     fingerprint: str = ""
     uid: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,17 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """One object of a unit's inventory: written before the act. `digest` and `fingerprint` are "" until verified."""
+    """One object of a unit's inventory: written before the act. `digest` and `fingerprint` are "" until verified.
+
+    `hook` is the generateName prefix or the name of the hook that made it, "" for ordinary objects.
+    """
 
     ref: Ref
     digest: str = ""
     fingerprint: str = ""
     uid: str = ""
-    keep: bool = False
+    hook: str = ""
+    wave: int = 0
 
 
 @dataclass(frozen=True, slots=True)

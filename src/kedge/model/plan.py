@@ -105,8 +105,8 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Nothing to do: no change and so nothing to apply (hooks run only where something changes)."""
-        return not self.changes
+        """Nothing to do. Hooks run only where something changes, or where a person asked for a sync."""
+        return not self.changes and not self.steps
 
     @property
     def drift_only(self) -> bool:

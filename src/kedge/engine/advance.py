@@ -1,0 +1,204 @@
+"""The life of an operation: one pure function says what comes next.
+
+    ┌────────┐ to do   ┌───────┐ applied ┌──────┐ settled        next wave …
+    │  wave  ├────────►│ Apply ├────────►│ Look ├──────────► … ─────────────► Finish(Succeeded)
+    └────────┘         └───┬───┘         └──┬───┘ not yet: Pause, and back on an event
+                           │ refused        │ sick, or past the deadline
+                           └──────► SyncFail hooks, then Finish(Failed)
+
+`observe` writes what the watch sees into the outcomes; `advance` reads only the operation and its plan. The same
+operation, plan and time always give the same move, so a crash costs nothing but the move that was under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from kedge.engine.order import is_definition, is_namespace
+from kedge.model.change import Act
+from kedge.model.operation import Did, Operation, Outcome, Result, Sight
+from kedge.model.plan import DeletePolicy, Phase, Plan, Step, StepKind
+from kedge.model.ref import Ref
+
+SICK_GRACE = 5.0
+"""Seconds an object may look Degraded right after it was applied: its controller may not have looked yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Do these steps now; they may run at once."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look at these objects, `observe`, and ask again."""
+
+    refs: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Give the worker back. `until` is the latest time (epoch seconds) to come back without an event."""
+
+    waiting: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The operation is failing from here on; ask again with this sentence recorded."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    result: Result
+    message: str
+
+
+Move = Apply | Look | Pause | Fail | Finish
+
+_DONE = (Did.SETTLED, Did.KEPT, Did.FAILED)
+
+
+def advance(operation: Operation, plan: Plan, now: float, *, looked: bool = False) -> Move:
+    """What comes next. `looked` says that the outcomes already hold what the watch sees now."""
+    if operation.failing:
+        return _failing(operation, plan, now, looked)
+    steps = [step for step in plan.steps if step.phase is not Phase.SYNC_FAIL]
+    for _, wave in groupby(steps, key=lambda step: (step.phase.rank, step.wave)):
+        move = _wave(operation, list(wave), now, looked)
+        if move is not None:
+            return move
+    return _clean(operation, plan, now, looked) or Finish(Result.SUCCEEDED, _success(operation, plan))
+
+
+def observe(operation: Operation, plan: Plan, sights: Mapping[Ref, Sight], now: float) -> Operation:
+    """Write what the watch sees into the outcomes of steps that wait for it."""
+    outcomes = list(operation.outcomes)
+    steps = {step.key: step for step in (*plan.steps, *_cleaning(operation, plan))}
+    for index, outcome in enumerate(outcomes):
+        step = steps.get(outcome.step)
+        if step is not None and outcome.did not in _DONE:
+            sight = sights.get(object_of(step, outcome))
+            if sight is not None:
+                outcomes[index] = _observed(step, outcome, sight, now)
+    return replace(operation, outcomes=tuple(o for o in outcomes if o.message != _AGAIN))
+
+
+def object_of(step: Step, outcome: Outcome | None) -> Ref:
+    """The object a step is about, once a generated name is known."""
+    return replace(step.ref, name=outcome.name) if outcome is not None and outcome.name else step.ref
+
+
+_AGAIN = "\0again"
+
+
+def _observed(step: Step, outcome: Outcome, sight: Sight, now: float) -> Outcome:
+    if outcome.did is Did.CLEARING:
+        if not sight.exists or (outcome.uid and sight.uid != outcome.uid):
+            return replace(outcome, message=_AGAIN)
+        return replace(outcome, message=_held(sight))
+    if step.act is Act.DELETE:
+        gone = not sight.exists or (outcome.uid != "" and sight.uid != outcome.uid)
+        return replace(outcome, did=Did.SETTLED, message="") if gone else replace(outcome, message=_held(sight))
+    if not sight.exists:
+        return replace(outcome, message="not seen yet")
+    if not sight.gated or sight.status == "Healthy":
+        return replace(outcome, did=Did.SETTLED, message=sight.message)
+    if sight.status == "Suspended" and step.kind is StepKind.CHANGE:
+        return replace(outcome, did=Did.SETTLED, message=sight.message)
+    sick = sight.status == "Degraded" and (step.kind is StepKind.HOOK or now >= outcome.at + SICK_GRACE)
+    return replace(outcome, did=Did.FAILED if sick else outcome.did, message=sight.message or sight.status)
+
+
+def _held(sight: Sight) -> str:
+    return f"is being deleted, held by {', '.join(sight.finalizers)}" if sight.finalizers else "is being deleted"
+
+
+def _wave(operation: Operation, wave: Sequence[Step], now: float, looked: bool) -> Move | None:
+    """The move that this wave still needs, or None when it is through."""
+    ranked = [(step, operation.outcome(step.key)) for step in sorted(wave, key=lambda step: step.order)]
+    failed = [(step, outcome) for step, outcome in ranked if outcome is not None and outcome.did is Did.FAILED]
+    if failed:
+        return Fail("; ".join(f"{object_of(step, outcome)}: {outcome.message}" for step, outcome in failed[:3]))
+    todo = [step for step, outcome in ranked if outcome is None]
+    waiting = [(step, outcome) for step, outcome in ranked if outcome is not None and outcome.did not in _DONE]
+    base = [(step, outcome) for step, outcome in waiting if _is_base(step, outcome, todo)]
+    if todo and not base:
+        return Apply(tuple(step for step in todo if step.rank == todo[0].rank))
+    return _wait(operation, base or waiting, now, looked)
+
+
+def _is_base(step: Step, outcome: Outcome, todo: Sequence[Step]) -> bool:
+    """Later kinds of the wave stand on it: namespaces, definitions, and hook objects that are making room."""
+    return bool(todo) and (
+        is_namespace(step.ref) or is_definition(step.ref) or outcome.did is Did.CLEARING or step.rank < 0
+    )
+
+
+def _wait(operation: Operation, waiting: Sequence[tuple[Step, Outcome]], now: float, looked: bool) -> Move | None:
+    if not waiting:
+        return None
+    if not looked:
+        return Look(tuple(object_of(step, outcome) for step, outcome in waiting))
+    step, outcome = waiting[0]
+    more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+    sentence = f"{object_of(step, outcome)}: {outcome.message or 'not seen yet'}{more}"
+    if now >= operation.deadline:
+        return Fail(f"timed out after {operation.deadline - operation.started:.0f} s waiting for {sentence}")
+    graces = [o.at + SICK_GRACE for s, o in waiting if s.kind is StepKind.CHANGE and o.at + SICK_GRACE > now]
+    return Pause(f"waiting for {sentence}", min([operation.deadline, *graces]))
+
+
+def _failing(operation: Operation, plan: Plan, now: float, looked: bool) -> Move:
+    """SyncFail hooks run once, whatever comes of them; then policies clean up; then it is over."""
+    hooks = [step for step in plan.steps if step.phase is Phase.SYNC_FAIL]
+    todo = [step for step in hooks if operation.outcome(step.key) is None]
+    extended = replace(operation, deadline=operation.deadline + (operation.deadline - operation.started))
+    late = now >= extended.deadline
+    if todo and not late:
+        return Apply(tuple(todo))
+    if not late:
+        open_hooks = [(s, o) for s in hooks if (o := operation.outcome(s.key)) is not None and o.did not in _DONE]
+        move = _wait(extended, open_hooks, now, looked)
+        if move is not None and not isinstance(move, Fail):
+            return move
+        cleaning = _clean(operation, plan, now, looked)
+        if cleaning is not None:
+            return cleaning
+    return Finish(Result.FAILED, operation.failing)
+
+
+def _clean(operation: Operation, plan: Plan, now: float, looked: bool) -> Move | None:
+    steps = _cleaning(operation, plan)
+    todo = tuple(step for step in steps if operation.outcome(step.key) is None)
+    if todo:
+        return Apply(todo)
+    waiting = [(s, o) for s in steps if (o := operation.outcome(s.key)) is not None and o.did not in _DONE]
+    move = _wait(operation, waiting, now, looked)
+    return None if isinstance(move, Fail) else move
+
+
+def _cleaning(operation: Operation, plan: Plan) -> list[Step]:
+    """Deletions that the hooks' delete policies ask for, at the end of the whole operation as in Argo CD."""
+    steps = []
+    for step in plan.steps:
+        outcome = operation.outcome(step.key)
+        if step.kind is not StepKind.HOOK or step.act is Act.DELETE or outcome is None:
+            continue
+        wanted = DeletePolicy.SUCCEEDED if outcome.did is Did.SETTLED else DeletePolicy.FAILED
+        if outcome.did in (Did.SETTLED, Did.FAILED) and wanted in step.policies:
+            ref = object_of(step, outcome)
+            steps.append(replace(step, key=f"clean:{step.key}", act=Act.DELETE, ref=ref, uid=outcome.uid, policies=()))
+    return steps
+
+
+def _success(operation: Operation, plan: Plan) -> str:
+    kept = sum(1 for outcome in operation.outcomes if outcome.did is Did.KEPT)
+    return plan.summary() + (f", {kept} kept" if kept else "")

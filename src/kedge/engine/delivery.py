@@ -1,0 +1,99 @@
+"""What a unit should be now (the wish), and how its dossier moves on: pins, removals, failures, what readers see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kedge.engine.gate import retry_at
+from kedge.model.dossier import Dossier, Shown, Sync, Trouble
+from kedge.model.health import Health, Status
+from kedge.model.operation import Operation, Result, Sight
+from kedge.model.plan import Plan
+from kedge.model.ref import Ref
+from kedge.model.source import Entry, Read, Revision
+from kedge.model.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the unit should be built from: its declaration and commit, or what a pin froze (`rendered` set)."""
+
+    unit: Unit
+    revision: Revision | None
+    rendered: str = ""
+    removal: bool = False
+
+
+def wanted(dossier: Dossier) -> Wanted:
+    """A pin wins over the declaration in Git, a removal over both (a removed unit is no longer rolled back)."""
+    if dossier.removed is not None:
+        rendered = dossier.rendering.rendered if dossier.rendering else ""
+        return Wanted(dossier.unit, dossier.applied, rendered, removal=True)
+    if dossier.pin is not None:
+        return Wanted(dossier.pin.unit, dossier.pin.revision, dossier.pin.rendered)
+    return Wanted(dossier.unit, dossier.head)
+
+
+def render_holds(reads: Sequence[Read], entries: Mapping[str, Entry | None]) -> bool:
+    """Whether every question that a render asked would get the same answer now (the render key)."""
+    for read in reads:
+        entry = entries.get(read.path)
+        if (entry.id if entry is not None else "") != read.id:
+            return False
+    return True
+
+
+def worst(sights: Mapping[Ref, Sight]) -> Health:
+    """The unit's health: its objects' worst, named. Objects without a notion of health do not count."""
+    gated = [sight for sight in sights.values() if sight.gated or not sight.exists]
+    if not gated:
+        return Health(Status.HEALTHY)
+    sight = max(gated, key=lambda s: (Status(s.status).rank, s.ref))
+    status = Status(sight.status)
+    if status is Status.HEALTHY:
+        return Health(status)
+    return Health(status, f"{sight.ref}: {sight.message}" if sight.message else str(sight.ref))
+
+
+def stumbled(dossier: Dossier, key: str, text: str, now: float, *, again: float | None, lasting: bool) -> Dossier:
+    """The dossier after a turn failed. `lasting` errors wait for a new revision; others come back at `again`."""
+    before = dossier.trouble
+    attempts = before.attempts + 1 if before is not None and before.key == key else 1
+    when = None if lasting else (again if again is not None else retry_at(attempts, now) or now + 180.0)
+    trouble = Trouble(key, text, attempts, now, when)
+    shown = replace(dossier.shown, sync=Sync.UNKNOWN, why=text)
+    return replace(dossier, trouble=trouble, shown=shown, due=when)
+
+
+def failed(dossier: Dossier, operation: Operation, now: float) -> Trouble:
+    """How a failed operation is retried: the same plan again with backoff, as Argo CD's automated retry."""
+    before = dossier.trouble
+    attempts = before.attempts + 1 if before is not None and before.key == operation.plan else 1
+    return Trouble(operation.plan, operation.message, attempts, now, retry_at(attempts, now))
+
+
+def shown_synced(dossier: Dossier, health: Health) -> Shown:
+    sentence = health.message if health.status is not Status.HEALTHY else ""
+    if dossier.pin is not None and not sentence:
+        sentence = f"pinned to run {dossier.pin.run} by {dossier.pin.actor}: {dossier.pin.reason}"
+    return Shown(Sync.SYNCED, health, sentence)
+
+
+def shown_held(dossier: Dossier, plan: Plan, waiting: str, health: Health) -> Shown:
+    drifted = tuple(str(change.ref) for change in plan.changes if change.drift)
+    return Shown(Sync.OUT_OF_SYNC, health, f"{plan.summary()}; {waiting}", drifted)
+
+
+def shown_running(dossier: Dossier, operation: Operation, health: Health) -> Shown:
+    sentence = operation.waiting or f"run {operation.number} is at work"
+    return replace(dossier.shown, sync=Sync.OUT_OF_SYNC, health=health, why=f"run {operation.number}: {sentence}")
+
+
+def is_newer(operation: Operation, plan: Plan) -> bool:
+    """Whether a fresh plan wants something else than the running operation was begun for."""
+    return operation.rendered != plan.rendered
+
+
+def finished(operation: Operation, result: Result, message: str, now: float) -> Operation:
+    return replace(operation, result=result, message=message, finished=now, waiting="")

@@ -1,0 +1,123 @@
+"""May this plan begin now, unattended or not? One answer, with the sentence that people see when it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kedge.model.declaration import Heal
+from kedge.model.dossier import Approval, Dossier
+from kedge.model.operation import Cause
+from kedge.model.plan import Needs, Plan
+
+HEAL_CALM = 600.0
+"""Seconds after which an object that stayed as it should counts as calm again (Argo CD resets on any new sync)."""
+
+_FIRST_HEALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`go`, or hold: `waiting` is the sentence, `approval` whether a person's yes would help, `until` when to ask again."""
+
+    go: bool
+    waiting: str = ""
+    approval: bool = False
+    until: float | None = None
+
+
+GO = Verdict(True)
+
+
+def gate(dossier: Dossier, plan: Plan, now: float) -> Verdict:
+    """The first reason to hold, in the order in which a person would want to hear it."""
+    if plan.blocked:
+        more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
+        return Verdict(False, plan.blocked[0] + more)
+    if dossier.pin is not None and now >= dossier.pin.expires:
+        return Verdict(False, f"the pin of {dossier.pin.actor} expired: resume or roll back again")
+    if dossier.suspended and dossier.wish is None:
+        return Verdict(False, f"suspended: {dossier.suspended}")
+    if plan.needs is not None and not approved(plan, plan.needs, dossier.approvals):
+        return Verdict(False, f"waits for {_approvers(plan.needs)}: {plan.needs.reasons[0]}", approval=True)
+    if dossier.wish is not None or dossier.pin is not None or dossier.removed is not None:
+        return _retry(dossier, plan, now)
+    return _automation(dossier, plan, now)
+
+
+def _automation(dossier: Dossier, plan: Plan, now: float) -> Verdict:
+    sync = dossier.unit.sync
+    given = plan.needs is not None
+    if plan.drift_only:
+        if sync.heal is Heal.NEVER:
+            return Verdict(False, "drifted, and healing is off: kedge sync repairs it")
+        calm = heal_again(dossier.heals)
+        if now < calm:
+            return Verdict(False, "drifted again right after it was repaired: something fights over it", until=calm)
+    elif not sync.auto and not given:
+        return Verdict(False, "automatic sync is off: kedge sync applies it")
+    return _retry(dossier, plan, now)
+
+
+def _retry(dossier: Dossier, plan: Plan, now: float) -> Verdict:
+    trouble = dossier.trouble
+    if trouble is None or dossier.wish is not None or trouble.key != plan.id:
+        return GO
+    if trouble.again is None:
+        return Verdict(False, f"failed: {trouble.text}; kedge sync tries again")
+    if now < trouble.again:
+        return Verdict(False, f"failed, will try again: {trouble.text}", until=trouble.again)
+    return GO
+
+
+def approved(plan: Plan, needs: Needs, approvals: Sequence[Approval]) -> bool:
+    """Whether enough people who may have agreed to every one of the plan's effects (a subset of what they saw).
+
+    An approval of other effects is worth nothing here; one person counts once; breaking the glass counts for all.
+    """
+    fitting = [approval for approval in approvals if approval.break_glass or may_approve(approval, needs.by)]
+    for effect in {change.effect for change in plan.changes} or {plan.effects}:
+        agreed = [a for a in fitting if effect in a.changes or a.effects == plan.effects]
+        if len({a.person for a in agreed}) < needs.count and not any(a.break_glass for a in agreed):
+            return False
+    return True
+
+
+def may_approve(approval: Approval, by: Sequence[str]) -> bool:
+    """`by` holds `group:NAME` and `user:NAME`; nobody named means anybody."""
+    names = {f"user:{approval.person}", *(f"group:{group}" for group in approval.groups)}
+    return not by or bool(names & set(by))
+
+
+def heal_again(heals: Sequence[float]) -> float:
+    """Earliest time of the next repair: three at once, then 10 s doubling to 10 minutes (six writes an hour against a
+    controller that fights on)."""
+    if len(heals) < _FIRST_HEALS:
+        return 0.0
+    return heals[-1] + min(600.0, 10.0 * 2.0 ** (len(heals) - _FIRST_HEALS))
+
+
+def remembered_heals(dossier: Dossier, now: float) -> tuple[float, ...]:
+    """Repairs that still count: none once things stayed calm for a while."""
+    heals = dossier.heals
+    return heals[-16:] if heals and now - heals[-1] < 2 * HEAL_CALM else ()
+
+
+def retry_at(attempts: int, now: float) -> float | None:
+    """5 s doubling to 3 minutes as Argo CD's automated retries; None after ten: it waits for a person or a commit."""
+    return None if attempts >= 10 else now + min(180.0, 5.0 * 2.0 ** max(0, attempts - 1))
+
+
+def cause_of(dossier: Dossier, plan: Plan) -> Cause:
+    """Why an operation begins, as the record tells it."""
+    if plan.removal:
+        return Cause.REMOVAL
+    if dossier.wish is not None:
+        return dossier.wish.cause
+    if dossier.pin is not None and dossier.pin.rendered == plan.rendered and not plan.drift_only:
+        return Cause.ROLLBACK
+    return Cause.DRIFT if plan.drift_only else Cause.COMMIT
+
+
+def _approvers(needs: Needs) -> str:
+    return f"{needs.count} of {', '.join(needs.by)}" if needs.by else f"{needs.count} approval"

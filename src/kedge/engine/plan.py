@@ -1,0 +1,244 @@
+"""From changes to a plan: which steps, in which order, and whose approval it needs.
+
+Order: phase, then wave, then kind, as Argo CD's gitops-engine sorts its tasks. Namespaces and definitions are moved in
+front of the first step that stands on them. Deleting comes last and goes backwards through waves and kinds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from kedge.engine.hooks import Hook, hook_of, wave_of
+from kedge.engine.order import is_definition, is_namespace, kind_rank
+from kedge.model.change import Act, Change, Finding, Severity
+from kedge.model.declaration import OnRemove, When
+from kedge.model.manifest import Desired, Manifest
+from kedge.model.operation import Owned
+from kedge.model.plan import Needs, Phase, Plan, Step, StepKind
+from kedge.model.ref import Ref
+from kedge.model.source import Revision
+from kedge.model.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Everything a plan is made of. `destructive` holds policy's sentences, `claimed` objects of other units.
+
+    `uids` are the live objects' at comparison time; `run_hooks` runs hooks although nothing changes (a person's sync).
+    """
+
+    unit: Unit
+    revision: Revision | None
+    desired: Desired
+    changes: tuple[Change, ...]
+    effects: str
+    inventory: tuple[Owned, ...]
+    destructive: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    claimed: Mapping[Ref, str] = field(default_factory=dict)
+    uids: Mapping[Ref, str] = field(default_factory=dict)
+    removal: bool = False
+    run_hooks: bool = False
+    now: float = 0.0
+
+
+def make_plan(draft: Draft) -> Plan:
+    """The plan of a draft. Deletions are left out, with a finding, where the unit does not prune."""
+    changes, findings = _pruned(draft)
+    draft = replace(draft, changes=changes)
+    steps = _removal_steps(draft) if draft.removal else _sync_steps(draft)
+    ordered = tuple(sorted(steps, key=lambda step: step.order))
+    plan = Plan(
+        id="",
+        unit=draft.unit.name,
+        revision=draft.revision,
+        rendered=draft.desired.digest,
+        steps=ordered,
+        changes=changes,
+        effects=draft.effects,
+        findings=(*draft.findings, *findings),
+        needs=_needs(draft),
+        blocked=_blocked(draft),
+        removal=draft.removal,
+        made_at=draft.now,
+    )
+    return replace(plan, id=_identity(plan))
+
+
+def _pruned(draft: Draft) -> tuple[tuple[Change, ...], tuple[Finding, ...]]:
+    if draft.unit.sync.prune or draft.removal:
+        return draft.changes, ()
+    kept = [change for change in draft.changes if change.act is Act.DELETE]
+    findings = tuple(
+        Finding(Severity.INFO, "prune-off", f"{change.ref} left Git and is kept: pruning is off", change.ref)
+        for change in kept
+    )
+    return tuple(change for change in draft.changes if change.act is not Act.DELETE), findings
+
+
+def _sync_steps(draft: Draft) -> list[Step]:
+    manifests = {manifest.ref: manifest for manifest in draft.desired.manifests if manifest.ref.name}
+    steps = [_change_step(change, manifests, draft) for change in draft.changes]
+    drift_only = bool(draft.changes) and all(change.drift for change in draft.changes)
+    if draft.run_hooks or (draft.changes and not drift_only):
+        steps += _hook_steps(draft)
+    return _hoisted(steps, draft.desired.manifests)
+
+
+def _change_step(change: Change, manifests: Mapping[Ref, Manifest], draft: Draft) -> Step:
+    if change.act is Act.DELETE:
+        return _delete_step(change.ref, draft)
+    manifest = manifests[change.ref]
+    return Step(
+        key=f"Sync:{change.ref.key}",
+        kind=StepKind.CHANGE,
+        act=change.act,
+        ref=change.ref,
+        phase=Phase.SYNC,
+        wave=wave_of(manifest),
+        rank=kind_rank(change.ref),
+        manifest=manifest.digest,
+        uid=draft.uids.get(change.ref, ""),
+    )
+
+
+def _delete_step(ref: Ref, draft: Draft) -> Step:
+    wave = next((entry.wave for entry in draft.inventory if entry.ref == ref), 0)
+    return Step(
+        key=f"Prune:{ref.key}",
+        kind=StepKind.CHANGE,
+        act=Act.DELETE,
+        ref=ref,
+        phase=Phase.PRUNE,
+        wave=-wave,
+        rank=-kind_rank(ref),
+        uid=draft.uids.get(ref, ""),
+    )
+
+
+def _hooks(draft: Draft) -> list[tuple[Manifest, Hook]]:
+    installing = not any(not entry.hook for entry in draft.inventory)
+    found = [(manifest, hook_of(manifest, installing=installing)) for manifest in draft.desired.manifests]
+    return [(manifest, hook) for manifest, hook in found if hook is not None]
+
+
+def _hook_steps(draft: Draft, phases: Sequence[Phase] = ()) -> list[Step]:
+    wanted = phases or (Phase.PRE_SYNC, Phase.SYNC, Phase.POST_SYNC, Phase.SYNC_FAIL)
+    steps: list[Step] = []
+    for manifest, hook in _hooks(draft):
+        for phase in hook.phases:
+            if phase in wanted:
+                steps.append(_hook_step(manifest, hook, phase))
+                steps += _stale_generated(manifest, phase, draft.inventory)
+    return steps
+
+
+def _hook_step(manifest: Manifest, hook: Hook, phase: Phase) -> Step:
+    name = manifest.ref.key if manifest.ref.name else f"{manifest.ref.key}{manifest.generate_name}"
+    return Step(
+        key=f"{phase}:{name}",
+        kind=StepKind.HOOK,
+        act=Act.CREATE,
+        ref=manifest.ref,
+        phase=phase,
+        wave=wave_of(manifest),
+        rank=kind_rank(manifest.ref),
+        manifest=manifest.digest,
+        policies=hook.policies,
+        generate_name=manifest.generate_name,
+    )
+
+
+def _stale_generated(manifest: Manifest, phase: Phase, inventory: Sequence[Owned]) -> list[Step]:
+    """Earlier runs' objects of a hook with a generated name: BeforeHookCreation can not find them by name."""
+    if not manifest.generate_name:
+        return []
+    stale = [entry for entry in inventory if entry.hook == manifest.generate_name]
+    return [
+        Step(
+            key=f"{phase}:stale:{entry.ref.key}",
+            kind=StepKind.HOOK,
+            act=Act.DELETE,
+            ref=entry.ref,
+            phase=phase,
+            wave=wave_of(manifest),
+            rank=-1,
+            uid=entry.uid,
+        )
+        for entry in stale
+    ]
+
+
+def _removal_steps(draft: Draft) -> list[Step]:
+    deletions = [_delete_step(entry.ref, draft) for entry in draft.inventory]
+    return [*_hook_steps(draft, (Phase.PRE_DELETE, Phase.POST_DELETE)), *deletions]
+
+
+def _hoisted(steps: list[Step], manifests: Sequence[Manifest]) -> list[Step]:
+    """Move each namespace and definition in front of the first step that needs it, taking its phase and wave."""
+    bodies = {manifest.ref: manifest for manifest in manifests}
+    hoisted: list[Step] = []
+    for step in steps:
+        if step.act is Act.DELETE or not (is_namespace(step.ref) or is_definition(step.ref)):
+            hoisted.append(step)
+            continue
+        users = [other for other in steps if _stands_on(other, step, bodies)]
+        first = min(users, key=lambda other: other.order, default=step)
+        earlier = (first.phase.rank, first.wave) < (step.phase.rank, step.wave)
+        hoisted.append(replace(step, phase=first.phase, wave=first.wave) if earlier else step)
+    return hoisted
+
+
+def _stands_on(other: Step, base: Step, bodies: Mapping[Ref, Manifest]) -> bool:
+    if other is base or other.act is Act.DELETE:
+        return False
+    if is_namespace(base.ref):
+        return other.ref.namespace == base.ref.name
+    spec = json.loads(bodies[base.ref].body).get("spec") or {}
+    names = spec.get("names") or {}
+    return other.ref.group_kind == (spec.get("group"), names.get("kind"))
+
+
+def _needs(draft: Draft) -> Needs | None:
+    rule = draft.unit.approve
+    reasons: list[str] = [
+        f"{change.ref} is managed by {change.adopts}: applying takes it over"
+        for change in draft.changes
+        if change.adopts
+    ]
+    if draft.removal:
+        if draft.unit.on_remove is not OnRemove.DELETE:
+            reasons.append(f"{draft.unit.name} left Git: approving deletes its {len(draft.inventory)} objects")
+    elif rule.when is not When.NEVER or not draft.desired.manifests:
+        reasons += draft.destructive
+    if rule.when is When.ALWAYS and draft.changes:
+        reasons.append("every plan of this unit needs approval")
+    return Needs(tuple(reasons), rule.by, max(1, rule.count)) if reasons else None
+
+
+def _blocked(draft: Draft) -> tuple[str, ...]:
+    claimed = [
+        f"{change.ref} belongs to {draft.claimed[change.ref]}: remove it from one of the two"
+        for change in draft.changes
+        if change.act is not Act.DELETE and change.ref in draft.claimed
+    ]
+    refused = [
+        f"{change.ref}: the API server refuses it: {change.rejection}" for change in draft.changes if change.rejection
+    ]
+    errors = [finding.text for finding in draft.findings if finding.severity is Severity.ERROR]
+    return (*claimed, *refused, *errors)
+
+
+def _identity(plan: Plan) -> str:
+    commit = plan.revision.commit if plan.revision else ""
+    lines = [
+        str(plan.unit),
+        commit,
+        plan.rendered,
+        plan.effects,
+        *(f"{step.key}={step.manifest}" for step in plan.steps),
+    ]
+    return sha256("\n".join(lines).encode()).hexdigest()
