@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kedge.engine.health.generation import unobserved
-from kedge.engine.health.read import LIST_LIMIT, conditions, field, flag, mapping, sentence, text, whole
+from kedge.engine.health.read import LIST_LIMIT, clean, conditions, field, flag, mapping, sentence, text, whole
 from kedge.engine.health.standard import judge_conditions
 from kedge.engine.health.words import state_of, words
 from kedge.model.health import Health, Status
@@ -62,7 +62,7 @@ def _held(obj: Mapping[str, Any]) -> Health | None:
     notes = mapping(obj, "metadata", "annotations")
     marks = (key for key in notes if isinstance(key, str) and key.endswith("/paused") and flag(notes, key))
     note = next(marks, None)
-    return Health(Status.SUSPENDED, f"held back on purpose by the annotation {note[:100]}") if note else None
+    return Health(Status.SUSPENDED, f"held back on purpose by the annotation {_short(note)}") if note else None
 
 
 def _by_state(obj: Mapping[str, Any]) -> Health | None:
@@ -89,7 +89,7 @@ def _state_word(status: Mapping[str, Any], name: str, said: str) -> Health | Non
     meaning = state_of(word)
     if meaning is None:
         return None
-    return Health(meaning, sentence(f"its {name} is {word}", said if meaning is not Status.HEALTHY else ""))
+    return Health(meaning, sentence(f"its {_short(name)} is {word}", said if meaning is not Status.HEALTHY else ""))
 
 
 def _state_flag(status: Mapping[str, Any], name: str, said: str) -> Health | None:
@@ -118,6 +118,11 @@ def _by_count(obj: Mapping[str, Any]) -> Health | None:
     return Health(Status.PROGRESSING, f"{ready} of {wanted} replicas are ready")
 
 
+def _short(name: object) -> str:
+    """A key of somebody else's object, fit to stand in a sentence."""
+    return clean(str(name))[:100]
+
+
 def _parts(status: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
     """Entries of a status that carry conditions of their own: parents of a route, listeners of a gateway, …"""
     for name, value in list(status.items())[:LIST_LIMIT]:
@@ -125,4 +130,4 @@ def _parts(status: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]
             continue
         for index, entry in enumerate(value[:LIST_LIMIT]):
             if isinstance(field(entry, "conditions"), list):
-                yield f"status.{str(name)[:40]}[{index}]", entry
+                yield f"status.{_short(name)}[{index}]", entry
