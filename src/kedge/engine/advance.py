@@ -85,15 +85,10 @@ def observe(operation: Operation, plan: Plan, sights: Mapping[Ref, Sight], now: 
     for index, outcome in enumerate(outcomes):
         step = steps.get(outcome.step)
         if step is not None and outcome.did not in _DONE:
-            sight = sights.get(object_of(step, outcome))
+            sight = sights.get(step.ref)
             if sight is not None:
                 outcomes[index] = _observed(step, outcome, sight, now)
     return replace(operation, outcomes=tuple(o for o in outcomes if o.message != _AGAIN))
-
-
-def object_of(step: Step, outcome: Outcome | None) -> Ref:
-    """The object a step is about, once a generated name is known."""
-    return replace(step.ref, name=outcome.name) if outcome is not None and outcome.name else step.ref
 
 
 _AGAIN = "\0again"
@@ -126,7 +121,7 @@ def _wave(operation: Operation, wave: Sequence[Step], now: float, looked: bool) 
     ranked = [(step, operation.outcome(step.key)) for step in sorted(wave, key=lambda step: step.order)]
     failed = [(step, outcome) for step, outcome in ranked if outcome is not None and outcome.did is Did.FAILED]
     if failed:
-        return Fail("; ".join(f"{object_of(step, outcome)}: {outcome.message}" for step, outcome in failed[:3]))
+        return Fail("; ".join(f"{step.ref}: {outcome.message}" for step, outcome in failed[:3]))
     todo = [step for step, outcome in ranked if outcome is None]
     waiting = [(step, outcome) for step, outcome in ranked if outcome is not None and outcome.did not in _DONE]
     base = [(step, outcome) for step, outcome in waiting if _is_base(step, outcome, todo)]
@@ -146,10 +141,10 @@ def _wait(operation: Operation, waiting: Sequence[tuple[Step, Outcome]], now: fl
     if not waiting:
         return None
     if not looked:
-        return Look(tuple(object_of(step, outcome) for step, outcome in waiting))
+        return Look(tuple(step.ref for step, _ in waiting))
     step, outcome = waiting[0]
     more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
-    sentence = f"{object_of(step, outcome)}: {outcome.message or 'not seen yet'}{more}"
+    sentence = f"{step.ref}: {outcome.message or 'not seen yet'}{more}"
     if now >= operation.deadline:
         return Fail(f"timed out after {operation.deadline - operation.started:.0f} s waiting for {sentence}")
     graces = [o.at + SICK_GRACE for s, o in waiting if s.kind is StepKind.CHANGE and o.at + SICK_GRACE > now]
@@ -194,11 +189,16 @@ def _cleaning(operation: Operation, plan: Plan) -> list[Step]:
             continue
         wanted = DeletePolicy.SUCCEEDED if outcome.did is Did.SETTLED else DeletePolicy.FAILED
         if outcome.did in (Did.SETTLED, Did.FAILED) and wanted in step.policies:
-            ref = object_of(step, outcome)
-            steps.append(replace(step, key=f"clean:{step.key}", act=Act.DELETE, ref=ref, uid=outcome.uid, policies=()))
+            steps.append(replace(step, key=f"clean:{step.key}", act=Act.DELETE, uid=outcome.uid, policies=()))
     return steps
 
 
 def _success(operation: Operation, plan: Plan) -> str:
     kept = sum(1 for outcome in operation.outcomes if outcome.did is Did.KEPT)
     return plan.summary() + (f", {kept} kept" if kept else "")
+
+
+def interruptible(operation: Operation, plan: Plan) -> bool:
+    """Whether a newer commit may take over now: not while a hook is at work (half a migration is worse than a late one)."""
+    running = {step.key for step in plan.steps if step.kind is StepKind.HOOK and step.act is not Act.DELETE}
+    return not any(o.step in running and o.did in (Did.APPLIED, Did.CLEARING) for o in operation.outcomes)

@@ -69,12 +69,15 @@ def stumbled(dossier: Dossier, key: str, text: str, now: float, *, again: float 
 def failed(dossier: Dossier, operation: Operation, now: float) -> Trouble:
     """How a failed operation is retried: the same plan again with backoff, as Argo CD's automated retry."""
     before = dossier.trouble
-    attempts = before.attempts + 1 if before is not None and before.key == operation.plan else 1
-    return Trouble(operation.plan, operation.message, attempts, now, retry_at(attempts, now))
+    attempts = before.attempts + 1 if before is not None and before.key == operation.rendered else 1
+    return Trouble(operation.rendered, operation.message, attempts, now, retry_at(attempts, now))
 
 
 def shown_synced(dossier: Dossier, health: Health) -> Shown:
     sentence = health.message if health.status is not Status.HEALTHY else ""
+    last = dossier.last
+    if last is not None and last.result is Result.FAILED and not sentence:
+        sentence = f"run {last.number} failed: {last.message}"
     if dossier.pin is not None and not sentence:
         sentence = f"pinned to run {dossier.pin.run} by {dossier.pin.actor}: {dossier.pin.reason}"
     return Shown(Sync.SYNCED, health, sentence)
@@ -88,11 +91,6 @@ def shown_held(dossier: Dossier, plan: Plan, waiting: str, health: Health) -> Sh
 def shown_running(dossier: Dossier, operation: Operation, health: Health) -> Shown:
     sentence = operation.waiting or f"run {operation.number} is at work"
     return replace(dossier.shown, sync=Sync.OUT_OF_SYNC, health=health, why=f"run {operation.number}: {sentence}")
-
-
-def is_newer(operation: Operation, plan: Plan) -> bool:
-    """Whether a fresh plan wants something else than the running operation was begun for."""
-    return operation.rendered != plan.rendered
 
 
 def finished(operation: Operation, result: Result, message: str, now: float) -> Operation:

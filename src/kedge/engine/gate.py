@@ -18,7 +18,7 @@ _FIRST_HEALS = 3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`go`, or hold: `waiting` is the sentence, `approval` whether a person's yes would help, `until` when to ask again."""
+    """`go`, or hold: `waiting` says why, `approval` whether a person's yes would help, `until` when to ask again."""
 
     go: bool
     waiting: str = ""
@@ -61,7 +61,7 @@ def _automation(dossier: Dossier, plan: Plan, now: float) -> Verdict:
 
 def _retry(dossier: Dossier, plan: Plan, now: float) -> Verdict:
     trouble = dossier.trouble
-    if trouble is None or dossier.wish is not None or trouble.key != plan.id:
+    if trouble is None or dossier.wish is not None or trouble.key != plan.rendered:
         return GO
     if trouble.again is None:
         return Verdict(False, f"failed: {trouble.text}; kedge sync tries again")

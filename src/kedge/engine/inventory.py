@@ -10,26 +10,18 @@ from dataclasses import replace
 
 from kedge.model.change import Act
 from kedge.model.manifest import Manifest
-from kedge.model.operation import Did, Operation, Outcome, Owned
+from kedge.model.operation import Did, Operation, Owned
 from kedge.model.pair import Known
 from kedge.model.plan import Plan, Step, StepKind
 from kedge.model.ref import Ref
 
 
 def before(inventory: Sequence[Owned], plan: Plan) -> tuple[Owned, ...]:
-    """Old objects and everything the plan is about to make. Hooks with generated names join when they are named."""
+    """Old objects and everything the plan is about to make."""
     owned = {entry.ref: entry for entry in inventory}
     for step in plan.steps:
-        if step.act is not Act.DELETE and step.ref.name and step.ref not in owned:
+        if step.act is not Act.DELETE and step.ref not in owned:
             owned[step.ref] = Owned(step.ref, hook=_hook(step), wave=step.wave)
-    return _ordered(owned)
-
-
-def named(inventory: Sequence[Owned], step: Step, outcome: Outcome) -> tuple[Owned, ...]:
-    """Join a hook whose name was only known once it was made."""
-    ref = replace(step.ref, name=outcome.name)
-    owned = {entry.ref: entry for entry in inventory}
-    owned.setdefault(ref, Owned(ref, uid=outcome.uid, hook=_hook(step), wave=step.wave))
     return _ordered(owned)
 
 
@@ -38,7 +30,7 @@ def after(inventory: Sequence[Owned], plan: Plan, operation: Operation) -> tuple
     owned = {entry.ref: entry for entry in inventory}
     for step in plan.steps:
         outcome = operation.outcome(step.key)
-        ref = replace(step.ref, name=outcome.name) if outcome and outcome.name else step.ref
+        ref = step.ref
         if outcome is None or ref not in owned:
             continue
         if step.act is Act.DELETE:
@@ -54,15 +46,21 @@ def after(inventory: Sequence[Owned], plan: Plan, operation: Operation) -> tuple
     return _ordered(owned)
 
 
-def verified(inventory: Sequence[Owned], known: Sequence[Known]) -> tuple[Owned, ...]:
-    """Take over the digests and fingerprints of objects that were found equal to their wish."""
-    fresh: Mapping[Ref, Known] = {entry.ref: entry for entry in known}
-    return tuple(
-        replace(entry, digest=fresh[entry.ref].digest, fingerprint=fresh[entry.ref].fingerprint)
-        if entry.ref in fresh
-        else entry
-        for entry in inventory
-    )
+def verified(
+    inventory: Sequence[Owned], manifests: Sequence[Manifest], known: Sequence[Known], live: Sequence[Ref]
+) -> tuple[Owned, ...]:
+    """The inventory of a unit that was found as it should be.
+
+    Every verified object is in it, with the digest and fingerprint that were found equal to its wish; what is neither
+    desired nor `live` any more has gone.
+    """
+    desired = {manifest.ref for manifest in manifests}
+    owned = {entry.ref: entry for entry in inventory if entry.hook or entry.ref in desired or entry.ref in live}
+    for entry in known:
+        if entry.ref in desired:
+            before = owned.get(entry.ref) or Owned(entry.ref)
+            owned[entry.ref] = replace(before, digest=entry.digest, fingerprint=entry.fingerprint)
+    return _ordered(owned)
 
 
 def known(inventory: Sequence[Owned]) -> tuple[Known, ...]:

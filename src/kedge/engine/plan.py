@@ -232,6 +232,18 @@ def _blocked(draft: Draft) -> tuple[str, ...]:
     return (*claimed, *refused, *errors)
 
 
+def named(plan: Plan, operation: str) -> Plan:
+    """Give hooks with generated names the name they will have in this operation: known before the act, so that the
+    inventory can hold it and a crash can not run the hook twice."""
+    steps = tuple(
+        replace(step, ref=replace(step.ref, name=f"{step.generate_name}{operation[:8]}"))
+        if step.generate_name and not step.ref.name
+        else step
+        for step in plan.steps
+    )
+    return replace(plan, steps=steps)
+
+
 def _identity(plan: Plan) -> str:
     commit = plan.revision.commit if plan.revision else ""
     lines = [

@@ -1,0 +1,169 @@
+"""Commands: what people ask for. They never act: they write a wish and ring the bell; the road does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from kedge.control.road.doors import Doors
+from kedge.control.road.preview import PIN_SECONDS, preview_rollback, rollback_pin
+from kedge.control.road.propose import Proposal, propose
+from kedge.engine.delivery import finished
+from kedge.engine.gate import may_approve
+from kedge.model.dossier import Approval, Dossier, Pin, Wish
+from kedge.model.errors import Conflict, Denied, Invalid
+from kedge.model.event import Event
+from kedge.model.operation import Cause, Result
+from kedge.model.person import Person
+from kedge.model.ref import UnitName
+from kedge.ports import Record, Ring
+
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Every command loads the dossier, changes it, records who asked and why, and rings.
+
+    Raises Invalid for an unknown unit or a wish that makes no sense now, Denied where the person may not.
+    """
+
+    doors: Doors
+    ring: Ring
+
+    async def dossier(self, name: UnitName) -> Dossier:
+        dossier = await self.doors.store.load(name)
+        if dossier is None:
+            raise Invalid(f"there is no unit {name}", hint="kedge get lists them")
+        return dossier
+
+    async def sync(self, person: Person, name: UnitName, reason: str) -> Dossier:
+        """Apply now what Git wants, hooks included, whatever automation is set to."""
+        wish = Wish(Cause.SYNC, person.name, reason, self.doors.clock.now())
+
+        async def change(dossier: Dossier) -> Dossier:
+            return replace(dossier, wish=wish)
+
+        return await self._record(name, change, "unit.sync", person, reason)
+
+    async def suspend(self, person: Person, name: UnitName, reason: str) -> Dossier:
+        """Stop automation until `resume`. A running operation goes on to its end."""
+
+        async def change(dossier: Dossier) -> Dossier:
+            return replace(dossier, suspended=f"by {person.name}{f': {reason}' if reason else ''}")
+
+        return await self._record(name, change, "unit.suspended", person, reason)
+
+    async def resume(self, person: Person, name: UnitName, reason: str) -> Dossier:
+        """End a suspension or a pin: automation follows Git again."""
+
+        async def change(dossier: Dossier) -> Dossier:
+            if not dossier.suspended and dossier.pin is None:
+                raise Invalid(f"{name} is neither suspended nor pinned")
+            return replace(dossier, suspended="", pin=None)
+
+        return await self._record(name, change, "unit.resumed", person, reason)
+
+    async def cancel(self, person: Person, name: UnitName, reason: str) -> Dossier:
+        """End the running operation where it stands, and suspend, so that it does not begin again at once."""
+
+        async def change(dossier: Dossier) -> Dossier:
+            if dossier.operation is None:
+                raise Invalid(f"{name} has no run to cancel")
+            ended = finished(dossier.operation, Result.CANCELLED, f"cancelled by {person.name}", self.doors.clock.now())
+            return replace(dossier, operation=None, last=ended, suspended=f"by {person.name}: run cancelled")
+
+        return await self._record(name, change, "operation.cancelled", person, reason)
+
+    async def approve(
+        self, person: Person, name: UnitName, effects: str, reason: str, *, break_glass: bool = False
+    ) -> Dossier:
+        """Agree to the pending plan's effects. `effects` must be (a prefix, at least 4 long, of) what was shown: an
+        approval is of what a person saw, not of whatever is pending by now."""
+
+        async def change(dossier: Dossier) -> Dossier:
+            plan = dossier.plan
+            if plan is None or plan.needs is None:
+                raise Invalid(f"{name} has no plan that waits for approval")
+            if len(effects) < 4 or not plan.effects.startswith(effects):
+                raise Conflict(
+                    f"the plan of {name} has other effects by now ({plan.effects[:12]}…): look at it again",
+                    hint=f"kedge diff {name}",
+                )
+            given = Approval(
+                plan.effects,
+                tuple(c.effect for c in plan.changes),
+                person.name,
+                person.groups,
+                reason,
+                self.doors.clock.now(),
+                break_glass,
+            )
+            if not break_glass and not may_approve(given, plan.needs.by):
+                raise Denied(f"{person.name} may not approve {name}: needs {', '.join(plan.needs.by)}")
+            if break_glass and not reason:
+                raise Invalid("breaking the glass needs a reason", hint="--reason TEXT")
+            return replace(dossier, approvals=(*dossier.approvals, given)[-20:])
+
+        kind = "plan.glass-broken" if break_glass else "plan.approved"
+        return await self._record(name, change, kind, person, reason)
+
+    async def plan(self, name: UnitName) -> Proposal:
+        """A fresh plan of what Git wants now; records nothing."""
+        return await propose(self.doors, await self.dossier(name), sweep=True)
+
+    async def preview(
+        self, person: Person, name: UnitName, to: str, reason: str = "", lasting: float = PIN_SECONDS
+    ) -> tuple[Pin, Proposal]:
+        """What a rollback would do, exactly; records nothing."""
+        dossier = await self.dossier(name)
+        pin = await rollback_pin(self.doors, dossier, to, person, reason, lasting)
+        return pin, await preview_rollback(self.doors, dossier, pin)
+
+    async def rollback(
+        self, person: Person, name: UnitName, to: str, reason: str, *, lasting: float = PIN_SECONDS, effects: str = ""
+    ) -> Dossier:
+        """Pin the unit to an earlier state. `effects`, where given, are those of the preview the person saw; the
+        rollback is refused when it would do something else by now. An approval of what was shown comes with it."""
+        if not reason:
+            raise Invalid("a rollback needs a reason", hint="--reason TEXT")
+        pin, proposal = await self.preview(person, name, to, reason, lasting)
+        if effects and proposal.plan.effects != effects:
+            raise Conflict(f"the rollback of {name} would do something else by now: look at it again")
+
+        async def change(dossier: Dossier) -> Dossier:
+            return replace(dossier, pin=pin, trouble=None)
+
+        return await self._record(name, change, "unit.pinned", person, reason)
+
+    async def _record(
+        self, name: UnitName, change: Callable[[Dossier], Awaitable[Dossier]], kind: str, person: Person, reason: str
+    ) -> Dossier:
+        for attempt in range(_TRIES):
+            before = await self.dossier(name)
+            after = await change(before)
+            event = self._event(kind, before, after, person, reason)
+            ended = after.last if before.operation is not None and after.operation is None else None
+            try:
+                recorded = await self.doors.store.record(Record(after, (event,), operation=ended))
+            except Conflict:
+                if attempt == _TRIES - 1:
+                    raise
+                continue
+            self.ring(name, kind)
+            return recorded
+        raise Conflict(f"{name} is too busy just now: try again")
+
+    def _event(self, kind: str, before: Dossier, after: Dossier, person: Person, reason: str) -> Event:
+        revision = after.pin.revision if after.pin is not None else before.head
+        return Event(
+            kind=kind,
+            time=self.doors.clock.now(),
+            actor=person.name,
+            unit=str(before.name),
+            reason=reason,
+            commit=revision.commit if revision is not None else "",
+            before=before.last.rendered if before.last is not None else "",
+            after=after.pin.rendered if after.pin is not None else "",
+            message=kind,
+        )

@@ -1,0 +1,73 @@
+"""What the road is given: one value that holds every door."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from kedge.model.dossier import Dossier
+from kedge.model.manifest import Manifest
+from kedge.model.pair import Scope
+from kedge.model.unit import Unit
+from kedge.ports import Clock, Entropy, Installation, Renderer, Source, Store, Target
+
+CACHE_BYTES = 32 * 1024 * 1024
+
+
+class RenderedSets:
+    """Rendered sets by digest: in memory up to `limit` bytes, behind it the store."""
+
+    def __init__(self, store: Store, limit: int = CACHE_BYTES) -> None:
+        self._store = store
+        self._limit = limit
+        self._size = 0
+        self._sets: OrderedDict[str, tuple[Manifest, ...]] = OrderedDict()
+
+    async def get(self, digest: str) -> tuple[Manifest, ...] | None:
+        """None when it was never kept or has been collected: render again."""
+        found = self._sets.get(digest)
+        if found is not None:
+            self._sets.move_to_end(digest)
+            return found
+        stored = await self._store.rendered(digest)
+        if stored is not None:
+            self.put(digest, stored)
+        return stored
+
+    def put(self, digest: str, manifests: tuple[Manifest, ...]) -> None:
+        if digest in self._sets:
+            return
+        self._sets[digest] = manifests
+        self._size += _weight(manifests)
+        while self._size > self._limit and len(self._sets) > 1:
+            _, dropped = self._sets.popitem(last=False)
+            self._size -= _weight(dropped)
+
+
+def _weight(manifests: tuple[Manifest, ...]) -> int:
+    return sum(len(manifest.body) + 400 for manifest in manifests)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Every door of the road."""
+
+    clock: Clock
+    entropy: Entropy
+    store: Store
+    source: Source
+    renderer: Renderer
+    target: Target
+    installation: Installation
+    rendered: RenderedSets = field(repr=False)
+
+    def scope(self, unit: Unit, *, operation: str = "", adopt: bool = False) -> Scope:
+        return Scope(self.installation.id, str(unit.name), unit.target.cluster, unit.target.namespace, operation, adopt)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn left behind. `again` is when to come back without an event (epoch seconds), None: only on one."""
+
+    dossier: Dossier | None
+    again: float | None = None

@@ -1,0 +1,159 @@
+"""Perform: plan → settled target. The only caller of `Target.act`.
+
+A loop over the pure `engine.advance`: it says what comes next, this does it and writes down what came of it. The loop
+holds nothing that is not in the operation, so a crash anywhere is answered by running it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from kedge.control.road.doors import Doors
+from kedge.engine import inventory
+from kedge.engine.advance import Apply, Fail, Finish, Look, Pause, advance, observe
+from kedge.engine.delivery import failed, finished, shown_running, shown_synced, worst
+from kedge.engine.gate import remembered_heals
+from kedge.model.dossier import Dossier, Shown, Sync
+from kedge.model.errors import KedgeError
+from kedge.model.event import Event
+from kedge.model.health import Health
+from kedge.model.manifest import Manifest
+from kedge.model.operation import Cause, Operation, Outcome, Result
+from kedge.model.pair import Scope
+from kedge.model.plan import Plan, Step
+from kedge.ports import Record
+
+
+async def perform(doors: Doors, dossier: Dossier) -> Dossier:
+    """Carry the open operation as far as it goes now: to its end, or to a pause.
+
+    Raises Unavailable and Conflict from the target after what was done has been written down.
+    """
+    operation, plan = dossier.operation, dossier.plan
+    if operation is None or plan is None:
+        return dossier
+    manifests = await _manifests(doors, operation)
+    adopt = any(change.adopts for change in plan.changes)
+    scope = doors.scope(dossier.unit, operation=operation.id, adopt=adopt)
+    looked = False
+    while True:
+        move = advance(operation, plan, doors.clock.now(), looked=looked)
+        match move:
+            case Look(refs):
+                operation = observe(operation, plan, await doors.target.look(scope, refs), doors.clock.now())
+                looked = True
+            case Apply(steps):
+                operation, error = await _act(doors, scope, operation, steps, manifests)
+                looked = False
+                if error is not None:
+                    await _pause(doors, dossier, replace(operation, waiting=str(error)), None)
+                    raise error
+            case Fail(why):
+                operation = replace(operation, failing=why)
+            case Pause(waiting, until):
+                return await _pause(doors, dossier, replace(operation, waiting=waiting), until)
+            case Finish(result, message):
+                return await _finish(doors, dossier, operation, result, message)
+
+
+async def _manifests(doors: Doors, operation: Operation) -> Mapping[str, Manifest]:
+    kept = await doors.rendered.get(operation.rendered) if operation.rendered else ()
+    return {manifest.digest: manifest for manifest in kept or ()}
+
+
+async def _act(
+    doors: Doors, scope: Scope, operation: Operation, steps: tuple[Step, ...], manifests: Mapping[str, Manifest]
+) -> tuple[Operation, KedgeError | None]:
+    """Do the steps at once. What was done is kept even when a neighbour's outcome is unknown."""
+    results = await asyncio.gather(
+        *(doors.target.act(scope, step, manifests.get(step.manifest)) for step in steps), return_exceptions=True
+    )
+    now = doors.clock.now()
+    outcomes: list[Outcome] = []
+    error: KedgeError | None = None
+    for result in results:
+        if isinstance(result, Outcome):
+            outcomes.append(replace(result, at=now))
+        elif isinstance(result, KedgeError):
+            error = error or result
+        else:
+            raise result
+    return replace(operation, outcomes=(*operation.outcomes, *outcomes)), error
+
+
+async def _pause(doors: Doors, dossier: Dossier, operation: Operation, until: float | None) -> Dossier:
+    health = await look_at(doors, dossier)
+    shown = shown_running(dossier, operation, health)
+    paused = replace(dossier, operation=operation, shown=shown, due=until)
+    if paused == dossier:
+        return dossier
+    return await doors.store.record(Record(paused, operation=operation))
+
+
+async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: Result, message: str) -> Dossier:
+    now = doors.clock.now()
+    plan = dossier.plan
+    if plan is None:
+        return dossier
+    ended = finished(operation, result, message, now)
+    left = inventory.after(dossier.inventory, plan, ended)
+    if plan.removal and result is Result.SUCCEEDED and not left:
+        return await _forget(doors, dossier, ended)
+    settled = replace(dossier, operation=None, last=ended, inventory=left, wish=None)
+    health = await look_at(doors, settled)
+    after = (
+        _succeeded(settled, plan, ended, health, now)
+        if result is Result.SUCCEEDED
+        else _failed(settled, ended, health, now)
+    )
+    return await doors.store.record(Record(after, (ended_event(dossier, ended),), operation=ended))
+
+
+def _succeeded(dossier: Dossier, plan: Plan, operation: Operation, health: Health, now: float) -> Dossier:
+    heals = (*remembered_heals(dossier, now), now) if operation.cause is Cause.DRIFT else dossier.heals
+    return replace(
+        dossier,
+        applied=operation.revision,
+        approvals=(),
+        trouble=None,
+        heals=heals,
+        plan=None,
+        shown=shown_synced(dossier, health),
+        verified=now,
+        due=None,
+    )
+
+
+def _failed(dossier: Dossier, operation: Operation, health: Health, now: float) -> Dossier:
+    trouble = failed(dossier, operation, now)
+    shown = Shown(Sync.OUT_OF_SYNC, health, f"run {operation.number} failed: {operation.message}")
+    return replace(dossier, trouble=trouble, shown=shown, due=trouble.again)
+
+
+async def _forget(doors: Doors, dossier: Dossier, operation: Operation) -> Dossier:
+    gone = replace(dossier, operation=None, last=operation, inventory=())
+    return await doors.store.record(Record(gone, (ended_event(dossier, operation),), operation=operation, forget=True))
+
+
+async def look_at(doors: Doors, dossier: Dossier) -> Health:
+    """The unit's health as the watch sees it now."""
+    refs = tuple(entry.ref for entry in dossier.inventory if not entry.hook)
+    return worst(await doors.target.look(doors.scope(dossier.unit), refs))
+
+
+def ended_event(dossier: Dossier, operation: Operation) -> Event:
+    """The record of an ended operation: who, why, at which commit, from which set to which."""
+    return Event(
+        kind="operation.finished",
+        time=operation.finished or 0.0,
+        actor=operation.actor,
+        unit=str(dossier.name),
+        reason=operation.reason,
+        commit=operation.revision.commit if operation.revision else "",
+        before=operation.before,
+        after=operation.rendered,
+        message=f"run {operation.number} {operation.result}: {operation.message}",
+        operation=operation.id,
+    )

@@ -1,0 +1,57 @@
+"""Preview: what a rollback would do, before anybody agrees to it. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kedge.control.road.doors import Doors
+from kedge.control.road.propose import Proposal, propose
+from kedge.model.dossier import Dossier, Pin
+from kedge.model.errors import Invalid
+from kedge.model.operation import Operation, Result
+from kedge.model.person import Person
+
+PIN_SECONDS = 7 * 24 * 3600.0
+"""How long a pin holds before it alerts, unless the person says otherwise."""
+
+_SEARCHED = 200
+
+
+async def rollback_pin(
+    doors: Doors, dossier: Dossier, to: str, person: Person, reason: str, lasting: float = PIN_SECONDS
+) -> Pin:
+    """The pin that takes a unit back to run `to` (a number), to commit `to` (at least 4 hex digits), or, for "", to the
+    newest successful run that applied something else than the last one. Raises Invalid when there is none."""
+    now = doors.clock.now()
+    run = await _run(doors, dossier, to)
+    if run is not None:
+        unit = await doors.store.frozen(str(dossier.name), run.number) or dossier.unit
+        return Pin(person.name, reason, now, now + lasting, run.number, unit, run.revision, run.rendered)
+    if not to or to.isdecimal():
+        raise Invalid(f"{dossier.name} has no run {to or 'to go back to'}", hint=f"kedge history {dossier.name}")
+    source = dossier.unit.source
+    revision = await doors.source.fetch(source.repository, to)
+    return Pin(person.name, reason, now, now + lasting, 0, dossier.unit, replace(revision, ref=source.ref), "")
+
+
+async def _run(doors: Doors, dossier: Dossier, to: str) -> Operation | None:
+    name = str(dossier.name)
+    if to.isdecimal() and len(to) < 7:
+        return await doors.store.operation(name, int(to))
+    current = dossier.last.rendered if dossier.last is not None else ""
+    for run in await doors.store.operations(name, limit=_SEARCHED):
+        if run.result is not Result.SUCCEEDED or not run.rendered:
+            continue
+        fits = (
+            run.rendered != current
+            if not to
+            else len(to) >= 4 and run.revision is not None and run.revision.commit.startswith(to)
+        )
+        if fits:
+            return run
+    return None
+
+
+async def preview_rollback(doors: Doors, dossier: Dossier, pin: Pin) -> Proposal:
+    """The exact plan that the pin would lead to now."""
+    return await propose(doors, replace(dossier, pin=pin, removed=None, wish=None))

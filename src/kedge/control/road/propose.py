@@ -1,0 +1,106 @@
+"""Propose: revision → plan. Changes nothing.
+
+wanted ─► furnish ─► Target.compare ─► diff ─► policy ─► make_plan
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kedge.control.road.doors import Doors
+from kedge.control.road.render import Furnished, furnish
+from kedge.engine import inventory
+from kedge.engine.delivery import Wanted, wanted
+from kedge.engine.diff import diff
+from kedge.engine.effects import effects
+from kedge.engine.hooks import is_hook
+from kedge.engine.plan import Draft, make_plan
+from kedge.model.change import Act, Change, Finding
+from kedge.model.dossier import Dossier
+from kedge.model.manifest import Desired
+from kedge.model.pair import Comparison, Pair, Seen
+from kedge.model.plan import Plan
+from kedge.model.ref import Ref
+from kedge.policy.admit import admit
+from kedge.policy.guard import destructive
+from kedge.policy.lint import lint
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan and what it was made from."""
+
+    wanted: Wanted
+    furnished: Furnished
+    comparison: Comparison
+    plan: Plan
+
+    @property
+    def desired(self) -> Desired:
+        return self.furnished.desired
+
+
+async def propose(doors: Doors, dossier: Dossier, *, sweep: bool = False) -> Proposal:
+    """What would have to be done now. `sweep` dry-runs every object, whatever the watch says.
+
+    Raises Invalid (it does not render), Unavailable (the source or the cluster does not answer), Denied (the cluster
+    refuses us).
+    """
+    wish = wanted(dossier)
+    furnished = await furnish(doors, dossier, wish)
+    comparison = await _compare(doors, dossier, wish, furnished.desired, sweep)
+    changes = _changes(doors, dossier, comparison)
+    created = [change.ref for change in changes if change.act is not Act.DELETE]
+    claims = await doors.store.claims(wish.unit.target.cluster, created) if created else {}
+    name = str(dossier.name)
+    draft = Draft(
+        unit=wish.unit,
+        revision=furnished.rendering.revision if furnished.rendering else wish.revision,
+        desired=furnished.desired,
+        changes=changes,
+        effects=effects(changes),
+        inventory=dossier.inventory,
+        destructive=_destructive(dossier, wish, furnished.desired, changes),
+        findings=() if wish.removal else _findings(wish, furnished.desired),
+        claimed={ref: owner for ref, owner in claims.items() if owner != name},
+        uids={pair.ref: pair.uid for pair in comparison.pairs if isinstance(pair, Seen) and pair.uid},
+        removal=wish.removal,
+        run_hooks=dossier.wish is not None and not wish.removal,
+        now=doors.clock.now(),
+    )
+    return Proposal(wish, furnished, comparison, make_plan(draft))
+
+
+async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desired, sweep: bool) -> Comparison:
+    scope = doors.scope(wish.unit)
+    if wish.removal:
+        owned = tuple(entry.ref for entry in dossier.inventory)
+        return await doors.target.compare(scope, Desired((), ""), (), owned)
+    known = () if sweep else inventory.known(dossier.inventory)
+    return await doors.target.compare(scope, desired, known, inventory.extra(dossier.inventory, desired.manifests))
+
+
+def _changes(doors: Doors, dossier: Dossier, comparison: Comparison) -> tuple[Change, ...]:
+    verified = {entry.ref: entry.digest for entry in dossier.inventory}
+    key = doors.installation.effects_key
+    found = [diff(pair, key, wished=_wished(pair, verified)) for pair in comparison.pairs]
+    return tuple(sorted((change for change in found if change is not None), key=lambda change: change.ref))
+
+
+def _wished(pair: Pair, verified: dict[Ref, str]) -> bool:
+    """Whether the wish itself moved: otherwise the difference is drift."""
+    return pair.manifest is None or verified.get(pair.ref) != pair.manifest.digest
+
+
+def _destructive(dossier: Dossier, wish: Wanted, desired: Desired, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    owned = sum(1 for entry in dossier.inventory if not entry.hook)
+    return destructive(changes, owned, removal=wish.removal, empty=not desired.manifests and owned > 0)
+
+
+def _findings(wish: Wanted, desired: Desired) -> tuple[Finding, ...]:
+    return (*admit(wish.unit, desired), *lint(desired.manifests))
+
+
+def ordinary(desired: Desired) -> tuple[Ref, ...]:
+    """Refs of the set's ordinary objects: hooks come and go and are never compared."""
+    return tuple(manifest.ref for manifest in desired.manifests if not is_hook(manifest))

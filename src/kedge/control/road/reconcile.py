@@ -1,0 +1,203 @@
+"""Reconcile: the one road that every cause takes.
+
+A commit, a drift event, a timer, an approval and a rollback arrive here as no more than a unit's name:
+
+    load ─► resume the open operation, unless a newer wish takes over at this safe point
+         └► propose ─► nothing to do: remember that it was verified
+                    ├► held: remember the plan and why it waits
+                    └► begin (inventory first) ─► perform
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kedge.control.road.doors import Doors, Turn
+from kedge.control.road.perform import ended_event, look_at, perform
+from kedge.control.road.propose import Proposal, propose
+from kedge.control.road.render import furnish
+from kedge.engine import inventory
+from kedge.engine.advance import interruptible
+from kedge.engine.delivery import finished, shown_held, shown_synced, wanted
+from kedge.engine.gate import Verdict, cause_of, gate
+from kedge.engine.plan import named
+from kedge.model.declaration import OnRemove
+from kedge.model.dossier import Dossier
+from kedge.model.errors import Invalid, Unavailable
+from kedge.model.event import Event
+from kedge.model.operation import Cause, Operation, Result
+from kedge.model.person import AUTOMATION
+from kedge.model.ref import UnitName
+from kedge.ports import Record
+
+
+async def reconcile(doors: Doors, name: UnitName, *, sweep: bool = False) -> Turn:
+    """One turn of one unit. Raises the errors of `propose` and `perform`; `control.shift` turns them into retries."""
+    dossier = await doors.store.load(name)
+    if dossier is None:
+        return Turn(None)
+    if dossier.operation is not None:
+        if not await _superseded(doors, dossier):
+            return await _carry_on(doors, dossier)
+        dossier = await _supersede(doors, dossier)
+    if dossier.removed is not None and (dossier.unit.on_remove is OnRemove.KEEP or not dossier.inventory):
+        return await _release(doors, dossier)
+    return await _decide(doors, dossier, await propose(doors, dossier, sweep=sweep))
+
+
+async def _decide(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
+    if proposal.plan.empty:
+        return await _verified(doors, dossier, proposal)
+    verdict = gate(dossier, proposal.plan, doors.clock.now())
+    if not verdict.go:
+        return await _hold(doors, dossier, proposal, verdict)
+    return await _carry_on(doors, await _begin(doors, dossier, proposal))
+
+
+async def _superseded(doors: Doors, dossier: Dossier) -> bool:
+    """Whether the running operation stands at a safe point and another rendered set is wanted by now.
+
+    A newer commit that does not render supersedes nothing: its error is shown once the operation has ended."""
+    operation, plan = dossier.operation, dossier.plan
+    if operation is None or plan is None or not interruptible(operation, plan):
+        return False
+    wish = wanted(dossier)
+    if wish.removal or plan.removal:
+        return wish.removal != plan.removal
+    try:
+        furnished = await furnish(doors, dossier, wish)
+    except (Invalid, Unavailable):
+        return False
+    return furnished.desired.digest != operation.rendered
+
+
+async def _carry_on(doors: Doors, dossier: Dossier) -> Turn:
+    after = await perform(doors, dossier)
+    if after.operation is not None:
+        return Turn(after, after.due)
+    now = doors.clock.now()
+    more = after.wish is not None or (after.removed is not None and bool(after.inventory))
+    return Turn(after, now if more else after.due)
+
+
+async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
+    """Write the operation and the union of old and new inventory, before the first act."""
+    now, identity = doors.clock.now(), doors.entropy.token(8)
+    cause = cause_of(dossier, proposal.plan)
+    actor, reason = _actor(dossier, cause)
+    plan = named(proposal.plan, identity)
+    operation = Operation(
+        id=identity,
+        unit=dossier.name,
+        number=dossier.runs + 1,
+        cause=cause,
+        actor=actor,
+        reason=reason,
+        plan=plan.id,
+        revision=plan.revision,
+        rendered=plan.rendered,
+        effects=plan.effects,
+        started=now,
+        deadline=now + proposal.wanted.unit.sync.timeout,
+        before=dossier.last.rendered if dossier.last is not None else "",
+    )
+    event = Event(
+        kind="operation.started",
+        time=now,
+        actor=actor,
+        unit=str(dossier.name),
+        reason=reason,
+        commit=plan.revision.commit if plan.revision else "",
+        before=operation.before,
+        after=plan.rendered,
+        message=f"run {operation.number} ({cause}): {plan.summary()}",
+        operation=identity,
+    )
+    begun = replace(
+        _remembered(dossier, proposal),
+        operation=operation,
+        plan=plan,
+        inventory=inventory.before(dossier.inventory, plan),
+        runs=operation.number,
+    )
+    kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None
+    return await doors.store.record(Record(begun, (event,), plan, operation, kept))
+
+
+def _actor(dossier: Dossier, cause: Cause) -> tuple[str, str]:
+    if dossier.wish is not None:
+        return dossier.wish.actor, dossier.wish.reason
+    if dossier.pin is not None and cause is Cause.ROLLBACK:
+        return dossier.pin.actor, dossier.pin.reason
+    approvers = ", ".join(dict.fromkeys(approval.person for approval in dossier.approvals))
+    return AUTOMATION.name, f"approved by {approvers}" if approvers else ""
+
+
+async def _supersede(doors: Doors, dossier: Dossier) -> Dossier:
+    operation = dossier.operation
+    if operation is None:
+        return dossier
+    newer = f"superseded by {dossier.head.short}" if dossier.head and not dossier.pin else "superseded by a newer wish"
+    ended = finished(operation, Result.SUPERSEDED, newer, doors.clock.now())
+    after = replace(dossier, operation=None, last=ended)
+    return await doors.store.record(Record(after, (ended_event(dossier, ended),), operation=ended))
+
+
+async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
+    """Desired equals live. Written down only where it is news."""
+    live = [pair.ref for pair in proposal.comparison.pairs]
+    known = inventory.verified(dossier.inventory, proposal.desired.manifests, proposal.comparison.fingerprints, live)
+    after = replace(_remembered(dossier, proposal), inventory=known, plan=None, trouble=None, wish=None, due=None)
+    health = await look_at(doors, after)
+    after = replace(after, shown=shown_synced(after, health), applied=proposal.plan.revision or dossier.applied)
+    if after == dossier:
+        return Turn(dossier, None)
+    recorded = await doors.store.record(Record(replace(after, verified=doors.clock.now())))
+    return Turn(recorded, None)
+
+
+async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Verdict) -> Turn:
+    """Remember the plan and why it waits; tell it once."""
+    health = await look_at(doors, dossier)
+    plan = proposal.plan
+    shown = shown_held(dossier, plan, verdict.waiting, health)
+    held = dossier.plan if dossier.plan is not None and dossier.plan.id == plan.id else plan
+    wish = dossier.wish if verdict.approval else None
+    after = replace(_remembered(dossier, proposal), plan=held, shown=shown, due=verdict.until, wish=wish)
+    if after == dossier:
+        return Turn(dossier, verdict.until)
+    events = () if held is dossier.plan else (_held_event(doors, dossier, proposal, verdict),)
+    kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None
+    recorded = await doors.store.record(Record(after, events, plan, rendered=kept))
+    return Turn(recorded, verdict.until)
+
+
+def _held_event(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Verdict) -> Event:
+    plan = proposal.plan
+    return Event(
+        kind="plan.waiting" if verdict.approval else "plan.held",
+        time=doors.clock.now(),
+        actor=AUTOMATION.name,
+        unit=str(dossier.name),
+        commit=plan.revision.commit if plan.revision else "",
+        after=plan.rendered,
+        message=f"{plan.summary()}; {verdict.waiting}",
+    )
+
+
+async def _release(doors: Doors, dossier: Dossier) -> Turn:
+    """The declaration left Git and its objects stay (or there are none): forget the unit, keep its history."""
+    event = Event(
+        kind="unit.released",
+        time=doors.clock.now(),
+        actor=AUTOMATION.name,
+        unit=str(dossier.name),
+        message=f"left Git; {len(dossier.inventory)} objects are kept",
+    )
+    await doors.store.record(Record(dossier, (event,), forget=True))
+    return Turn(None)
+
+
+def _remembered(dossier: Dossier, proposal: Proposal) -> Dossier:
+    rendering = proposal.furnished.rendering
+    return dossier if rendering is None else replace(dossier, rendering=rendering)

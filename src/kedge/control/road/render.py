@@ -1,0 +1,76 @@
+"""From a wish to a placed rendered set, rendering only when an answer to one of the last render's questions moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from kedge.control.road.doors import Doors
+from kedge.engine.delivery import Wanted, render_holds
+from kedge.model.dossier import Dossier, Rendering
+from kedge.model.errors import Invalid, Unavailable
+from kedge.model.manifest import Desired
+from kedge.model.source import Revision
+from kedge.model.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """A placed set, and the rendering to remember for it (None for a pin's or a removal's frozen set)."""
+
+    desired: Desired
+    rendering: Rendering | None
+
+
+def spec_of(unit: Unit, version: str) -> str:
+    """Digest of everything beside the files that decides what a render answers."""
+    lines = [str(unit.name), repr(unit.source), repr(unit.target), repr(unit.render), version]
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+async def furnish(doors: Doors, dossier: Dossier, wanted: Wanted) -> Furnished:
+    """The placed rendered set that `wanted` asks for.
+
+    Raises Invalid when it does not render, Unavailable when its commit is not known yet or discovery fails.
+    """
+    if wanted.rendered or wanted.removal:
+        return await _frozen(doors, wanted)
+    if wanted.revision is None:
+        raise Unavailable(
+            f"no commit of {wanted.unit.source.repository} {wanted.unit.source.ref} is known yet",
+            hint="kedge get source says why",
+        )
+    return await _fresh(doors, dossier, wanted.unit, wanted.revision)
+
+
+async def _frozen(doors: Doors, wanted: Wanted) -> Furnished:
+    if not wanted.rendered:
+        return Furnished(Desired((), digest=""), None)
+    manifests = await doors.rendered.get(wanted.rendered)
+    if manifests is None:
+        raise Invalid(
+            f"the rendered set {wanted.rendered[:12]} of {wanted.unit.name} is no longer kept",
+            hint="roll back to a newer run, or by commit",
+        )
+    return Furnished(Desired(manifests, wanted.rendered), None)
+
+
+async def _fresh(doors: Doors, dossier: Dossier, unit: Unit, revision: Revision) -> Furnished:
+    spec = spec_of(unit, doors.renderer.version)
+    last = dossier.rendering
+    if last is not None and last.spec == spec and _holds(doors, last, revision):
+        manifests = await doors.rendered.get(last.rendered)
+        if manifests is not None:
+            return Furnished(Desired(manifests, last.rendered, last.renderer, last.reads, last.notes), last)
+    desired = await doors.renderer.render(doors.source.snapshot(revision), unit)
+    placed = await doors.target.place(doors.scope(unit), desired)
+    doors.rendered.put(placed.digest, placed.manifests)
+    rendering = Rendering(revision, spec, desired.reads, desired.digest, placed.digest, desired.renderer, desired.notes)
+    return Furnished(placed, rendering)
+
+
+def _holds(doors: Doors, last: Rendering, revision: Revision) -> bool:
+    if last.revision.commit == revision.commit:
+        return True
+    snapshot = doors.source.snapshot(revision)
+    return render_holds(last.reads, {read.path: snapshot.entry(read.path) for read in last.reads})
