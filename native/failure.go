@@ -1,0 +1,31 @@
+package main
+
+import "fmt"
+
+// failure is the only error that reaches the parent. Code is one of
+//
+//	invalid  the input is wrong
+//	refused  the input asks for what a render may not do
+//	limit    the input or its result is too large
+//	bug      this program, or a library in it, has failed
+type failure struct {
+	Code     string `json:"code"`
+	What     string `json:"what"`
+	Path     string `json:"path,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Document int    `json:"document,omitempty"`
+}
+
+func (f *failure) Error() string { return f.What }
+
+func invalid(path, format string, args ...any) *failure {
+	return &failure{Code: "invalid", What: fmt.Sprintf(format, args...), Path: path}
+}
+
+func refused(path, format string, args ...any) *failure {
+	return &failure{Code: "refused", What: fmt.Sprintf(format, args...), Path: path}
+}
+
+func tooLarge(path, format string, args ...any) *failure {
+	return &failure{Code: "limit", What: fmt.Sprintf(format, args...), Path: path}
+}
