@@ -1,0 +1,330 @@
+"""Who owns which field: set algebra over the `managedFields` of live objects.
+
+Kubernetes records for every manager the set of fields it has set, as a trie (`fieldsV1`): `f:name` is a field,
+`k:{…}` a list item by its keys, `v:…` a list item by its value, `i:3` one by its index, and `.` the node itself.
+Here such a trie is a set of paths, so that union, difference and comparison are the ordinary ones.
+
+Source: structured-merge-diff's fieldpath (the format) and Flux's ssa package (taking over). Everything in
+`managedFields` may have been written by anybody: what cannot be read is passed over, and nothing here raises.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final
+
+Path = tuple[str, ...]
+"""Elements as fieldsV1 writes them, outermost first: ("f:spec", 'k:{"name":"web"}', "f:image")."""
+
+DEPTH_LIMIT = 128  # elements of a path; what lies deeper counts as part of the element at the limit
+ELEMENT_LIMIT = 4096  # characters of a key or value element that are parsed
+SELF = "."
+
+# People at work, by the manager name their tool leaves (kubectl names itself by verb, others by user agent). A field
+# that one of these added is drift: nobody declared it, and no controller will keep it up.
+INTERACTIVE: Final[Mapping[str, str]] = {
+    "kubectl": "kubectl apply --server-side by hand",
+    "kubectl-annotate": "kubectl annotate",
+    "kubectl-create": "kubectl create",
+    "kubectl-edit": "kubectl edit",
+    "kubectl-expose": "kubectl expose",
+    "kubectl-label": "kubectl label",
+    "kubectl-patch": "kubectl patch",
+    "kubectl-replace": "kubectl replace",
+    "kubectl-rollout": "kubectl rollout restart, undo, pause or resume",
+    "kubectl-run": "kubectl run",
+    "kubectl-scale": "kubectl scale",
+    "kubectl-set": "kubectl set image, env or resources",
+    "oc": "OpenShift's command line",
+    "Mozilla": "a console in a browser, which passes the browser's name on",
+    "dashboard": "Kubernetes Dashboard",
+    "headlamp": "Headlamp",
+    "headlamp-server": "Headlamp",
+    "k9s": "k9s",
+    "Lens": "Lens",
+    "OpenLens": "OpenLens",
+    "freelens": "Freelens",
+    "node-fetch": "Lens and other desktop consoles, which leave the name of their HTTP library",
+    "curl": "a request written by hand",
+}
+
+# Managers of an earlier client-side apply: their fields are adopted with the object, and are no drift.
+CLIENT_SIDE: Final = frozenset({"kubectl-client-side-apply", "before-first-apply"})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSet:
+    """A set of field paths; a path in it is owned itself, which says nothing of the paths below."""
+
+    paths: frozenset[Path] = frozenset()
+
+    def __or__(self, other: FieldSet) -> FieldSet:
+        return FieldSet(self.paths | other.paths)
+
+    def __sub__(self, other: FieldSet) -> FieldSet:
+        return FieldSet(self.paths - other.paths)
+
+    def __and__(self, other: FieldSet) -> FieldSet:
+        return FieldSet(self.paths & other.paths)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.paths
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(sorted(self.paths))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def leaves(self) -> FieldSet:
+        """The paths with no longer path below them in the set: the values, without the containers around them."""
+        inner = {path[:end] for path in self.paths for end in range(1, len(path))}
+        return FieldSet(self.paths - inner)
+
+    def fields(self) -> dict[str, Any]:
+        """The trie as fieldsV1 writes it; `parse` of it is this set again."""
+        root: dict[str, Any] = {}
+        for path in self:
+            node = root
+            for element in path:
+                node = node.setdefault(element, {})
+            node[SELF] = {}
+        return {name: _pruned(child) for name, child in root.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """One entry of managedFields: who, by which operation (Apply or Update), through which subresource, what."""
+
+    manager: str
+    operation: str
+    subresource: str
+    fields: FieldSet
+
+
+def parse(fields: object) -> FieldSet:
+    """The paths of a fieldsV1 trie. An empty node owns itself; unreadable parts own nothing."""
+    found: set[Path] = set()
+    open_nodes: list[tuple[Path, object]] = [((), fields)]
+    while open_nodes:
+        path, node = open_nodes.pop()
+        inner = _children(node) if len(path) < DEPTH_LIMIT else ()
+        if path and (not inner or (isinstance(node, Mapping) and SELF in node)):
+            found.add(path)
+        open_nodes.extend(((*path, name), child) for name, child in inner)
+    return FieldSet(frozenset(found))
+
+
+def entries(managed_fields: object) -> tuple[Ownership, ...]:
+    """The readable entries of `metadata.managedFields`, in the order they stand."""
+    return tuple(_read(head) for head in _heads(managed_fields))
+
+
+def owned(managed_fields: object, manager: str, operation: str = "Apply") -> FieldSet:
+    """What `manager` owns of the object itself by `operation`; subresources (status, scale) are others' business."""
+    wanted = (manager, operation, "")
+    return _union(parse(head.fields) for head in _heads(managed_fields) if head.who == wanted)
+
+
+def interactive_paths(managed_fields: object, interactive: Iterable[str] = INTERACTIVE) -> FieldSet:
+    """What people have set by hand, through any subresource but status."""
+    names = frozenset(interactive)
+    return _union(parse(head.fields) for head in _heads(managed_fields) if _by_hand(head, names))
+
+
+def foreign_managers(
+    managed_fields: object, manager: str, wanted: FieldSet | None = None, interactive: Iterable[str] = INTERACTIVE
+) -> tuple[Ownership, ...]:
+    """Other programs that own fields of the object, by name; with `wanted`, only those of its fields.
+
+    Neither `manager` itself nor people at work nor writers of status count. Whether a program may be overridden is
+    the caller's to judge.
+    """
+    passed_over = {manager, *interactive}
+    heads = (head for head in _heads(managed_fields) if head.who[0] not in passed_over and head.who[2] != "status")
+    found = (_read(head) for head in heads)
+    if wanted is not None:
+        found = (replace(entry, fields=entry.fields & wanted) for entry in found)
+    kept = (entry for entry in found if entry.fields)
+    return tuple(sorted(kept, key=lambda entry: (entry.manager, entry.operation, entry.subresource)))
+
+
+def fingerprint(managed_fields: object, manager: str, interactive: Iterable[str] = INTERACTIVE) -> str:
+    """sha256 in hex over what we own and what people have set by hand, independent of times and order.
+
+    Somebody else's change to a field of ours takes it out of our entry; a field added by hand shows up in an entry of
+    its own. Either moves the fingerprint; what controllers write does not.
+    """
+    names = frozenset(interactive) - {manager}
+    ours = (manager, "Apply", "")
+    counted = (head for head in _heads(managed_fields) if head.who == ours or _by_hand(head, names))
+    lines = {(*head.who, *path) for head in counted for path in parse(head.fields).paths}
+    return sha256(json.dumps(sorted(lines)).encode()).hexdigest()
+
+
+def take_over(managed_fields: object, manager: str, from_managers: Iterable[str]) -> list[Any]:
+    """The managedFields list after the entries of `from_managers` have been merged into our Apply entry.
+
+    As Flux's ssa package patches it before an apply: a field that only somebody else owned becomes ours, so that the
+    apply removes it when Git does not state it. Entries for subresources stay; our entry comes last; where we had
+    none, the first one taken becomes it. Nothing to take gives the list as it was.
+    """
+    if not isinstance(managed_fields, list):
+        return []
+    names = frozenset(from_managers) - {manager}
+    ours = [head for head in _heads(managed_fields) if head.who == (manager, "Apply", "")]
+    taken = [head for head in _heads(managed_fields) if head.who[0] in names and not head.who[2]]
+    if not taken:
+        return list(managed_fields)
+    gone = {id(head.entry) for head in (*ours, *taken)}
+    kept = [entry for entry in managed_fields if id(entry) not in gone]
+    fields = _union(parse(head.fields) for head in (*ours, *taken))
+    base = {**(ours or taken)[0].entry, "manager": manager, "operation": "Apply", "fieldsType": "FieldsV1"}
+    return [*kept, {**base, "fieldsV1": fields.fields()}]
+
+
+def remove(obj: Mapping[str, Any], fields: FieldSet) -> dict[str, Any]:
+    """A copy of `obj` without the owned fields.
+
+    A leaf goes whole. A container that is owned itself goes when nothing but its keys is left in it, so that what
+    others have put into it stays. Paths that lead nowhere are passed over.
+    """
+    return _mapping_without(obj, fields.fields())
+
+
+def describe(path: Path) -> str:
+    """A path as people write it: `spec.containers[name=web].image`, `metadata.finalizers["example.org/x"]`."""
+    return "".join(_spoken(element) for element in path).lstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """An entry before its fields are parsed, which most questions never need; `who` as in Ownership."""
+
+    who: tuple[str, str, str]
+    fields: object
+    entry: Mapping[str, Any]
+
+
+def _heads(managed_fields: object) -> Iterator[_Head]:
+    for entry in managed_fields if isinstance(managed_fields, list) else ():
+        if isinstance(entry, Mapping):
+            who = (_text(entry, "manager"), _text(entry, "operation"), _text(entry, "subresource"))
+            yield _Head(who, entry.get("fieldsV1"), entry)
+
+
+def _read(head: _Head) -> Ownership:
+    return Ownership(*head.who, fields=parse(head.fields))
+
+
+class _Gone:
+    """Marks a value that has been removed; None is a value."""
+
+
+_GONE = _Gone()
+
+
+def _without(value: Any, node: Mapping[str, Any]) -> Any:
+    inner = {name: child for name, child in node.items() if name != SELF}
+    if not inner:
+        return _GONE
+    if isinstance(value, Mapping):
+        left: Any = _mapping_without(value, inner)
+    elif isinstance(value, list):
+        left = _list_without(value, inner)
+    else:
+        return value
+    return _GONE if not left and SELF in node else left
+
+
+def _mapping_without(value: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+    left = {}
+    for name, item in value.items():
+        node = inner.get(f"f:{name}")
+        kept = item if node is None else _without(item, node)
+        if kept is not _GONE:
+            left[name] = kept
+    return left
+
+
+def _list_without(value: list[Any], inner: Mapping[str, Any]) -> list[Any]:
+    kept = [_item_without(item, *_match(item, index, inner)) for index, item in enumerate(value)]
+    return [item for item in kept if item is not _GONE]
+
+
+def _item_without(item: Any, keys: frozenset[str], node: Mapping[str, Any] | None) -> Any:
+    if node is None:
+        return item
+    left = _without(item, node)
+    return _GONE if SELF in node and isinstance(left, dict) and keys >= left.keys() else left
+
+
+def _match(item: Any, index: int, inner: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, Any] | None]:
+    """The node of the trie that speaks of a list item, and the item's keys if it is one that has keys."""
+    for element, node in inner.items():
+        kind, wanted = _decoded(element)
+        if kind == "k" and isinstance(wanted, dict) and isinstance(item, Mapping):
+            if all(name in item and _same(item[name], value) for name, value in wanted.items()):
+                return frozenset(wanted), node
+        elif (kind == "v" and _same(item, wanted)) or (kind == "i" and _same(index, wanted)):
+            return frozenset(), node
+    return frozenset(), None
+
+
+def _decoded(element: str) -> tuple[str, Any]:
+    kind, _, rest = element.partition(":")
+    if kind not in ("k", "v", "i") or len(element) > ELEMENT_LIMIT:
+        return "", None
+    try:
+        return kind, json.loads(rest)
+    except (ValueError, RecursionError):
+        return "", None
+
+
+def _same(one: Any, other: Any) -> bool:
+    # In Python True equals 1, in JSON it does not.
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _spoken(element: str) -> str:
+    kind, value = _decoded(element)
+    if kind == "k" and isinstance(value, dict):
+        return "[" + ",".join(f"{name}={_plain(item)}" for name, item in value.items()) + "]"
+    if kind in ("v", "i"):
+        return f"[{json.dumps(value)}]"
+    name = element.removeprefix("f:")
+    return f".{name}" if name.isidentifier() else f"[{json.dumps(name)}]"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _children(node: object) -> tuple[tuple[str, Any], ...]:
+    if not isinstance(node, Mapping):
+        return ()
+    return tuple((name, child) for name, child in node.items() if isinstance(name, str) and name[1:2] == ":")
+
+
+def _pruned(node: dict[str, Any]) -> dict[str, Any]:
+    """A node that only owns itself is written as an empty one."""
+    if node.keys() == {SELF}:
+        return {}
+    return {name: child if name == SELF else _pruned(child) for name, child in node.items()}
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _union(sets: Iterable[FieldSet]) -> FieldSet:
+    return FieldSet(frozenset().union(*(found.paths for found in sets)))
+
+
+def _by_hand(head: _Head, names: frozenset[str]) -> bool:
+    manager, _, subresource = head.who
+    return manager in names and subresource != "status"
