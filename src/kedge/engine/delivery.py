@@ -93,5 +93,10 @@ def shown_running(dossier: Dossier, operation: Operation, health: Health) -> Sho
     return replace(dossier.shown, sync=Sync.OUT_OF_SYNC, health=health, why=f"run {operation.number}: {sentence}")
 
 
+def settled(dossier: Dossier) -> bool:
+    """Whether units that come after this one may go on: it is as Git wants it, and healthy."""
+    return dossier.shown.sync is Sync.SYNCED and dossier.shown.health.status is Status.HEALTHY
+
+
 def finished(operation: Operation, result: Result, message: str, now: float) -> Operation:
     return replace(operation, result=result, message=message, finished=now, waiting="")

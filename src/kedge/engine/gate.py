@@ -29,8 +29,9 @@ class Verdict:
 GO = Verdict(True)
 
 
-def gate(dossier: Dossier, plan: Plan, now: float) -> Verdict:
-    """The first reason to hold, in the order in which a person would want to hear it."""
+def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdict:
+    """The first reason to hold, in the order in which a person would want to hear it. `upstream` is the sentence of a
+    unit that this one comes after and that is not there yet."""
     if plan.blocked:
         more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
         return Verdict(False, plan.blocked[0] + more)
@@ -38,6 +39,8 @@ def gate(dossier: Dossier, plan: Plan, now: float) -> Verdict:
         return Verdict(False, f"the pin of {dossier.pin.actor} expired: resume or roll back again")
     if dossier.suspended and dossier.wish is None:
         return Verdict(False, f"suspended: {dossier.suspended}")
+    if upstream:
+        return Verdict(False, upstream)
     if plan.needs is not None and not approved(plan, plan.needs, dossier.approvals):
         return Verdict(False, f"waits for {_approvers(plan.needs)}: {plan.needs.reasons[0]}", approval=True)
     if dossier.wish is not None or dossier.pin is not None or dossier.removed is not None:

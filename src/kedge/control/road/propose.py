@@ -77,7 +77,7 @@ async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desire
         owned = tuple(entry.ref for entry in dossier.inventory)
         return await doors.target.compare(scope, Desired((), ""), (), owned)
     known = () if sweep else inventory.known(dossier.inventory)
-    return await doors.target.compare(scope, desired, known, inventory.extra(dossier.inventory, desired.manifests))
+    return await doors.target.compare(scope, desired, known, inventory.surplus(dossier.inventory, desired.manifests))
 
 
 def _changes(doors: Doors, dossier: Dossier, comparison: Comparison) -> tuple[Change, ...]:

@@ -18,7 +18,7 @@ from kedge.control.road.propose import Proposal, propose
 from kedge.control.road.render import furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible
-from kedge.engine.delivery import finished, shown_held, shown_synced, wanted
+from kedge.engine.delivery import finished, settled, shown_held, shown_synced, wanted
 from kedge.engine.gate import Verdict, cause_of, gate
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
@@ -48,10 +48,23 @@ async def reconcile(doors: Doors, name: UnitName, *, sweep: bool = False) -> Tur
 async def _decide(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     if proposal.plan.empty:
         return await _verified(doors, dossier, proposal)
-    verdict = gate(dossier, proposal.plan, doors.clock.now())
+    verdict = gate(dossier, proposal.plan, doors.clock.now(), await _upstream(doors, dossier, proposal))
     if not verdict.go:
         return await _hold(doors, dossier, proposal, verdict)
     return await _carry_on(doors, await _begin(doors, dossier, proposal))
+
+
+async def _upstream(doors: Doors, dossier: Dossier, proposal: Proposal) -> str:
+    """What the unit has to come after and that is not there yet, as a sentence; "" when nothing holds it."""
+    if proposal.plan.removal or proposal.plan.drift_only:
+        return ""
+    for name in proposal.wanted.unit.after:
+        before = await doors.store.load(name)
+        if before is None:
+            return f"waits for {name}, which is not declared"
+        if not settled(before):
+            return f"waits for {name}: {before.shown.why or before.shown.health.status}"
+    return ""
 
 
 async def _superseded(doors: Doors, dossier: Dossier) -> bool:

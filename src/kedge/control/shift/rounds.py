@@ -1,0 +1,205 @@
+"""Rounds: ask each (repository, ref) for news, once for all units that use it, and ring those whose files changed.
+
+Webhooks and polling are both only hints: a lost one costs time, never correctness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kedge.control.road.doors import Doors
+from kedge.control.shift.readers import Readers
+from kedge.model.dossier import Dossier
+from kedge.model.errors import KedgeError
+from kedge.model.event import Event
+from kedge.model.person import AUTOMATION
+from kedge.model.source import Revision
+from kedge.ports import Head
+from kedge.spawn import Spawner
+
+POLL = 60.0
+"""Seconds between two looks at one (repository, ref); a fifth more or less, so that they spread."""
+
+WINDOW = 1.0
+"""Seconds in which any number of hints for one (repository, ref) cost one fetch."""
+
+AT_ONCE = 8
+"""Fetches in flight at once."""
+
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Stop:
+    """One (repository, ref) of the round."""
+
+    readers: Readers
+    head: Revision | None = None
+    checked: float = 0.0
+    due: float = 0.0
+    problem: str = ""
+    hinted: bool = False
+    busy: bool = False
+
+
+class Rounds:
+    """Keeps heads current. `ring(unit)` makes a unit due; `moved(key, changed)` tells roots about news: the paths that
+    changed, None for everything."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        spawner: Spawner,
+        ring: Callable[[str], None],
+        moved: Callable[[Key, tuple[str, ...] | None], None],
+    ) -> None:
+        self._doors = doors
+        self._spawner = spawner
+        self._ring = ring
+        self._moved = moved
+        self._bell = asyncio.Event()
+        self._stops: dict[Key, Stop] = {}
+        self._key_of: dict[str, Key] = {}
+
+    async def load(self, keys: Iterable[Key]) -> None:
+        """Take up where the store left off: heads, and who reads what."""
+        for head in await self._doors.store.heads():
+            stop = self._stop((head.repository, head.ref))
+            stop.head, stop.problem, stop.checked = head.revision, head.problem, head.checked
+        for key in keys:
+            self._stop(key)
+        for key, stop in self._stops.items():
+            for unit, paths in await self._doors.store.readers(*key):
+                stop.readers.put(unit, paths or None)
+                self._key_of[unit] = key
+
+    def add(self, key: Key) -> None:
+        if key not in self._stops:
+            self._stop(key)
+            self._bell.set()
+
+    def seen(self, unit: str, dossier: Dossier | None) -> None:
+        """Keep the readers current after a turn."""
+        key = (dossier.unit.source.repository, dossier.unit.source.ref) if dossier is not None else None
+        before = self._key_of.get(unit)
+        if before is not None and before != key:
+            self._stops[before].readers.drop(unit)
+            del self._key_of[unit]
+        if dossier is None or key is None:
+            return
+        self.add(key)
+        reads = tuple(read.path for read in dossier.rendering.reads) if dossier.rendering is not None else None
+        self._stops[key].readers.put(unit, reads)
+        self._key_of[unit] = key
+
+    def hint(self, matches: Callable[[str], bool], ref: str) -> int:
+        """A push was announced: look at every fitting (repository, ref) soon. Answers how many there are."""
+        fitting = [
+            stop for (repository, name), stop in self._stops.items() if matches(repository) and _same_ref(ref, name)
+        ]
+        for stop in fitting:
+            stop.hinted = True
+        self._bell.set()
+        return len(fitting)
+
+    async def run(self) -> None:
+        """Go round for ever: whatever is due or hinted, several repositories at once, each pair one at a time."""
+        while True:
+            self._bell.clear()
+            now = self._doors.clock.now()
+            free = AT_ONCE - sum(stop.busy for stop in self._stops.values())
+            due = [key for key, stop in self._stops.items() if _is_due(stop, now)]
+            for key in due[:free]:
+                self._stops[key].busy = True
+                self._spawner.start(self._check(key), f"source {key[0]} {key[1]}")
+            await self._pause(bool(due[free:]))
+
+    async def _pause(self, full: bool) -> None:
+        """Until the next stop is due; while all places are taken, until one is free."""
+        now = self._doors.clock.now()
+        idle = [stop for stop in self._stops.values() if not stop.busy]
+        times = [min(stop.due, stop.checked + WINDOW) if stop.hinted else stop.due for stop in idle]
+        wait = max(0.0, min(times) - now) if times and not full else None
+        try:
+            async with asyncio.timeout(wait):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+
+    async def _check(self, key: Key) -> None:
+        try:
+            await self.check(key)
+        finally:
+            self._stops[key].busy = False
+            self._bell.set()
+
+    async def check(self, key: Key) -> None:
+        """Ask the remote now. A problem is remembered and shown; the last good head stays in force."""
+        stop = self._stop(key)
+        now = self._doors.clock.now()
+        stop.hinted, stop.checked = False, now
+        stop.due = now + POLL * (0.8 + 0.4 * self._doors.entropy.uniform())
+        try:
+            revision = await self._doors.source.fetch(*key)
+        except KedgeError as error:
+            await self._problem(key, stop, str(error))
+            return
+        if stop.head is not None and stop.head.commit == revision.commit and not stop.problem:
+            return
+        await self._advance(key, stop, revision)
+
+    async def _problem(self, key: Key, stop: Stop, text: str) -> None:
+        if stop.problem == text:
+            return
+        stop.problem = text
+        event = Event("source.trouble", stop.checked, AUTOMATION.name, message=f"{key[0]} {key[1]}: {text}")
+        await self._doors.store.set_head(Head(*key, stop.head, stop.checked, text), (event,))
+        for unit in stop.readers.all():
+            if stop.head is None:
+                self._ring(unit)
+
+    async def _advance(self, key: Key, stop: Stop, revision: Revision) -> None:
+        before, stop.problem = stop.head, ""
+        events = self._events(key, before, revision, stop.checked)
+        await self._doors.store.set_head(Head(*key, revision, stop.checked), events)
+        stop.head = revision
+        changed = self._doors.source.changed(before, revision) if before is not None else None
+        units = stop.readers.all() if changed is None else stop.readers.of(changed)
+        for unit in units:
+            self._ring(unit)
+        self._moved(key, None if changed is None else tuple(changed))
+
+    def _events(self, key: Key, before: Revision | None, revision: Revision, now: float) -> tuple[Event, ...]:
+        if before is None or before.commit == revision.commit:
+            return ()
+        forced = not self._doors.source.descends(before, revision)
+        kind = "source.rewritten" if forced else "source.moved"
+        event = Event(
+            kind,
+            now,
+            revision.author or AUTOMATION.name,
+            reason=revision.subject,
+            commit=revision.commit,
+            before=before.commit,
+            after=revision.commit,
+            message=f"{key[0]} {key[1]}" + (": history was rewritten (force push)" if forced else ""),
+        )
+        return (event,)
+
+    def heads(self) -> dict[Key, tuple[Revision | None, float, str]]:
+        """(repository, ref) → newest commit, when it was last asked for, and what is wrong."""
+        return {key: (stop.head, stop.checked, stop.problem) for key, stop in self._stops.items()}
+
+    def _stop(self, key: Key) -> Stop:
+        return self._stops.setdefault(key, Stop(Readers()))
+
+
+def _same_ref(pushed: str, wanted: str) -> bool:
+    short = pushed.removeprefix("refs/heads/").removeprefix("refs/tags/")
+    return not pushed or not wanted or wanted in (pushed, short, "HEAD")
+
+
+def _is_due(stop: Stop, now: float) -> bool:
+    return not stop.busy and (stop.due <= now or (stop.hinted and now >= stop.checked + WINDOW))

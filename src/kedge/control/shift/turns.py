@@ -1,0 +1,132 @@
+"""Turns: take the next due unit, reconcile it, and turn what went wrong into when to come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+from kedge.control.road.doors import Doors, Turn
+from kedge.control.road.reconcile import reconcile
+from kedge.control.shift.queue import DueQueue, Lane
+from kedge.engine.delivery import settled, stumbled
+from kedge.model.dossier import Dossier
+from kedge.model.errors import Conflict, Denied, Invalid, KedgeError, Unavailable
+from kedge.model.event import Event
+from kedge.model.person import AUTOMATION
+from kedge.model.ref import UnitName
+from kedge.ports import Record
+from kedge.spawn import Spawner
+
+LIMIT = 64
+"""Units in flight at once."""
+
+AFTER_A_BUG = 60.0
+AFTER_A_REFUSAL = 180.0
+AFTER_THE_STORE = 5.0
+"""Seconds until a unit comes back after a bug of ours, after a cluster refused us, and when the store is not there."""
+
+
+class Turns:
+    """Works off the queue. `seen(dossier)` hears of every dossier a turn leaves behind (None with its name: gone)."""
+
+    def __init__(self, doors: Doors, spawner: Spawner, seen: Callable[[str, Dossier | None], None]) -> None:
+        self._doors = doors
+        self._spawner = spawner
+        self._seen = seen
+        self._bell = asyncio.Event()
+        self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self.queue = DueQueue()
+        self.taken = 0
+
+    def ring(self, unit: str, lane: Lane = Lane.CHANGE) -> None:
+        self.queue.ring(unit, lane)
+        self._bell.set()
+
+    def later(self, unit: str, at: float) -> None:
+        self.queue.later(unit, at)
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Hand out turns for ever."""
+        while True:
+            self._bell.clear()
+            self.queue.wake(self._doors.clock.now())
+            while self.queue.busy < LIMIT and (taken := self.queue.take()) is not None:
+                unit, lane = taken
+                self.taken += 1
+                self._spawner.start(self._turn(unit, lane), f"turn {unit}")
+            await self._pause()
+
+    async def _pause(self) -> None:
+        at = self.queue.next_time()
+        wait = None if at is None else max(0.0, at - self._doors.clock.now())
+        try:
+            async with asyncio.timeout(wait):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+
+    async def _turn(self, unit: str, lane: Lane) -> None:
+        again: float | None = self._doors.clock.now() + AFTER_A_BUG
+        try:
+            again = await self._reconcile(unit, lane)
+        finally:
+            self.queue.done(unit)
+            if again is not None:
+                self.queue.later(unit, again)
+            self._bell.set()
+
+    async def _reconcile(self, unit: str, lane: Lane) -> float | None:
+        name = UnitName.parse(unit)
+        try:
+            turn = await reconcile(self._doors, name, sweep=lane is Lane.SWEEP)
+        except Conflict:
+            return self._doors.clock.now()
+        except (Invalid, Denied, Unavailable) as error:
+            return await self._stumble(name, error)
+        self._settle(unit, turn)
+        return turn.again
+
+    def _settle(self, unit: str, turn: Turn) -> None:
+        self._seen(unit, turn.dossier)
+        if turn.dossier is None:
+            self.queue.forget(unit)
+            return
+        for upstream in turn.dossier.unit.after:
+            self._dependents[str(upstream)][unit] = None
+        if settled(turn.dossier):
+            for dependent in self._dependents.pop(unit, {}):
+                self.queue.ring(dependent)
+
+    async def _stumble(self, name: UnitName, error: KedgeError) -> float | None:
+        """Remember what went wrong, so that status does not lie, and say when to come back."""
+        now = self._doors.clock.now()
+        try:
+            dossier = await self._doors.store.load(name)
+            if dossier is None:
+                return None
+            again = _again(error, now)
+            key = f"{type(error).__name__}:{dossier.head.commit if dossier.head else ''}"
+            after = stumbled(dossier, key, str(error), now, again=again, lasting=isinstance(error, Invalid))
+            first = dossier.trouble is None or dossier.trouble.key != key or dossier.trouble.text != str(error)
+            events = (_event(name, error, dossier, now),) if first else ()
+            await self._doors.store.record(Record(after, events))
+        except Conflict:
+            return now
+        except Unavailable:
+            return now + AFTER_THE_STORE
+        return after.due
+
+
+def _again(error: KedgeError, now: float) -> float | None:
+    if isinstance(error, Denied):
+        return now + AFTER_A_REFUSAL
+    if isinstance(error, Unavailable) and error.retry_after is not None:
+        return now + max(1.0, min(AFTER_A_REFUSAL, error.retry_after))
+    return None
+
+
+def _event(name: UnitName, error: KedgeError, dossier: Dossier, now: float) -> Event:
+    commit = dossier.head.commit if dossier.head is not None else ""
+    return Event("unit.trouble", now, AUTOMATION.name, str(name), commit=commit, message=str(error))
