@@ -300,9 +300,13 @@ func deeper(value any, left int) bool {
 // plain sends the objects of the files that the parent selected, in its order.
 func plain(j *job, options json.RawMessage) error {
 	var o struct {
-		Files []string `json:"files"`
+		Folder string   `json:"folder"`
+		Files  []string `json:"files"`
 	}
 	if err := json.Unmarshal(options, &o); err != nil {
+		return err
+	}
+	if _, err := j.tree.list(o.Folder); err != nil { // which files there are is part of what was asked
 		return err
 	}
 	for _, name := range o.Files {

@@ -1,0 +1,112 @@
+"""What a render asks of its source, and what it is answered: pure over a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kedge.model.source import Entry, EntryKind, Read
+from kedge.ports import Snapshot
+
+Folders = dict[str, dict[str, Any]]
+
+
+def parent_of(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def under(folder: str, name: str) -> str:
+    """`name` below `folder`, where "" is the repository's root."""
+    return f"{folder}/{name}" if folder else name
+
+
+def folder_id(snapshot: Snapshot, folder: str) -> str:
+    """The Git id of a folder; the root's changes with every commit, and stands for it as `commit:…`."""
+    if not folder:
+        return f"commit:{snapshot.revision.commit}"
+    entry = snapshot.entry(folder)
+    return entry.id if entry is not None else ""
+
+
+def listing(snapshot: Snapshot, root: str, entries: Iterable[Entry]) -> Folders:
+    """Entries below `root`, grouped by folder as the worker wants them. Folders it has no entries of are asked for."""
+    folders: Folders = {root: {"id": folder_id(snapshot, root), "entries": {}}}
+    for entry in entries:
+        parent, name = parent_of(entry.path), entry.path.rpartition("/")[2]
+        above = folders.setdefault(parent, {"id": "", "entries": {}})
+        above["entries"][name] = {"kind": entry.kind.value, "id": entry.id}
+    for path, folder in folders.items():
+        if path == root or not path.startswith(f"{root}/" if root else ""):
+            continue
+        known = folders.get(parent_of(path), {"entries": {}})["entries"].setdefault(
+            path.rpartition("/")[2], {"kind": EntryKind.FOLDER.value, "id": ""}
+        )
+        folder["id"] = known["id"]
+    return folders
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`header` says what stands at the path, `raw` is a file's content."""
+
+    header: dict[str, Any]
+    raw: bytes = b""
+
+
+def look(snapshot: Snapshot, path: str) -> Answer:
+    """What is at a path, and of a folder what is in it. A path through a symlink is answered by that symlink."""
+    parts = path.split("/") if path else []
+    for end in range(1, len(parts)):
+        above = snapshot.entry("/".join(parts[:end]))
+        if above is None or above.kind is EntryKind.FILE:
+            return Answer({"kind": "", "id": ""})
+        if above.kind is not EntryKind.FOLDER:
+            return Answer({"kind": above.kind.value, "id": above.id})
+    entry = snapshot.entry(path) if path else None
+    if path and entry is None:
+        return Answer({"kind": "", "id": ""})
+    if entry is not None and entry.kind is not EntryKind.FOLDER:
+        return Answer({"kind": entry.kind.value, "id": entry.id})
+    inside = listing(snapshot, path, snapshot.entries(path))[path]["entries"]
+    return Answer({"kind": "folder", "id": folder_id(snapshot, path), "entries": inside})
+
+
+def fetch(snapshot: Snapshot, path: str) -> Answer:
+    """A file's content. Raises Invalid over the source's size limit."""
+    entry = snapshot.entry(path)
+    if entry is None or entry.kind is not EntryKind.FILE:
+        return Answer({"kind": "", "id": ""})
+    return Answer({"kind": "file", "id": entry.id}, snapshot.read(entry))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the worker. `wanted` are files that the operation is sure to read, sent along unasked."""
+
+    op: str
+    options: Mapping[str, Any]
+    folders: Folders = field(default_factory=dict)
+    wanted: tuple[Entry, ...] = ()
+    root: str = ""
+
+
+def reads_of(header: Mapping[str, Any]) -> tuple[Read, ...]:
+    """The worker's log of questions, in order of path."""
+    logged = header.get("reads") or {}
+    return tuple(
+        Read(path, entry["id"], EntryKind(entry["kind"])) if entry else Read(path, "")
+        for path, entry in sorted(logged.items())
+    )
+
+
+def still_true(snapshot: Snapshot, reads: Iterable[Read]) -> bool:
+    """Whether every question would be answered the same in this snapshot."""
+    return all(_id(snapshot, read) == read.id for read in reads)
+
+
+def _id(snapshot: Snapshot, read: Read) -> str:
+    if read.kind is EntryKind.FOLDER:
+        return folder_id(snapshot, read.path)
+    entry = snapshot.entry(read.path)
+    return entry.id if entry is not None else ""

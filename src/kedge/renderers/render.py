@@ -1,0 +1,147 @@
+"""`kedge.ports.Renderer` over the native worker: detect, ask, and name what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from kedge.model.declaration import DirectorySection
+from kedge.model.errors import Invalid, Where
+from kedge.model.manifest import Desired, Manifest, digest_of
+from kedge.model.ref import Ref
+from kedge.model.source import EntryKind, Read
+from kedge.model.unit import Unit
+from kedge.ports import Snapshot
+from kedge.renderers import helm, kustomize, plain
+from kedge.renderers.detect import Tool, choose
+from kedge.renderers.memory import Memory, Past, key_of
+from kedge.renderers.questions import Call
+from kedge.renderers.worker import Died, Emitted, Pool, Refused, Rendered
+
+_TWICE = 2
+"""Workers that one input may cost before it is refused."""
+
+
+def version_of(program: Path) -> str:
+    """The worker's version: a hash of the program itself, which holds every library it renders with."""
+    digest = sha256()
+    with program.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+class WorkerRenderer:
+    """Renders units through a pool of native workers, and remembers what has not changed."""
+
+    def __init__(self, pool: Pool, version: str, memory: Memory | None = None) -> None:
+        self._pool = pool
+        self._version = version
+        self._memory = memory if memory is not None else Memory()
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same input could render differently."""
+        return self._version
+
+    async def render(self, snapshot: Snapshot, unit: Unit) -> Desired:
+        """Bytes to manifests, refs as written. Raises Invalid with file and line, Unavailable when the worker died
+        over it for the first time (the second time it is Invalid, until one of its inputs changes)."""
+        call = request(snapshot, unit)
+        key = key_of(call)
+        past = self._memory.find(key, snapshot)
+        outcome = past.outcome if past is not None else None
+        if isinstance(outcome, Invalid):
+            raise outcome
+        if outcome is not None:
+            return outcome
+        try:
+            rendered = await self._pool.call(call, snapshot)
+            desired = desired_of(rendered, self._version)
+        except Refused as error:
+            self._memory.keep(key, Past(error.reads, error))
+            raise
+        except Died as error:
+            raise self._count(key, past, error) from error
+        self._memory.keep(key, Past(desired.reads, desired))
+        return desired
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def _count(self, key: str, past: Past | None, error: Died) -> Died | Invalid:
+        """Quarantine: the second death over the same input is the input's fault."""
+        kills = (past.kills if past is not None else 0) + 1
+        reads = tuple(dict.fromkeys(error.reads))
+        if kills < _TWICE:
+            self._memory.keep(key, Past(reads, None, kills))
+            return error
+        final = Invalid(
+            f"{error} (twice; it is not tried again until it changes)", hint="look for a loop in a template"
+        )
+        self._memory.keep(key, Past(reads, final, kills))
+        return final
+
+
+def request(snapshot: Snapshot, unit: Unit) -> Call:
+    """What to ask of the worker for a unit. Raises Invalid when its folder is not there."""
+    folder = unit.source.path
+    _check_folder(snapshot, folder)
+    prefix = len(folder) + 1 if folder else 0
+    tool = choose(unit.render, {entry.path[prefix:] for entry in snapshot.entries(folder)})
+    if tool is Tool.HELM:
+        return helm.call(snapshot, unit)
+    if tool is Tool.KUSTOMIZE:
+        return kustomize.call(snapshot, folder)
+    return plain.call(snapshot, folder, unit.render.directory or DirectorySection())
+
+
+def _check_folder(snapshot: Snapshot, folder: str) -> None:
+    if not folder:
+        return
+    entry = snapshot.entry(folder)
+    if entry is None:
+        raise Invalid(
+            f"there is no folder {folder} at commit {snapshot.revision.short}",
+            where=Where(folder),
+            hint="check source.path and source.ref",
+        )
+    if entry.kind is not EntryKind.FOLDER:
+        raise Invalid(f"{folder} is a {entry.kind.value}, and a unit's files are in a folder", where=Where(folder))
+
+
+def desired_of(rendered: Rendered, version: str) -> Desired:
+    """Name and digest what the worker emitted. Raises Refused when one object is declared twice."""
+    manifests = tuple(map(manifest_of, rendered.objects))
+    _refuse_twins(manifests, rendered.reads)
+    return Desired(manifests, digest_of(manifests), version, rendered.reads, rendered.warnings)
+
+
+def manifest_of(emitted: Emitted) -> Manifest:
+    header: Mapping[str, Any] = emitted.header
+    api_version: str = header["apiVersion"]
+    group = api_version.rpartition("/")[0]
+    annotations = header.get("annotations") or {}
+    return Manifest(
+        ref=Ref(group, header["kind"], header.get("namespace", ""), header.get("name", "")),
+        api_version=api_version,
+        body=emitted.body,
+        digest=sha256(emitted.body).hexdigest(),
+        annotations=tuple(sorted((key, value) for key, value in annotations.items() if value is not None)),
+        generate_name="" if header.get("name") else header.get("generateName", ""),
+        where=Where(header.get("path", ""), header.get("line", 0), header.get("document", 0)),
+    )
+
+
+def _refuse_twins(manifests: Iterable[Manifest], reads: tuple[Read, ...]) -> None:
+    seen: dict[Ref, Manifest] = {}
+    for manifest in manifests:
+        if manifest.generate_name:
+            continue
+        twin = seen.setdefault(manifest.ref, manifest)
+        if twin is not manifest:
+            first = str(replace(twin.where, path="")) or "elsewhere"
+            raise Refused(f"{manifest.ref} is declared twice: the first stands in {first}", manifest.where, reads)
