@@ -153,6 +153,7 @@ def test_an_annotation_that_pauses_the_object_is_suspended() -> None:
         ("ApplyingChanges", Status.PROGRESSING),
         ("Provisioning the cluster IP", Status.PROGRESSING),
         ("in-progress", Status.PROGRESSING),
+        ("DEPLOYED_NOT_READY", Status.PROGRESSING),
         ("ConfigError", Status.DEGRADED),
         ("UpdateFailed", Status.DEGRADED),
         ("NonCompliant", Status.DEGRADED),
@@ -163,7 +164,7 @@ def test_an_annotation_that_pauses_the_object_is_suspended() -> None:
         ("", Status.HEALTHY),
     ],
 )
-@pytest.mark.parametrize("name", ["phase", "state", "currentState", "overallStatus"])
+@pytest.mark.parametrize("name", ["phase", "state", "status"])
 def test_phases_and_states_share_one_vocabulary(name: str, phase: str, expected: Status) -> None:
     assert judge(thing({name: phase})).status is expected
 
@@ -215,3 +216,21 @@ def test_a_key_of_somebody_else_cannot_bring_control_characters_into_a_message()
     assert judge(thing(parts)).message.isprintable()
     assert judge(thing(annotations={"\x1b[31m/paused": "true"})).message.isprintable()
     assert judge(thing({"\x1bPhase": "Failed"})).message.isprintable()
+
+
+@pytest.mark.parametrize("name", ["currentState", "overallStatus", "PostgresClusterStatus"])
+def test_a_state_of_a_part_counts_but_does_not_suspend_the_whole(name: str) -> None:
+    assert judge(thing({name: "UpdateFailed"})).status is Status.DEGRADED
+    assert judge(thing({name: "Updating"})).status is Status.PROGRESSING
+    assert judge(thing({name: "Missing"})).status is Status.HEALTHY
+    assert judge(thing({name: "Paused"})).status is Status.HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("severity", "expected"),
+    [("Error", Status.DEGRADED), ("Warning", Status.PROGRESSING), ("Info", Status.PROGRESSING)],
+)
+def test_a_severity_outweighs_the_words_of_a_message(severity: str, expected: Status) -> None:
+    failed = condition("Ready", "False", "", "machines failed to start") | {"severity": severity}
+
+    assert judge(having(failed)).status is expected

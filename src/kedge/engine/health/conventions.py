@@ -18,6 +18,7 @@ from kedge.model.health import Health, Status
 
 _HELD = ("suspend", "suspended", "paused", "pause")  # Flux, Argo Rollouts, Cluster API, operators for databases
 _STATES = frozenset({"phase", "state", "status", "health", "stage", "compliant"})  # the last word of such a field
+_WHOLE = frozenset({Status.MISSING, Status.SUSPENDED})  # of a part, as in `databaseState`, no word on the whole
 _BOOLEANS = ("healthy", "ready")
 _FAILURES = ("failureMessage", "failureReason", "errorMessage", "errorDescription", "error")
 
@@ -87,7 +88,7 @@ def _state_word(status: Mapping[str, Any], name: str, said: str) -> Health | Non
     # Argo CD's own kinds nest the word once more: status.health.status.
     word = text(status, name) or text(status, name, "status")
     meaning = state_of(word)
-    if meaning is None:
+    if meaning is None or (meaning in _WHOLE and len(words(name[:100])) > 1):
         return None
     return Health(meaning, sentence(f"its {_short(name)} is {word}", said if meaning is not Status.HEALTHY else ""))
 

@@ -23,13 +23,17 @@ _NOTHING: Mapping[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One entry of `status.conditions`. `status` is usually True, False or Unknown; `generation` the one it saw."""
+    """One entry of `status.conditions`. `status` is usually True, False or Unknown; `generation` the one it saw.
+
+    `severity` is Cluster API's and Knative's: Error, Warning or Info, and only for conditions that are not True.
+    """
 
     type: str
     status: str
     reason: str
     message: str
     generation: int | None
+    severity: str = ""
 
     @property
     def true(self) -> bool:
@@ -158,4 +162,5 @@ def _condition(entry: Mapping[str, Any]) -> Condition:
         reason=text(entry, "reason"),
         message=text(entry, "message"),
         generation=whole(entry, "observedGeneration"),
+        severity=text(entry, "severity"),
     )

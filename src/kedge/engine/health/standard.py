@@ -127,6 +127,8 @@ def _has_failed(condition: Condition, moving: bool) -> bool:
         return False
     if tells_failure(condition.reason):
         return True
+    if condition.severity:
+        return condition.false and condition.severity == "Error"
     if not condition.false or is_moving(condition.type):
         return False
     if last == "healthy":

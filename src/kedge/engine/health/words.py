@@ -118,6 +118,8 @@ def state_of(phase: str) -> Status | None:
         return whole
     if tells_failure(phase):
         return Status.DEGRADED
+    if parts[-2:] == ("not", "ready"):
+        return Status.PROGRESSING
     if _is_doing(parts[0]) or _is_doing(parts[-1]):
         return Status.PROGRESSING
     last = _STATE.get(parts[-1])
