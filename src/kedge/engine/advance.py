@@ -199,6 +199,6 @@ def _success(operation: Operation, plan: Plan) -> str:
 
 
 def interruptible(operation: Operation, plan: Plan) -> bool:
-    """Whether a newer commit may take over now: not while a hook is at work (half a migration is worse than a late one)."""
+    """Whether a newer commit may take over now: not while a hook is at work (no half migrations)."""
     running = {step.key for step in plan.steps if step.kind is StepKind.HOOK and step.act is not Act.DELETE}
     return not any(o.step in running and o.did in (Did.APPLIED, Did.CLEARING) for o in operation.outcomes)

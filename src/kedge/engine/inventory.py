@@ -72,7 +72,7 @@ def known(inventory: Sequence[Owned]) -> tuple[Known, ...]:
     )
 
 
-def extra(inventory: Sequence[Owned], manifests: Sequence[Manifest]) -> tuple[Ref, ...]:
+def surplus(inventory: Sequence[Owned], manifests: Sequence[Manifest]) -> tuple[Ref, ...]:
     """Owned ordinary objects that are no longer desired."""
     desired = {manifest.ref for manifest in manifests}
     return tuple(entry.ref for entry in inventory if not entry.hook and entry.ref not in desired)
