@@ -182,7 +182,7 @@ def test_the_fingerprint_moves_when_a_person_adds_a_field_or_another_person_owns
 
 
 def test_taking_over_merges_the_named_managers_into_our_apply_entry() -> None:
-    theirs = [entry("helm", field("image")), entry("kubectl", field("paused"), "Apply")]
+    theirs = [entry("helm", field("image"), time="2020-01-01T00:00:00Z"), entry("kubectl", field("paused"), "Apply")]
     stays = [entry("other", field("x")), entry("helm", field("y"), subresource="scale")]
 
     left = take_over([theirs[0], OURS, *stays, theirs[1]], US, ["helm", "kubectl"])

@@ -251,7 +251,8 @@ def _mapping_without(value: Mapping[str, Any], inner: Mapping[str, Any]) -> dict
 
 
 def _list_without(value: list[Any], inner: Mapping[str, Any]) -> list[Any]:
-    kept = [_item_without(item, *_match(item, index, inner)) for index, item in enumerate(value)]
+    named = [(*_decoded(element), node) for element, node in inner.items()]
+    kept = [_item_without(item, *_match(item, index, named)) for index, item in enumerate(value)]
     return [item for item in kept if item is not _GONE]
 
 
@@ -262,10 +263,9 @@ def _item_without(item: Any, keys: frozenset[str], node: Mapping[str, Any] | Non
     return _GONE if SELF in node and isinstance(left, dict) and keys >= left.keys() else left
 
 
-def _match(item: Any, index: int, inner: Mapping[str, Any]) -> tuple[frozenset[str], Mapping[str, Any] | None]:
+def _match(item: Any, index: int, named: list[tuple[str, Any, Any]]) -> tuple[frozenset[str], Mapping[str, Any] | None]:
     """The node of the trie that speaks of a list item, and the item's keys if it is one that has keys."""
-    for element, node in inner.items():
-        kind, wanted = _decoded(element)
+    for kind, wanted, node in named:
         if kind == "k" and isinstance(wanted, dict) and isinstance(item, Mapping):
             if all(name in item and _same(item[name], value) for name, value in wanted.items()):
                 return frozenset(wanted), node

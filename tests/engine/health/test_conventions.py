@@ -76,6 +76,10 @@ def test_reconciling_is_progressing_although_ready() -> None:
     assert judge(having(condition("Ready"), condition("Reconciling"))).status is Status.PROGRESSING
 
 
+def test_reconciling_is_progressing_while_nothing_has_failed() -> None:
+    assert judge(having(condition("Reconciling"), condition("Ready", "False", "Waiting"))).status is Status.PROGRESSING
+
+
 def test_a_retry_after_a_failure_is_degraded() -> None:
     retry = condition("Reconciling", reason="ProgressingWithRetry")
 
@@ -121,6 +125,7 @@ def test_a_generation_nobody_has_looked_at_is_progressing(seen: Any) -> None:
     status = {"observedGeneration": seen, "conditions": [condition("Ready")]}
 
     assert judge(thing(status, generation=2)).status is Status.PROGRESSING
+    assert judge(thing(status, generation=0)).status is Status.PROGRESSING
     assert judge(thing(status, generation=1)).status is Status.HEALTHY
 
 

@@ -79,6 +79,8 @@ def test_a_deployment_whose_pods_are_refused_says_by_whom() -> None:
 def test_a_deployment_without_a_deadline_needs_no_progress_condition() -> None:
     quiet = deployment(conditions=[condition("Available")])
     assert judge(quiet).status is Status.PROGRESSING
+    quiet["spec"]["progressDeadlineSeconds"] = 2**31 - 1
+    assert judge(quiet).status is Status.HEALTHY
     del quiet["spec"]["progressDeadlineSeconds"]
     assert judge(quiet).status is Status.HEALTHY
 
