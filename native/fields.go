@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -101,7 +103,7 @@ func readObject(text []byte) (*unstructured.Unstructured, error) {
 }
 
 func fieldManager(kind schema.GroupVersionKind, o fieldOptions) (*managedfields.FieldManager, error) {
-	types, builtin, err := typesOf(kind, o.Schema)
+	types, isBuiltin, err := typesOf(kind, o.Schema)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +122,7 @@ func fieldManager(kind schema.GroupVersionKind, o fieldOptions) (*managedfields.
 		}
 	}
 	make := managedfields.NewDefaultCRDFieldManager
-	if builtin {
+	if isBuiltin {
 		make = managedfields.NewDefaultFieldManager
 	}
 	return make(types, objects{}, objects{}, objects{}, kind, kind.GroupVersion(), o.Subresource, reset)
@@ -133,7 +135,7 @@ func typesOf(kind schema.GroupVersionKind, text json.RawMessage) (managedfields.
 		if builtinTypes == nil {
 			builtinTypes = applyconfigurations.NewTypeConverter(scheme.Scheme)
 		}
-		if scheme.Scheme.Recognizes(kind) {
+		if empty, _ := (objects{}).New(kind); builtin(empty) {
 			return builtinTypes, true, nil
 		}
 		return managedfields.NewDeducedTypeConverter(), false, nil
@@ -151,6 +153,11 @@ func typesOf(kind schema.GroupVersionKind, text json.RawMessage) (managedfields.
 	}
 	customTypes[sum] = types
 	return types, false, nil
+}
+
+func builtin(empty runtime.Object) bool {
+	_, err := builtinTypes.ObjectToTyped(empty)
+	return err == nil
 }
 
 // objectMeta is how the API server merges the metadata of every kind.
@@ -186,7 +193,8 @@ func customType(kind schema.GroupVersionKind, text json.RawMessage) (managedfiel
 	return managedfields.NewTypeConverter(map[string]*spec.Schema{"custom": model}, false)
 }
 
-// stamp puts the caller's time on the entries that this request has written: their own time is the machine's.
+// stamp puts the caller's time on the entries that this request has written (their own time is the machine's), and
+// brings them into the API server's order again.
 func stamp(before, after *unstructured.Unstructured, now string) {
 	if now == "" {
 		now = time.Now().UTC().Format(time.RFC3339)
@@ -208,6 +216,11 @@ func stamp(before, after *unstructured.Unstructured, now string) {
 			fields["time"] = now
 		}
 	}
+	order := func(entry any) string {
+		fields, _ := entry.(map[string]any)
+		return fmt.Sprint(fields["operation"], "\n", fields["time"], "\n", fields["manager"], "\n", fields["apiVersion"], "\n", fields["subresource"])
+	}
+	slices.SortStableFunc(entries, func(a, b any) int { return strings.Compare(order(a), order(b)) })
 	if len(entries) > 0 {
 		_ = unstructured.SetNestedSlice(after.Object, entries, "metadata", "managedFields")
 	}

@@ -83,11 +83,7 @@ func (j *job) emitTemplate(name, text string) error {
 	if _, err := decode([]byte(text), true); err != nil && strings.Contains(err.Error(), "already set in map") {
 		fmt.Fprintf(bounded{j.warnings}, "%s: %s (the last one counts)\n", name, tidy(err.Error()))
 	}
-	err := j.emitText(name, []byte(text), false)
-	if f, ours := err.(*failure); ours {
-		f.Line, f.Document = 0, 0 // of the output, which nobody sees
-	}
-	return err
+	return j.emitMade(name, []byte(text))
 }
 
 func renderChart(j *job, c *chart.Chart, o helmOptions) ([]*release.Hook, []releaseutil.Manifest, error) {

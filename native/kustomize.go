@@ -153,6 +153,9 @@ func (f files) judge(at string, data []byte) error {
 		if remote(base) {
 			return f.tree.refuse(refused(at, "%q is not in the repository, and a render reads nothing else; keep a copy of it there", base))
 		}
+		if _, err := f.tree.inside(path.Dir(at), base); err != nil {
+			return err
+		}
 	}
 	return nil
 }

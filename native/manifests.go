@@ -127,11 +127,21 @@ func decodeJSON(text []byte, strict bool) (values []any, err error, isJSON bool)
 
 // emitText sends every object of a text. Errors name the document and the line in the file.
 func (j *job) emitText(name string, data []byte, strict bool) error {
+	return j.emitChunks(name, data, strict, false)
+}
+
+// emitMade is emitText for what a template made: the lines of that text are nobody's.
+func (j *job) emitMade(name string, data []byte) error { return j.emitChunks(name, data, false, true) }
+
+func (j *job) emitChunks(name string, data []byte, strict, made bool) error {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(data) {
 		return invalid(name, "%s is not UTF-8 text", name)
 	}
 	for _, c := range split(data) {
+		if made {
+			c.line, c.document = 0, 0
+		}
 		values, err := decode(c.text, strict)
 		if err != nil {
 			return placed(name, c, err)
@@ -152,7 +162,7 @@ func placed(name string, c chunk, err error) *failure {
 	text := tidy(err.Error())
 	f := invalid(name, "%s", text)
 	f.Document, f.Line = c.document, c.line
-	if found := yamlLine.FindStringSubmatchIndex(text); found != nil {
+	if found := yamlLine.FindStringSubmatchIndex(text); found != nil && c.line > 0 {
 		n, _ := strconv.Atoi(text[found[2]:found[3]])
 		f.Line = c.line + n - 1
 		f.What = text[:found[2]] + strconv.Itoa(f.Line) + text[found[3]:]

@@ -29,20 +29,23 @@ def folder_id(snapshot: Snapshot, folder: str) -> str:
     return entry.id if entry is not None else ""
 
 
+def _folder(folders: Folders, path: str) -> dict[str, Any]:
+    """The folder at a path below the root, made known to the folders above it when it is new."""
+    if path not in folders:
+        above, _, name = path.rpartition("/")
+        entry = _folder(folders, above)["entries"].setdefault(name, {"kind": EntryKind.FOLDER.value, "id": ""})
+        folders[path] = {"id": entry["id"], "entries": {}}
+    return folders[path]
+
+
 def listing(snapshot: Snapshot, root: str, entries: Iterable[Entry]) -> Folders:
     """Entries below `root`, grouped by folder as the worker wants them. Folders it has no entries of are asked for."""
     folders: Folders = {root: {"id": folder_id(snapshot, root), "entries": {}}}
-    for entry in entries:
-        parent, name = parent_of(entry.path), entry.path.rpartition("/")[2]
-        above = folders.setdefault(parent, {"id": "", "entries": {}})
-        above["entries"][name] = {"kind": entry.kind.value, "id": entry.id}
-    for path, folder in folders.items():
-        if path == root or not path.startswith(f"{root}/" if root else ""):
-            continue
-        known = folders.get(parent_of(path), {"entries": {}})["entries"].setdefault(
-            path.rpartition("/")[2], {"kind": EntryKind.FOLDER.value, "id": ""}
-        )
-        folder["id"] = known["id"]
+    for entry in sorted(entries):
+        _folder(folders, parent_of(entry.path))["entries"][entry.path.rpartition("/")[2]] = {
+            "kind": entry.kind.value,
+            "id": entry.id,
+        }
     return folders
 
 
