@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	yaml3 "go.yaml.in/yaml/v3"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
@@ -94,6 +95,13 @@ func decode(text []byte, strict bool) ([]any, error) {
 		convert = yaml.YAMLToJSONStrict
 	}
 	asJSON, err := convert(text)
+	if err != nil && bytes.Contains(text, []byte("<<")) && strings.Contains(err.Error(), "already set in map") {
+		// To the strict parser a key that overrides a merged one is a repeated key. Are there others?
+		var node yaml3.Node
+		if yaml3.Unmarshal(text, &node) == nil && !repeats(&node) {
+			asJSON, err = yaml.YAMLToJSON(text)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +110,23 @@ func decode(text []byte, strict bool) ([]any, error) {
 		return nil, err
 	}
 	return []any{value}, nil
+}
+
+// repeats says whether a mapping below a node has the same key twice.
+func repeats(node *yaml3.Node) bool {
+	seen := map[string]bool{}
+	for i, child := range node.Content {
+		if isKey := node.Kind == yaml3.MappingNode && i%2 == 0; isKey {
+			if seen[child.Value] {
+				return true
+			}
+			seen[child.Value] = child.Kind == yaml3.ScalarNode
+		}
+		if repeats(child) {
+			return true
+		}
+	}
+	return false
 }
 
 func decodeJSON(text []byte, strict bool) (values []any, err error, isJSON bool) {

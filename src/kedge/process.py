@@ -299,6 +299,10 @@ class Pipes:
         self._poll.register(self._output.fileno(), select.POLLIN)
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def _output(self) -> IO[bytes]:
         return cast(IO[bytes], self._process.stdout)
 
@@ -319,6 +323,19 @@ class Pipes:
         if not data:
             raise Unavailable("the child process has ended")
         return data
+
+    def hang_up(self) -> None:
+        """Close the child's stdin, and leave it to the child to end."""
+        cast(IO[bytes], self._process.stdin).close()
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code. Raises Unavailable when it still runs after `timeout` seconds."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"the child process has not ended within {timeout:g} s") from error
+        finally:
+            self.close()
 
     def close(self) -> None:
         """End the child and its group, and wait for it."""

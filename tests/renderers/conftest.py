@@ -87,7 +87,10 @@ def folder_of(root: Path, prefix: str = "") -> dict[str, str | bytes]:
     return found
 
 
-def unit_of(path: str = "", render: RenderSpec = RenderSpec(), name: str = "web") -> Unit:
+DETECT = RenderSpec()
+
+
+def unit_of(path: str = "", render: RenderSpec = DETECT, name: str = "web") -> Unit:
     return Unit(UnitName("shop", name), "root", SourceSpec("r", "main", path), TargetSection(namespace="shop"), render)
 
 

@@ -190,7 +190,7 @@ async def test_a_values_file_outside_of_the_repository_is_refused_without_a_look
     renderer: Any, repository: Any, unit: Any, link: Any, path: str
 ) -> None:
     files = repository({**chart(), "c/l.yaml": link("../../x")})
-    with pytest.raises(Invalid, match="repository|symbolic link"):
+    with pytest.raises(Invalid, match=r"repository|symbolic link"):
         await renderer.render(files, unit("c", RenderSpec(helm=HelmSection(valuesFiles=(path,)))))
 
 

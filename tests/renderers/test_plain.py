@@ -83,7 +83,8 @@ async def test_a_manifest_is_canonical_json_whatever_it_was_written_in(
 async def test_lists_are_flattened_and_lend_their_items_what_these_leave_out(
     renderer: Any, repository: Any, unit: Any
 ) -> None:
-    text = f"apiVersion: v1\nkind: List\nitems:\n- {config('one')}\n- apiVersion: v1\n  kind: ConfigMapList\n  items:\n  - metadata: {{name: two}}\n"
+    typed = "- apiVersion: v1\n  kind: ConfigMapList\n  items:\n  - metadata: {name: two}\n"
+    text = f"apiVersion: v1\nkind: List\nitems:\n- {config('one')}\n{typed}"
     desired = await renderer.render(repository({"a.yaml": text}), unit())
     assert [str(m.ref) for m in desired.manifests] == ["ConfigMap one", "ConfigMap two"]
 

@@ -1,0 +1,231 @@
+"""The pool: deadlines, deaths, cancellation and what is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kedge import process
+from kedge.model.declaration import HelmSection
+from kedge.model.errors import Invalid, Unavailable
+from kedge.model.unit import RenderSpec
+from kedge.renderers import worker as workers
+from kedge.renderers.frames import Decoder, Frame, FrameKind, encode
+from kedge.renderers.questions import Call
+from kedge.renderers.render import WorkerRenderer, request
+from kedge.renderers.worker import Died, Limits, Pool
+
+HELM = RenderSpec(helm=HelmSection())
+GOOD = {"g/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"}
+
+
+def chart(template: str) -> dict[str, str]:
+    head = "apiVersion: v2\nname: demo\nversion: 0.1.0\n"
+    return {"c/Chart.yaml": head, "c/templates/t.yaml": template, **GOOD}
+
+
+ENDLESS = {
+    "a range that never ends": "{{ range until 1000000000 }}x{{ end }}",
+    "loops in loops": "{{ range until 9999 }}{{ range until 9999 }}{{ range until 9999 }}{{ end }}{{ end }}{{ end }}",
+    "tpl that calls itself": '{{ define "l" }}{{ tpl "{{ include \\"l\\" . }}" . }}{{ end }}{{ include "l" . }}',
+    "memory": '{{ repeat 2000000000 "xxxxxxxxxx" | len }}',
+    "doubling": '{{ $x := "xxxxxxxxxxxxxxxx" }}{{ range until 60 }}{{ $x = printf "%s%s" $x $x }}{{ end }}',
+}
+
+
+@pytest.mark.parametrize("template", ENDLESS.values(), ids=ENDLESS.keys())
+async def test_a_template_that_never_ends_is_ended_and_the_next_render_is_served(
+    impatient: Pool, repository: Any, unit: Any, template: str
+) -> None:
+    renderer = WorkerRenderer(impatient, "test")
+    files = repository(chart(template))
+    with pytest.raises((Unavailable, Invalid)):
+        await renderer.render(files, unit("c", HELM))
+    assert len((await renderer.render(files, unit("g"))).manifests) == 1
+
+
+async def test_an_input_that_kills_twice_is_refused_until_it_changes(
+    impatient: Pool, repository: Any, unit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer = WorkerRenderer(impatient, "test")
+    files = repository(chart("{{ range until 1000000000 }}x{{ end }}"))
+    with pytest.raises(Died):
+        await renderer.render(files, unit("c", HELM))
+    with pytest.raises(Invalid, match="not tried again until it changes"):
+        await renderer.render(files, unit("c", HELM))
+    asked = len(files.read_paths)
+    with pytest.raises(Invalid, match="not tried again"):
+        await renderer.render(files, unit("c", HELM))
+    assert len(files.read_paths) == asked
+    mended = repository(chart("{{ range until 3 }}{{ end }}"))
+    assert (await renderer.render(mended, unit("c", HELM))).manifests == ()
+
+
+async def test_a_cancelled_render_takes_its_child_with_it(worker: str, repository: Any, unit: Any) -> None:
+    spawned: list[process.Child] = []
+
+    async def spawn(*args: Any, **kwargs: Any) -> process.Child:
+        spawned.append(await process.spawn(*args, **kwargs))
+        return spawned[-1]
+
+    pool = Pool(worker, spawn, size=1)
+    files = repository(chart("{{ range until 1000000000 }}x{{ end }}"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await WorkerRenderer(pool, "test").render(files, unit("c", HELM))
+    await spawned[0].gone()
+    assert not spawned[0].alive
+    assert len((await WorkerRenderer(pool, "test").render(files, unit("g"))).manifests) == 1
+    assert len(spawned) == 2
+    await pool.close()
+
+
+async def test_a_file_is_sent_once_however_often_it_is_rendered(pool: Pool, repository: Any, unit: Any) -> None:
+    files = repository(GOOD)
+    for _ in range(3):
+        await pool.call(request(files, unit("g")), files)
+    assert files.read_paths == ["g/a.yaml"]
+
+
+async def test_a_file_that_the_child_has_forgotten_is_asked_for_again(worker: str, repository: Any, unit: Any) -> None:
+    pool = Pool(worker, process.spawn, size=1)
+    big = {f"f{n}/a.yaml": "# " + f"{n}" * (9 << 20) + f"\n{GOOD['g/a.yaml']}" for n in range(9)}
+    files = repository(big)
+    for name in ["f0", *(f"f{n}" for n in range(1, 9)), "f0"]:
+        assert len((await pool.call(request(files, unit(name)), files)).objects) == 1
+    assert files.read_paths.count("f0/a.yaml") == 2
+    assert files.read_paths.count("f8/a.yaml") == 1
+    await pool.close()
+
+
+async def test_a_child_is_replaced_after_its_share_of_requests(worker: str, repository: Any, unit: Any) -> None:
+    started = 0
+
+    async def spawn(*args: Any, **kwargs: Any) -> process.Child:
+        nonlocal started
+        started += 1
+        return await process.spawn(*args, **kwargs)
+
+    pool = Pool(worker, spawn, size=1, limits=Limits(recycle=2))
+    files = repository(GOOD)
+    for _ in range(5):
+        await pool.call(request(files, unit("g")), files)
+    await pool.close()
+    assert started == 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limits(object=40), "an object may have 40"),
+        (Limits(objects=1), "larger than 1 objects"),
+        (Limits(total=100), "100 bytes"),
+        (Limits(file=20), "larger than a render may read"),
+        (Limits(read=90), "larger than a render may read"),
+    ],
+)
+async def test_a_result_or_an_input_over_its_bound_is_refused(
+    worker: str, repository: Any, unit: Any, limits: Limits, said: str
+) -> None:
+    pool = Pool(worker, process.spawn, size=1, limits=limits)
+    files = repository({**GOOD, "g/b.yaml": GOOD["g/a.yaml"].replace("name: a", "name: b")})
+    with pytest.raises(Invalid, match=said):
+        await pool.call(request(files, unit("g")), files)
+    await pool.close()
+
+
+async def test_a_missing_worker_is_unavailable_and_says_so() -> None:
+    with pytest.raises(Unavailable, match="/nonexistent/worker can not be run"):
+        await Pool("/nonexistent/worker", process.spawn).versions()
+
+
+async def test_the_versions_of_the_libraries_are_told(pool: Pool) -> None:
+    versions = await pool.versions()
+    assert versions["helm.sh/helm/v4"] == "v4.2.4"
+    assert versions["sigs.k8s.io/kustomize/api"].startswith("v0.21")
+
+
+class Scripted:
+    """A child that answers the request with given frames, then ends."""
+
+    def __init__(self, answers: list[Frame | bytes]) -> None:
+        self.answers = answers
+        self.alive = True
+        self.last_words = ""
+        self.killed = False
+        self.heard: list[Frame] = []
+        self._decoder = Decoder()
+
+    def write(self, data: bytes) -> None:
+        self.heard += self._decoder.feed(data)
+
+    async def read(self) -> bytes:
+        if not self.answers:
+            return b""
+        answer = self.answers.pop(0)
+        return answer if isinstance(answer, bytes) else encode(answer)
+
+    def kill(self) -> None:
+        self.killed, self.alive = True, False
+
+    async def gone(self) -> None: ...
+
+
+HELLO = Frame(0, FrameKind.HELLO, {"versions": {}})
+OBJECT = Frame(1, FrameKind.OBJECT, {"apiVersion": "v1", "kind": "A"}, b"{}")
+
+
+@pytest.fixture
+def scripted(repository: Any) -> Callable[[list[Frame | bytes]], Any]:
+    def make(answers: list[Frame | bytes]) -> Any:
+        child = Scripted([HELLO, *answers])
+
+        async def spawn(*args: Any, **kwargs: Any) -> Scripted:
+            return child
+
+        return child, Pool("worker", spawn, limits=Limits(objects=2, total=10)), repository(GOOD)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [],
+        [b"\xff" * 40],
+        [Frame(7, FrameKind.DONE, {})],
+        [Frame(1, FrameKind.HELLO, {})],
+        [OBJECT, OBJECT, OBJECT],
+        [Frame(1, FrameKind.OBJECT, {}, bytes(11))],
+    ],
+    ids=["ends", "noise", "another request", "another frame", "too many", "too much"],
+)
+async def test_a_child_that_goes_astray_is_ended(
+    scripted: Callable[[list[Frame | bytes]], Any], answers: list[Frame | bytes]
+) -> None:
+    child, pool, files = scripted(answers)
+    with pytest.raises(Died):
+        await pool.call(Call("plain", {}), files)
+    assert child.killed
+
+
+async def test_questions_are_answered_from_the_snapshot(scripted: Callable[[list[Frame | bytes]], Any]) -> None:
+    asks = [("look", "g"), ("read", "g/a.yaml"), ("look", "nope"), ("read", "../x")]
+    frames: list[Frame | bytes] = [Frame(1, FrameKind.ASK, {"ask": ask, "path": path}) for ask, path in asks]
+    child, pool, files = scripted([*frames, Frame(1, FrameKind.DONE, {})])
+    await pool.call(Call("kustomize", {}), files)
+    folder, file, absent, climbing = child.heard[1:]
+    assert folder.header["entries"] == {"a.yaml": {"kind": "file", "id": files.entry("g/a.yaml").id}}
+    assert file.raw.decode() == GOOD["g/a.yaml"]
+    assert absent.header == climbing.header == {"kind": "", "id": ""}
+
+
+def test_a_worker_gets_no_paths_no_credentials_and_no_way_out() -> None:
+    environment = workers.confined(2 << 30)
+    assert environment["HOME"] == "/nonexistent"
+    assert environment["PATH"] == ""
+    assert environment["GOMEMLIMIT"] == "1024MiB"
+    assert all(value.startswith("http://127.0.0.1:") for key, value in environment.items() if "PROXY" in key.upper())
