@@ -87,6 +87,8 @@ class _Protocol(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._last_word is not None:
             self._last_word.cancel()
+        if self.transport is not None:
+            self.transport.close()
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -146,10 +148,10 @@ async def run(
     try:
         _feed(transport, stdin)
         async with asyncio.timeout(timeout):
-            await protocol.ended
+            await asyncio.shield(protocol.ended)
     except TimeoutError:
         protocol.end(at_once=False)
-        await protocol.ended
+        await asyncio.shield(protocol.ended)
         said = plain_text(bytes(protocol.errors))
         raise Unavailable(f"{name} took longer than {timeout:g} s and was ended{': ' if said else ''}{said}") from None
     finally:
