@@ -18,14 +18,6 @@ type failure struct {
 
 func (f *failure) Error() string { return f.What }
 
-func invalid(path, format string, args ...any) *failure {
-	return &failure{Code: "invalid", What: fmt.Sprintf(format, args...), Path: path}
-}
-
-func refused(path, format string, args ...any) *failure {
-	return &failure{Code: "refused", What: fmt.Sprintf(format, args...), Path: path}
-}
-
-func tooLarge(path, format string, args ...any) *failure {
-	return &failure{Code: "limit", What: fmt.Sprintf(format, args...), Path: path}
+func fail(code, path, format string, args ...any) *failure {
+	return &failure{Code: code, What: fmt.Sprintf(format, args...), Path: path}
 }

@@ -30,7 +30,7 @@ type fieldOptions struct {
 	Subresource string          `json:"subresource"`
 	Now         string          `json:"now"`    // RFC 3339, stamped on every entry that changes
 	Reset       [][]string      `json:"reset"`  // fields that this request can not set, such as [["status"]]
-	Schema      json.RawMessage `json:"schema"` // openAPIV3Schema of a custom kind
+	Schema      json.RawMessage `json:"schema"` // of a custom kind, with metadata spelled out
 }
 
 // fieldResult is the header of the answer: what became of the object, or the Status the API server would send.
@@ -160,32 +160,10 @@ func builtin(empty runtime.Object) bool {
 	return err == nil
 }
 
-// objectMeta is how the API server merges the metadata of every kind.
-const objectMeta = `{"type": "object", "properties": {
-"finalizers": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
-"ownerReferences": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"],
-"items": {"type": "object", "x-kubernetes-map-type": "atomic", "x-kubernetes-preserve-unknown-fields": true}},
-"labels": {"type": "object", "additionalProperties": {"type": "string"}},
-"annotations": {"type": "object", "additionalProperties": {"type": "string"}},
-"managedFields": {"type": "array", "x-kubernetes-list-type": "atomic", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-"name": {"type": "string"}, "generateName": {"type": "string"}, "namespace": {"type": "string"}, "selfLink": {"type": "string"},
-"uid": {"type": "string"}, "resourceVersion": {"type": "string"}, "creationTimestamp": {"type": "string"},
-"deletionTimestamp": {"type": "string"}, "generation": {"type": "integer"}, "deletionGracePeriodSeconds": {"type": "integer"}}}`
-
 func customType(kind schema.GroupVersionKind, text json.RawMessage) (managedfields.TypeConverter, error) {
-	model, metadata := &spec.Schema{}, &spec.Schema{}
+	model := &spec.Schema{}
 	if err := json.Unmarshal(text, model); err != nil {
 		return nil, err
-	}
-	if err := json.Unmarshal([]byte(objectMeta), metadata); err != nil {
-		return nil, err
-	}
-	if model.Properties == nil {
-		model.Properties = map[string]spec.Schema{}
-	}
-	model.Properties["metadata"] = *metadata
-	for _, key := range []string{"apiVersion", "kind"} {
-		model.Properties[key] = *spec.StringProperty()
 	}
 	model.AddExtension("x-kubernetes-group-version-kind", []any{
 		map[string]any{"group": kind.Group, "version": kind.Version, "kind": kind.Kind},
@@ -199,31 +177,30 @@ func stamp(before, after *unstructured.Unstructured, now string) {
 	if now == "" {
 		now = time.Now().UTC().Format(time.RFC3339)
 	}
-	old := map[string]string{}
-	for _, e := range before.GetManagedFields() {
-		if e.Time != nil {
-			old[e.Manager+"\n"+string(e.Operation)+"\n"+e.Subresource+"\n"+e.APIVersion] = e.Time.UTC().Format(time.RFC3339)
-		}
+	old := map[string]bool{}
+	for _, entry := range owners(before) {
+		old[order(entry)] = true
 	}
-	entries, _, _ := unstructured.NestedSlice(after.Object, "metadata", "managedFields")
-	for i, e := range after.GetManagedFields() {
-		fields, isMap := entries[i].(map[string]any)
-		if !isMap || e.Time == nil {
-			continue
-		}
-		was := old[e.Manager+"\n"+string(e.Operation)+"\n"+e.Subresource+"\n"+e.APIVersion]
-		if was != e.Time.UTC().Format(time.RFC3339) {
+	entries := owners(after)
+	for _, entry := range entries {
+		if fields, isMap := entry.(map[string]any); isMap && !old[order(entry)] {
 			fields["time"] = now
 		}
-	}
-	order := func(entry any) string {
-		fields, _ := entry.(map[string]any)
-		return fmt.Sprint(fields["operation"], "\n", fields["time"], "\n", fields["manager"], "\n", fields["apiVersion"], "\n", fields["subresource"])
 	}
 	slices.SortStableFunc(entries, func(a, b any) int { return strings.Compare(order(a), order(b)) })
 	if len(entries) > 0 {
 		_ = unstructured.SetNestedSlice(after.Object, entries, "metadata", "managedFields")
 	}
+}
+
+func owners(object *unstructured.Unstructured) []any {
+	entries, _, _ := unstructured.NestedSlice(object.Object, "metadata", "managedFields")
+	return entries
+}
+
+func order(entry any) string {
+	fields, _ := entry.(map[string]any)
+	return fmt.Sprint(fields["operation"], "\n", fields["time"], "\n", fields["manager"], "\n", fields["apiVersion"], "\n", fields["subresource"])
 }
 
 // objects converts between versions of a kind by name alone (only one version of a kind is ever stored here), sets no

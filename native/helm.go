@@ -1,17 +1,18 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
-	"time"
 	_ "time/tzdata" // dates in named zones mean the same on every machine
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -57,7 +58,7 @@ func helm(j *job, options json.RawMessage) error {
 	}
 	if !o.SkipCRDs {
 		for _, crd := range c.CRDObjects() {
-			if err := j.emitText(placeOf(c, o.Chart, crd.Filename), crd.File.Data, false); err != nil {
+			if err := j.emitText(placeOf(c, o.Chart, crd.Filename), crd.File.Data, false, false); err != nil {
 				return err
 			}
 		}
@@ -83,7 +84,7 @@ func (j *job) emitTemplate(name, text string) error {
 	if _, err := decode([]byte(text), true); err != nil && strings.Contains(err.Error(), "already set in map") {
 		fmt.Fprintf(bounded{j.warnings}, "%s: %s (the last one counts)\n", name, tidy(err.Error()))
 	}
-	return j.emitMade(name, []byte(text))
+	return j.emitText(name, []byte(text), false, true)
 }
 
 func renderChart(j *job, c *chart.Chart, o helmOptions) ([]*release.Hook, []releaseutil.Manifest, error) {
@@ -141,8 +142,10 @@ func mergeValues(t *tree, o helmOptions) (map[string]any, error) {
 	values := map[string]any{}
 	for _, name := range o.ValuesFiles {
 		text, err := t.file(name)
-		if err != nil {
-			return nil, missing(name, err, "values file")
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fail("invalid", name, "there is no values file %s in the repository", name)
+		} else if err != nil {
+			return nil, err
 		}
 		more, err := loader.LoadValues(bytes.NewReader(text))
 		if err != nil {
@@ -151,13 +154,6 @@ func mergeValues(t *tree, o helmOptions) (map[string]any, error) {
 		values = loader.MergeMaps(values, more)
 	}
 	return loader.MergeMaps(values, o.Values), nil
-}
-
-func missing(name string, err error, what string) error {
-	if _, ours := err.(*failure); ours {
-		return err
-	}
-	return invalid(name, "there is no %s %s in the repository", what, name)
 }
 
 func checkDependencies(c *chart.Chart) error {
@@ -187,7 +183,7 @@ func loadChart(t *tree, root string) (*chart.Chart, error) {
 			return nil, err
 		}
 		if rules, err = ignore.Parse(bytes.NewReader(text)); err != nil {
-			return nil, invalid(path.Join(root, ignore.HelmIgnore), "%s", err)
+			return nil, fail("invalid", path.Join(root, ignore.HelmIgnore), "%s", err)
 		}
 	}
 	rules.AddDefaults()
@@ -207,15 +203,13 @@ func gather(t *tree, root, below string, rules *ignore.Rules, files *[]*archive.
 	if err != nil {
 		return err
 	}
-	names := make([]string, 0, len(f.Entries))
-	for name := range f.Entries {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(f.Entries)) {
 		at, e := path.Join(below, name), f.Entries[name]
-		full := path.Join(root, at)
-		if rules.Ignore(at, info{name: name, folder: e.Kind == "folder"}) {
+		full, about := path.Join(root, at), tar.Header{Name: name}
+		if e.Kind == "folder" {
+			about.Typeflag = tar.TypeDir
+		}
+		if rules.Ignore(at, about.FileInfo()) {
 			continue
 		}
 		if e.Kind == "folder" {
@@ -236,29 +230,21 @@ func gather(t *tree, root, below string, rules *ignore.Rules, files *[]*archive.
 	return nil
 }
 
+var reference = regexp.MustCompile(`"\$(ref|dynamicRef|schema|id)":"([^"#]+)`)
+
 // checkSchemas refuses references out of a values schema: the validator would open the file or the address they name.
 func checkSchemas(c *chart.Chart) *failure {
-	if c.Schema != nil {
-		var schema any
-		if json.Unmarshal(c.Schema, &schema) == nil {
-			own := map[string]bool{}
-			walk(schema, func(key, text string) {
-				if key == "$id" {
-					own[strings.TrimSuffix(text, "#")] = true
-				}
-			})
-			var found string
-			walk(schema, func(key, text string) {
-				base, _, _ := strings.Cut(text, "#")
-				official := strings.HasPrefix(text, "http://json-schema.org/") || strings.HasPrefix(text, "https://json-schema.org/")
-				if (key == "$ref" || key == "$dynamicRef" || key == "$schema") && base != "" && !own[base] && !official {
-					found = text
-				}
-			})
-			if found != "" {
-				return refused("values.schema.json", "the values schema of chart %s refers to %q, which is outside of it; "+
-					"put the definitions into the schema itself", c.Name(), found)
-			}
+	var schema any
+	_ = json.Unmarshal(c.Schema, &schema) // the validator says what is wrong with it
+	text, _ := canonical(schema)          // one way to write each reference
+	known := map[string]bool{}
+	for _, id := range reference.FindAllSubmatch(text, -1) {
+		known[string(id[2])] = known[string(id[2])] || string(id[1]) == "id"
+	}
+	for to, inside := range known {
+		if !inside && !strings.HasPrefix(to, "http://json-schema.org/") && !strings.HasPrefix(to, "https://json-schema.org/") {
+			return fail("refused", "values.schema.json", "the values schema of chart %s refers to %q, which is outside of it; "+
+				"put the definitions into the schema itself", c.Name(), to)
 		}
 	}
 	for _, d := range c.Dependencies() {
@@ -267,22 +253,6 @@ func checkSchemas(c *chart.Chart) *failure {
 		}
 	}
 	return nil
-}
-
-func walk(value any, visit func(key, text string)) {
-	switch v := value.(type) {
-	case map[string]any:
-		for key, child := range v {
-			if text, isText := child.(string); isText {
-				visit(key, text)
-			}
-			walk(child, visit)
-		}
-	case []any:
-		for _, child := range v {
-			walk(child, visit)
-		}
-	}
 }
 
 // placeOf turns Helm's name of a template, which begins with the chart's name, into its path in the repository.
@@ -295,28 +265,10 @@ func inTemplate(c *chart.Chart, root string, err error) error {
 		return f
 	}
 	text := tidy(err.Error())
-	f := invalid(root, "%s", text)
+	f := fail("invalid", root, "%s", text)
 	if found := templatePlace.FindStringSubmatch(text); found != nil {
 		f.Path = placeOf(c, root, found[1])
 		f.Line, _ = strconv.Atoi(found[2])
 	}
 	return f
-}
-
-// info is as much of an os.FileInfo as the libraries look at.
-type info struct {
-	name   string
-	folder bool
-}
-
-func (i info) Name() string       { return i.name }
-func (i info) Size() int64        { return 0 }
-func (i info) ModTime() time.Time { return time.Time{} }
-func (i info) IsDir() bool        { return i.folder }
-func (i info) Sys() any           { return nil }
-func (i info) Mode() fs.FileMode {
-	if i.folder {
-		return fs.ModeDir | 0o755
-	}
-	return 0o644
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -29,38 +29,33 @@ func kustomize(j *job, options json.RawMessage) error {
 	}
 	with := krusty.MakeDefaultOptions()
 	with.Reorder = krusty.ReorderOptionUnspecified // as the command line
-	made, err := krusty.MakeKustomizer(with).Run(files{j.tree}, path.Join(treeRoot, o.Folder))
+	made, err := krusty.MakeKustomizer(with).Run(files{filesys.MakeFsInMemory(), j.tree}, path.Join(treeRoot, o.Folder))
 	if err != nil {
-		f := invalid(o.Folder, "%s", tidy(err.Error()))
-		return f
+		return fail("invalid", o.Folder, "%s", tidy(err.Error()))
 	}
 	for _, r := range made.Resources() {
 		text, err := r.MarshalJSON()
 		if err != nil {
-			return invalid(o.Folder, "%s: %s", r.CurId(), err)
+			return fail("invalid", o.Folder, "%s: %s", r.CurId(), err)
 		}
-		values, err := decode(text, true)
-		if err != nil {
-			return invalid(o.Folder, "%s: %s", r.CurId(), err)
-		}
-		for _, value := range values {
-			if err := j.emit(value, object{Path: o.Folder}, 0); err != nil {
-				return err
-			}
+		if err := j.emitText(o.Folder, text, true, true); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// files shows the tree as the file system that Kustomize expects. It can not be written to.
-type files struct{ tree *tree }
-
-var errReadOnly = errors.New("a render can not write files")
+// files shows the tree as the file system that Kustomize expects. What a build does not use, writing above all, is that
+// of an empty one in memory.
+type files struct {
+	filesys.FileSystem
+	tree *tree
+}
 
 func (f files) at(name string) (string, error) {
 	below, err := filepath.Rel(treeRoot, name)
 	if err != nil || below == ".." || strings.HasPrefix(below, "../") {
-		return "", f.tree.refuse(refused("", "a kustomization names a path that leads out of the repository"))
+		return "", f.tree.refuse(fail("refused", "", "a kustomization names a path that leads out of the repository"))
 	}
 	if below == "." {
 		return "", nil
@@ -114,12 +109,7 @@ func (f files) ReadDir(name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for name := range folder.Entries {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names, nil
+	return slices.Sorted(maps.Keys(folder.Entries)), nil
 }
 
 func (f files) ReadFile(name string) ([]byte, error) {
@@ -147,11 +137,11 @@ func (f files) judge(at string, data []byte) error {
 		return nil // Kustomize says what is wrong with it
 	}
 	if len(k.Charts)+len(k.Inflate) > 0 {
-		return f.tree.refuse(refused(at, "helmCharts would run a program; render the chart as an application of its own"))
+		return f.tree.refuse(fail("refused", at, "helmCharts would run a program; render the chart as an application of its own"))
 	}
 	for _, base := range slices.Concat(k.Resources, k.Bases, k.Components) {
 		if remote(base) {
-			return f.tree.refuse(refused(at, "%q is not in the repository, and a render reads nothing else; keep a copy of it there", base))
+			return f.tree.refuse(fail("refused", at, "%q is not in the repository, and a render reads nothing else; keep a copy of it there", base))
 		}
 		if _, err := f.tree.inside(path.Dir(at), base); err != nil {
 			return err
@@ -168,12 +158,3 @@ func remote(base string) (is bool) {
 	}
 	return (&resource.Origin{}).Append(base).Repo != ""
 }
-
-func (f files) Open(string) (filesys.File, error)    { return nil, errReadOnly }
-func (f files) Create(string) (filesys.File, error)  { return nil, errReadOnly }
-func (f files) Mkdir(string) error                   { return errReadOnly }
-func (f files) MkdirAll(string) error                { return errReadOnly }
-func (f files) RemoveAll(string) error               { return errReadOnly }
-func (f files) WriteFile(string, []byte) error       { return errReadOnly }
-func (f files) Glob(string) ([]string, error)        { return nil, errReadOnly }
-func (f files) Walk(string, filepath.WalkFunc) error { return errReadOnly }

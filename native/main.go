@@ -39,12 +39,12 @@ type request struct {
 
 // served is the header of the last frame of a request, whether it succeeded or not.
 type served struct {
-	Count    int              `json:"count"`
-	Reads    map[string]*read `json:"reads,omitempty"`
-	Evicted  []string         `json:"evicted,omitempty"`
-	Warnings []string         `json:"warnings,omitempty"`
-	Error    *failure         `json:"error,omitempty"`
-	Result   any              `json:"result,omitempty"`
+	Count    int               `json:"count"`
+	Reads    map[string]*entry `json:"reads,omitempty"`
+	Evicted  []string          `json:"evicted,omitempty"`
+	Warnings []string          `json:"warnings,omitempty"`
+	Error    *failure          `json:"error,omitempty"`
+	Result   any               `json:"result,omitempty"`
 }
 
 // job is one request in progress.
@@ -149,7 +149,7 @@ func (j *job) run(r request) (failed *failure) {
 	if errors.As(err, &failed) {
 		return failed
 	}
-	return invalid("", "%s", tidy(err.Error()))
+	return fail("invalid", "", "%s", tidy(err.Error()))
 }
 
 // ask puts one question to the parent and waits for its answer.
@@ -179,5 +179,19 @@ func (b bounded) Write(text []byte) (int, error) {
 type noNetwork struct{}
 
 func (noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
-	return nil, refused("", "%s: a render may not reach the network; keep a copy of it in the repository", r.URL.Redacted())
+	return nil, fail("refused", "", "%s: a render may not reach the network; keep a copy of it in the repository", r.URL.Redacted())
+}
+
+// versions answers the libraries' versions, as built in.
+func versions() map[string]string {
+	found := map[string]string{
+		"helm.sh/helm/v4": "", "sigs.k8s.io/kustomize/api": "", "sigs.k8s.io/yaml": "", "k8s.io/apimachinery": "", "k8s.io/client-go": "",
+	}
+	built, _ := debug.ReadBuildInfo()
+	for _, module := range built.Deps {
+		if _, wanted := found[module.Path]; wanted {
+			found[module.Path] = module.Version
+		}
+	}
+	return found
 }

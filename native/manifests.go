@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -150,18 +151,12 @@ func decodeJSON(text []byte, strict bool) (values []any, err error, isJSON bool)
 	}
 }
 
-// emitText sends every object of a text. Errors name the document and the line in the file.
-func (j *job) emitText(name string, data []byte, strict bool) error {
-	return j.emitChunks(name, data, strict, false)
-}
-
-// emitMade is emitText for what a template made: the lines of that text are nobody's.
-func (j *job) emitMade(name string, data []byte) error { return j.emitChunks(name, data, false, true) }
-
-func (j *job) emitChunks(name string, data []byte, strict, made bool) error {
+// emitText sends every object of a text. Errors name the document and the line in the file, unless a template has made
+// the text: then its lines are nobody's.
+func (j *job) emitText(name string, data []byte, strict, made bool) error {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(data) {
-		return invalid(name, "%s is not UTF-8 text", name)
+		return fail("invalid", name, "%s is not UTF-8 text", name)
 	}
 	for _, c := range split(data) {
 		if made {
@@ -185,7 +180,7 @@ func (j *job) emitChunks(name string, data []byte, strict, made bool) error {
 
 func placed(name string, c chunk, err error) *failure {
 	text := tidy(err.Error())
-	f := invalid(name, "%s", text)
+	f := fail("invalid", name, "%s", text)
 	f.Document, f.Line = c.document, c.line
 	if found := yamlLine.FindStringSubmatchIndex(text); found != nil && c.line > 0 {
 		n, _ := strconv.Atoi(text[found[2]:found[3]])
@@ -205,7 +200,7 @@ func tidy(text string) string { return strings.TrimSpace(noise.Replace(text)) }
 // emit sends one object, or each item of a list, as canonical JSON.
 func (j *job) emit(value any, head object, depth int) error {
 	wrong := func(format string, args ...any) error {
-		f := invalid(head.Path, format, args...)
+		f := fail("invalid", head.Path, format, args...)
 		f.Document, f.Line = head.Document, head.Line
 		return f
 	}
@@ -233,7 +228,7 @@ func (j *job) emit(value any, head object, depth int) error {
 
 func (j *job) emitItems(items []any, head object, depth int) error {
 	if depth > 8 {
-		return invalid(head.Path, "lists stand in lists more than 8 levels deep")
+		return fail("invalid", head.Path, "lists stand in lists more than 8 levels deep")
 	}
 	for _, item := range items {
 		if fields, isMap := item.(map[string]any); isMap && head.Kind != "List" {
@@ -259,12 +254,9 @@ func identify(fields map[string]any, head *object) string {
 		return "has no metadata"
 	}
 	for key, to := range map[string]*string{"name": &head.Name, "namespace": &head.Namespace} {
-		if given, told := metadata[key]; told && given != nil {
-			text, isText := given.(string)
-			if !isText {
-				return "has a metadata." + key + " that is not text; put it in quotes"
-			}
-			*to = text
+		var isText bool
+		if *to, isText = metadata[key].(string); !isText && metadata[key] != nil {
+			return "has a metadata." + key + " that is not text; put it in quotes"
 		}
 	}
 	if head.Generate, _ = metadata["generateName"].(string); head.Name == "" && head.Generate == "" {
@@ -288,15 +280,15 @@ func identify(fields map[string]any, head *object) string {
 func (j *job) send(fields map[string]any, head object) error {
 	body, err := canonical(fields)
 	if err != nil {
-		return invalid(head.Path, "%s %s can not be written as JSON: %s", head.Kind, head.Name, err)
+		return fail("invalid", head.Path, "%s %s can not be written as JSON: %s", head.Kind, head.Name, err)
 	}
 	if len(body) > j.limits.Object {
-		return tooLarge(head.Path, "%s %s is %d bytes, and an object may have %d", head.Kind, head.Name, len(body), j.limits.Object)
+		return fail("limit", head.Path, "%s %s is %d bytes, and an object may have %d", head.Kind, head.Name, len(body), j.limits.Object)
 	}
 	j.count++
 	j.total += int64(len(body))
 	if j.count > j.limits.Objects || j.total > j.limits.Total {
-		return tooLarge(head.Path, "the result is larger than %d objects or %d bytes", j.limits.Objects, j.limits.Total)
+		return fail("limit", head.Path, "the result is larger than %d objects or %d bytes", j.limits.Objects, j.limits.Total)
 	}
 	return j.wire.write(j.id, frameObject, head, body)
 }
@@ -315,19 +307,16 @@ func deeper(value any, left int) bool {
 	if left == 0 {
 		return true
 	}
+	below := func(child any) bool { return deeper(child, left-1) }
 	switch v := value.(type) {
 	case map[string]any:
 		for _, child := range v {
-			if deeper(child, left-1) {
+			if below(child) {
 				return true
 			}
 		}
 	case []any:
-		for _, child := range v {
-			if deeper(child, left-1) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(v, below)
 	}
 	return false
 }
@@ -349,7 +338,7 @@ func plain(j *job, options json.RawMessage) error {
 		if err != nil {
 			return err
 		}
-		if err := j.emitText(name, data, true); err != nil {
+		if err := j.emitText(name, data, true, false); err != nil {
 			return err
 		}
 	}

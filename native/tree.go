@@ -24,12 +24,6 @@ type answer struct {
 	Entries map[string]entry `json:"entries"`
 }
 
-// read is one line of the log of questions: nil stands for a path that was looked for in vain.
-type read struct {
-	Kind string `json:"kind"`
-	ID   string `json:"id"`
-}
-
 // tree is the repository as a render sees it: known folders, and a parent that is asked for the rest. Paths are
 // relative to the repository's root, "" being the root itself.
 type tree struct {
@@ -37,8 +31,8 @@ type tree struct {
 	folders map[string]*folder
 	seen    map[string]entry
 	blobs   *blobs
-	reads   map[string]*read
-	read_   int64
+	reads   map[string]*entry // the log of questions: nil for a path that was looked for in vain
+	spent   int64
 	refusal *failure
 }
 
@@ -46,7 +40,7 @@ func newTree(j *job, folders map[string]*folder, blobs *blobs) *tree {
 	if folders == nil {
 		folders = map[string]*folder{}
 	}
-	return &tree{job: j, folders: folders, seen: map[string]entry{}, blobs: blobs, reads: map[string]*read{}}
+	return &tree{job: j, folders: folders, seen: map[string]entry{}, blobs: blobs, reads: map[string]*entry{}}
 }
 
 // refuse remembers the first refusal, so that no library can swallow it.
@@ -61,15 +55,19 @@ func (t *tree) refuse(f *failure) error {
 // is never looked at.
 func (t *tree) look(name string) (entry, error) {
 	e := t.find(name)
+	if e.Kind == "symlink" || e.Kind == "submodule" {
+		t.log(name, e)
+	}
 	switch e.Kind {
 	case "symlink":
-		return e, t.refuse(refused(name, "%s is a symbolic link, which a render never follows; put the file itself there", name))
+		return e, t.refuse(fail("refused", name, "%s is a symbolic link, which a render never follows; put the file itself there", name))
 	case "submodule":
-		return e, t.refuse(refused(name, "%s is a Git submodule, which a render does not read", name))
+		return e, t.refuse(fail("refused", name, "%s is a Git submodule, which a render does not read", name))
 	}
 	return e, nil
 }
 
+// find answers from what is known, and asks for the rest; the parent answers a path through a symlink by the symlink.
 func (t *tree) find(name string) entry {
 	if f, known := t.folders[name]; known {
 		return entry{"folder", f.ID}
@@ -77,23 +75,14 @@ func (t *tree) find(name string) entry {
 	if e, known := t.seen[name]; known {
 		return e
 	}
-	for child := name; child != ""; { // the nearest folder that we know may settle it
-		parent := path.Dir(child)
-		if parent == "." {
-			parent = ""
-		}
-		if f, known := t.folders[parent]; known {
-			e, there := f.Entries[path.Base(child)]
-			if !there || child == name || e.Kind != "folder" {
-				if there && child != name && e.Kind == "file" {
-					return entry{}
-				}
-				return e
-			}
-			break
-		}
-		child = parent
+	above, base := path.Split(name)
+	if f, known := t.folders[strings.TrimSuffix(above, "/")]; known && f.Entries[base].Kind != "folder" {
+		return f.Entries[base]
 	}
+	return t.ask(name)
+}
+
+func (t *tree) ask(name string) entry {
 	a, _ := t.job.ask("look", name)
 	if a.Kind == "folder" {
 		t.folders[name] = &folder{a.ID, a.Entries}
@@ -106,7 +95,7 @@ func (t *tree) log(name string, e entry) {
 	if e.Kind == "" {
 		t.reads[name] = nil
 	} else {
-		t.reads[name] = &read{e.Kind, e.ID}
+		t.reads[name] = &e
 	}
 }
 
@@ -116,23 +105,17 @@ func (t *tree) list(name string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Kind != "folder" {
-		t.log(name, e)
-		return nil, invalid(name, "there is no folder %q in the repository", name)
-	}
 	t.log(name, e)
 	return t.open(name)
 }
 
 func (t *tree) open(name string) (*folder, error) {
-	if f, known := t.folders[name]; known && f.Entries != nil {
+	if f, known := t.folders[name]; known {
 		return f, nil
 	}
-	a, _ := t.job.ask("look", name)
-	if a.Kind != "folder" {
-		return nil, invalid(name, "there is no folder %q in the repository", name)
+	if t.ask(name).Kind != "folder" {
+		return nil, fail("invalid", name, "there is no folder %q in the repository", name)
 	}
-	t.folders[name] = &folder{a.ID, a.Entries}
 	return t.folders[name], nil
 }
 
@@ -157,13 +140,13 @@ func (t *tree) bytes(name string, e entry) ([]byte, error) {
 		var a answer
 		a, data = t.job.ask("read", name)
 		if a.ID != e.ID {
-			return nil, t.refuse(tooLarge(name, "%s is larger than a render may read", name))
+			return nil, t.refuse(fail("limit", name, "%s is larger than a render may read", name))
 		}
 		t.blobs.put(e.ID, data)
 	}
-	t.read_ += int64(len(data))
-	if len(data) > t.job.limits.File || t.read_ > t.job.limits.Read {
-		return nil, t.refuse(tooLarge(name, "%s is larger than a render may read", name))
+	t.spent += int64(len(data))
+	if len(data) > t.job.limits.File || t.spent > t.job.limits.Read {
+		return nil, t.refuse(fail("limit", name, "%s is larger than a render may read", name))
 	}
 	return data, nil
 }
@@ -171,11 +154,11 @@ func (t *tree) bytes(name string, e entry) ([]byte, error) {
 // inside turns a path as written in a file into one from the root. Climbing out of the repository is refused.
 func (t *tree) inside(from, written string) (string, error) {
 	if path.IsAbs(written) {
-		return "", t.refuse(refused(from, "the path %q is absolute; paths are relative to the folder that names them", written))
+		return "", t.refuse(fail("refused", from, "the path %q is absolute; paths are relative to the folder that names them", written))
 	}
 	joined := path.Join(from, written)
 	if joined == ".." || strings.HasPrefix(joined, "../") {
-		return "", t.refuse(refused(from, "the path %q leads out of the repository", written))
+		return "", t.refuse(fail("refused", from, "the path %q leads out of the repository", written))
 	}
 	if joined == "." {
 		return "", nil

@@ -55,6 +55,16 @@ async def test_a_failure_is_remembered_until_its_cause_changes(renderer: Any, re
     assert len((await renderer.render(mended, unit("app"))).manifests) == 1
 
 
+async def test_a_refused_symlink_is_looked_at_again_when_a_file_takes_its_place(
+    renderer: Any, repository: Any, unit: Any, link: Any
+) -> None:
+    linked = repository({**FILES, "base/a.yaml": link("../x.yaml")})
+    for _ in range(2):
+        with pytest.raises(Invalid, match="symbolic link"):
+            await renderer.render(linked, unit("app"))
+    assert len((await renderer.render(repository(FILES), unit("app"))).manifests) == 1
+
+
 def test_the_key_covers_every_option() -> None:
     calls = [
         Call("plain", {"files": ["a"]}, root="x"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -45,6 +46,38 @@ class Ask:
     now: str = ""
     reset: tuple[tuple[str, ...], ...] = ()
     schema: bytes = b""
+
+
+_TEXT = {"type": "string"}
+_COUNT = {"type": "integer"}
+_TEXTS = {"type": "object", "additionalProperties": _TEXT}
+_FREE = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_METADATA = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion"), _TEXT),
+        **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _TEXT),
+        **dict.fromkeys(("generation", "deletionGracePeriodSeconds"), _COUNT),
+        **dict.fromkeys(("labels", "annotations"), _TEXTS),
+        "finalizers": {"type": "array", "items": _TEXT, "x-kubernetes-list-type": "set"},
+        "managedFields": {"type": "array", "items": _FREE, "x-kubernetes-list-type": "atomic"},
+        "ownerReferences": {
+            "type": "array",
+            "items": {**_FREE, "x-kubernetes-map-type": "atomic"},
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["uid"],
+        },
+    },
+}
+"""How the API server merges the metadata of every kind (ObjectMeta of its published API types)."""
+
+
+@lru_cache(maxsize=512)
+def whole_schema(schema: bytes) -> bytes:
+    """A custom kind's openAPIV3Schema with what each object has besides: metadata, apiVersion and kind."""
+    model = orjson.loads(schema)
+    common = {"metadata": _METADATA, "apiVersion": _TEXT, "kind": _TEXT}
+    return orjson.dumps({**model, "properties": {**(model.get("properties") or {}), **common}})
 
 
 class Talk(Protocol):
@@ -89,7 +122,7 @@ class FieldManager:
             "subresource": ask.subresource,
             "now": ask.now,
             "reset": ask.reset,
-            "schema": orjson.Fragment(ask.schema or b"null"),
+            "schema": orjson.Fragment(whole_schema(ask.schema) if ask.schema else b"null"),
         }
         header = orjson.dumps({"op": op, "options": options, "limits": _LIMITS})
         key = sha256(header + b"\0" + live + b"\0" + other).digest()
