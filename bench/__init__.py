@@ -1,0 +1,1 @@
+"""Benchmarks: speed is shown here, never asserted in a test. Each module has a `main()` that prints its figures."""
