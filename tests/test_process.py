@@ -109,6 +109,7 @@ async def test_a_daemon_that_has_left_the_group_is_not_waited_for(monkeypatch: p
     monkeypatch.setattr(process, "GRACE", 0.1)
     text = "import os, time\npid = os.fork()\nif pid == 0:\n os.setsid()\n time.sleep(600)\nprint(pid, flush=True)"
     done = await process.run(script(text), env=ENV, timeout=20)
+    assert done.code == 0
     os.kill(int(done.stdout), signal.SIGKILL)
 
 

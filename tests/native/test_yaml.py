@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 TABLE: list[tuple[str, Any]] = [
     # booleans of YAML 1.1, long and short
@@ -129,6 +131,13 @@ def test_no_document_of_a_stream_is_lost(talk: Any, text: str, names: list[str])
     *objects, last = talk.send("plain", {"a.yaml": text.encode()})
     assert last.header.get("error") is None
     assert [frame.header["name"] for frame in objects] == names
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet="ab:-[]{},&*!|>'\"%@#?~<= \t\n01.é\x00", max_size=60))
+def test_no_text_takes_the_parser_out_of_its_stride(talk: Any, text: str) -> None:
+    last = talk.send("plain", {"a.yaml": text.encode()})[-1]
+    assert last.header.get("error", {"code": "invalid"})["code"] == "invalid"
 
 
 def test_json_keeps_its_own_escapes_and_refuses_its_own_duplicates(talk: Any) -> None:

@@ -60,7 +60,7 @@ async def test_definitions_come_first_and_hooks_last(renderer: Any, repository: 
     ]
 
 
-@pytest.mark.parametrize("name", ["fixture", "helm-guestbook"])
+@pytest.mark.parametrize("name", ["fixture", "helm-guestbook", "blue-green"])
 async def test_a_chart_renders_what_the_command_line_renders(
     renderer: Any, repository: Any, unit: Any, load: Any, oracle: Callable[[str], str], request: Any, name: str
 ) -> None:

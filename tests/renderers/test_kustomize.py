@@ -44,6 +44,16 @@ async def test_an_overlay_builds_what_the_command_line_builds(
     assert objects(desired) == await as_objects(renderer, repository, unit, printed)
 
 
+@pytest.mark.parametrize("app", ["kustomize-guestbook", "sock-shop", "pre-post-sync"])
+async def test_an_example_builds_what_the_command_line_builds(
+    renderer: Any, repository: Any, unit: Any, load: Any, oracle: Callable[[str], str], shared: Path, app: str
+) -> None:
+    folder = shared / "cases" / "example-apps"
+    printed = subprocess.run([oracle("kustomize"), "build", folder / app], capture_output=True, check=True).stdout
+    desired = await renderer.render(repository(load(folder)), unit(app))
+    assert objects(desired) == await as_objects(renderer, repository, unit, printed)
+
+
 async def test_every_shared_case_builds_the_objects_it_expects(
     renderer: Any, repository: Any, unit: Any, load: Any, shared: Path
 ) -> None:

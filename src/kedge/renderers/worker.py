@@ -186,14 +186,13 @@ class Pool:
         try:
             async with asyncio.timeout(self.limits.deadline):
                 worker.hello = (await worker.next()).header
+            return worker
         except (TimeoutError, EOFError, Garbled) as error:
-            child.kill()
             why = child.last_words or str(error) or "it said nothing"
             raise Unavailable(f"{self._program} is no native worker of this Kedge: {why}") from error
-        except BaseException:
-            child.kill()
-            raise
-        return worker
+        finally:
+            if not worker.hello:
+                child.kill()
 
     def _put_back(self, worker: _Worker, served: bool) -> None:
         worker.served += 1
