@@ -20,9 +20,10 @@ def main(names: list[str]) -> int:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     for name in names or known:
-        print(f"\n== {name}: {(importlib.import_module(f'bench.{name}').__doc__ or '').strip().splitlines()[0]}", flush=True)
+        module = importlib.import_module(f"bench.{name}")
+        print(f"\n== {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
         started = time.monotonic()
-        importlib.import_module(f"bench.{name}").main()
+        module.main()
         print(f"   ({time.monotonic() - started:.0f} s)", flush=True)
     return 0
 
