@@ -1,4 +1,4 @@
 """YAML documents and webhook bodies to the model, purely.
 
-Law: imports nothing but `kedge.model`; one dialect, one file. `loader.py` is the only place where YAML is parsed in Python.
+Law: imports nothing but `kedge.model`; one dialect, one file. Only `loader.py` parses YAML in Python.
 """

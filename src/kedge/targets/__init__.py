@@ -1,4 +1,4 @@
 """What is, and how to change it.
 
-Law: knows the model, the engine's pure rules, `kedge.kube` and the doors; imports no source, renderer, store or control.
+Law: knows the model, the engine's rules, `kedge.kube` and the doors; imports no source, renderer, store or control.
 """
