@@ -1,0 +1,93 @@
+"""A plain directory as a snapshot, for the commands that work offline.
+
+Ids are the Git object ids that the files would have, so an offline render asks and answers as one from a commit does.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from hashlib import sha1
+from pathlib import Path
+
+from kedge.model.errors import Invalid, Where
+from kedge.model.source import Entry, EntryKind, Revision
+
+FILE_LIMIT = 16 * 1024 * 1024
+_SKIPPED = frozenset({".git"})
+
+
+class FolderSnapshot:
+    """`kedge.ports.Snapshot` over a directory. Symlinks are reported as such and never followed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        if not self._root.is_dir():
+            raise Invalid(f"{root} is not a directory", hint="give the directory that holds the files")
+        self._revision = Revision(self._root.as_uri(), "", "0" * 40, subject="files on disk")
+
+    @property
+    def revision(self) -> Revision:
+        return self._revision
+
+    def entry(self, path: str) -> Entry | None:
+        parts = [part for part in path.split("/") if part]
+        if ".." in parts or not _reachable(self._root, parts):
+            return None
+        return self._entry("/".join(parts)) if parts else None
+
+    def entries(self, folder: str, *, recurse: bool = False) -> Sequence[Entry]:
+        parts = [part for part in folder.split("/") if part]
+        place = self._root.joinpath(*parts)
+        if ".." in parts or not _reachable(self._root, parts) or not place.is_dir() or place.is_symlink():
+            return ()
+        found: list[Entry] = []
+        for name in sorted(os.listdir(place)):
+            entry = None if name in _SKIPPED else self._entry("/".join((*parts, name)))
+            if entry is None:
+                continue
+            found.append(entry)
+            if recurse and entry.kind is EntryKind.FOLDER:
+                found += self.entries(entry.path, recurse=True)
+        return found
+
+    def read(self, entry: Entry) -> bytes:
+        place = self._root / entry.path
+        if entry.kind is EntryKind.SYMLINK:
+            return os.readlink(place).encode()
+        if entry.size > FILE_LIMIT:
+            raise Invalid(f"{entry.path} has {entry.size} bytes, more than {FILE_LIMIT}", where=Where(entry.path))
+        return place.read_bytes()
+
+    def _entry(self, path: str) -> Entry | None:
+        try:
+            found = os.lstat(self._root / path)
+        except OSError:
+            return None
+        if stat.S_ISLNK(found.st_mode):
+            return Entry(path, _id(os.readlink(self._root / path).encode()), EntryKind.SYMLINK)
+        if stat.S_ISDIR(found.st_mode):
+            return Entry(path, self._tree(path), EntryKind.FOLDER)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > FILE_LIMIT:
+            return None
+        body = (self._root / path).read_bytes()
+        return Entry(path, _id(body), EntryKind.FILE, len(body), bool(found.st_mode & stat.S_IXUSR))
+
+    def _tree(self, path: str) -> str:
+        lines = [f"{entry.kind} {entry.path} {entry.id}" for entry in self.entries(path)]
+        return sha1("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+
+
+def _reachable(root: Path, parts: Sequence[str]) -> bool:
+    """No part on the way is a symlink: what lies behind one is not in the tree."""
+    place = root
+    for part in parts[:-1]:
+        place = place / part
+        if place.is_symlink():
+            return False
+    return True
+
+
+def _id(body: bytes) -> str:
+    return sha1(b"blob %d\0" % len(body) + body, usedforsecurity=False).hexdigest()
