@@ -234,6 +234,24 @@ class Installation:
     key_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """The head of an installation's event chain, to be kept elsewhere: it shows whether the log was rewritten since."""
+
+    installation: str
+    id: int
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """`sound` events in a row from the first; `broken` is the id of the first that is not as it was, 0 for none."""
+
+    sound: int
+    broken: int = 0
+    why: str = ""
+
+
 class Store(Protocol):
     async def installation(self) -> Installation: ...
 
@@ -261,6 +279,12 @@ class Store(Protocol):
 
     async def roots(self) -> Sequence[RootState]: ...
 
+    async def clusters(self) -> Sequence[Cluster]:
+        """Those that roots declare, by name."""
+
+    async def credentials(self) -> Sequence[Credential]:
+        """Those that roots declare, by name; the secrets themselves are not here."""
+
     async def claims(self, cluster: str, refs: Sequence[Ref]) -> Mapping[Ref, str]:
         """Which unit claims each of these objects."""
 
@@ -287,6 +311,15 @@ class Store(Protocol):
 
     def sealed(self) -> AsyncIterator[int]:
         """Yields the newest sealed event id whenever it moves."""
+
+    async def witness(self) -> Witness:
+        """The head of the event chain, for keeping elsewhere."""
+
+    async def verify_chain(self, seen: Witness | None = None) -> ChainReport:
+        """Walk every sealed event; `seen` is an earlier witness that the log must still contain."""
+
+    async def collect(self, now: float) -> int:
+        """Delete a bounded number of plans and rendered sets that nothing needs any more; answers how many went."""
 
     async def close(self) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Migrations, one file each under `versions/`, run when a store is opened. A merged one is never edited again."""

@@ -1,0 +1,1 @@
+"""The migrations in order: 0001 is the first."""

@@ -1,0 +1,144 @@
+"""Statements written once in SQLAlchemy Core, compiled once per dialect, run on the bare DBAPI cursor.
+
+Why not SQLAlchemy's own execution: a small record is half a dozen statements, and going through `Connection.execute`
+costs more than SQLite does. The text is still SQLAlchemy's, so another dialect compiles its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.elements import ClauseElement
+
+Row = tuple[Any, ...]
+
+
+class Cursor(Protocol):
+    rowcount: int
+
+    def execute(self, text: str, values: Any = ..., /) -> Any: ...
+
+    def executemany(self, text: str, values: Any, /) -> Any: ...
+
+    def fetchall(self) -> list[Row]: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchmany(self, size: int, /) -> list[Row]: ...
+
+
+class Raw(Protocol):
+    """A DBAPI connection in autocommit: transactions are statements like any other."""
+
+    def cursor(self) -> Cursor: ...
+
+    def close(self) -> None: ...
+
+
+class Statement:
+    """One statement. `columns` names the columns an INSERT or UPDATE sets; each becomes a parameter of that name."""
+
+    __slots__ = ("_clause", "_columns", "_compiled")
+
+    def __init__(self, clause: ClauseElement, columns: Iterable[str] = ()) -> None:
+        self._clause = clause
+        self._columns = list(columns)
+        self._compiled: dict[str, tuple[str, tuple[str, ...] | None, dict[str, Any]]] = {}
+
+    def compiled(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
+        """Text, the order of its parameters (None: by name), and the values it already holds."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            done: Any = self._clause.compile(
+                dialect=dialect,
+                column_keys=self._columns or None,
+                compile_kwargs={"render_postcompile": True},
+            )
+            order = tuple(done.positiontup) if done.positiontup is not None else None
+            found = str(done), order, dict(done.params)
+            self._compiled[dialect.name] = found
+        return found
+
+
+class Upsert(Statement):
+    """Insert a whole row of `table`, or replace every other column of the row with the same primary key."""
+
+    __slots__ = ("_table",)
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(insert(table), table.columns.keys())
+        self._table = table
+
+    def compiled(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
+        # The two dialects word it alike, but SQLAlchemy has one construct for each.
+        if dialect.name not in self._compiled:
+            make = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+            statement = make(self._table)
+            keys = [column.name for column in self._table.primary_key]
+            rest = {name: statement.excluded[name] for name in self._columns if name not in keys}
+            self._clause = statement.on_conflict_do_update(index_elements=keys, set_=rest)
+        return super().compiled(dialect)
+
+
+def inserting(table: Table) -> Statement:
+    return Statement(insert(table), [column.name for column in table.columns if column.autoincrement is not True])
+
+
+class Session:
+    """A connection on which statements run, one thread at a time."""
+
+    __slots__ = ("_cursor", "dialect", "raw")
+
+    def __init__(self, raw: Raw, dialect: Dialect) -> None:
+        self.raw = raw
+        self.dialect = dialect
+        self._cursor = raw.cursor()
+
+    def command(self, text: str) -> None:
+        """BEGIN, SAVEPOINT and their kin."""
+        self._cursor.execute(text)
+
+    def all(self, statement: Statement, /, **values: Any) -> list[Row]:
+        self._execute(statement, values)
+        return self._cursor.fetchall()
+
+    def one(self, statement: Statement, /, **values: Any) -> Row | None:
+        self._execute(statement, values)
+        row: Row | None = self._cursor.fetchone()
+        if row is not None:
+            self._cursor.fetchall()  # ends the statement: an open one would hold its snapshot
+        return row
+
+    def run(self, statement: Statement, /, **values: Any) -> int:
+        """Answers how many rows it touched."""
+        self._execute(statement, values)
+        return self._cursor.rowcount
+
+    def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            text, order, fixed = statement.compiled(self.dialect)
+            self._cursor.executemany(text, [_ordered(order, fixed, row) for row in rows])
+
+    def stream(self, statement: Statement, size: int, /, **values: Any) -> Iterator[list[Row]]:
+        """Rows in lots of `size`, so that a long table is never in memory whole."""
+        text, order, fixed = statement.compiled(self.dialect)
+        cursor = self.raw.cursor()
+        cursor.execute(text, _ordered(order, fixed, values))
+        while rows := cursor.fetchmany(size):
+            yield rows
+
+    def _execute(self, statement: Statement, values: Mapping[str, Any]) -> None:
+        text, order, fixed = statement.compiled(self.dialect)
+        self._cursor.execute(text, _ordered(order, fixed, values))
+
+
+def _ordered(order: tuple[str, ...] | None, fixed: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+    if order is None:
+        return {**fixed, **values}
+    if fixed and len(values) < len(order):
+        return tuple(values[name] if name in values else fixed[name] for name in order)
+    return tuple(values[name] for name in order)

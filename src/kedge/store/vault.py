@@ -1,0 +1,75 @@
+"""Encryption of what may hold secrets: AES-256-GCM, a fresh nonce for each text, bound to its name.
+
+A text is authenticated together with its name (a blob's digest), so that one blob cannot be passed off as another. The
+key's id is stored with each text: after a rotation, older texts name the older key.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kedge.model.errors import Invalid, Unavailable
+from kedge.ports import Entropy
+from kedge.store.keys import SIZE
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of a rendered set, unpacked."""
+
+_NONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    key_id: str
+    nonce: bytes
+    data: bytes
+
+
+def key_id(key: bytes) -> str:
+    return sha256(b"kedge key id\0" + key).hexdigest()[:16]
+
+
+class Vault:
+    """Encrypts with `key`; decrypts with it and the `older` ones."""
+
+    def __init__(self, key: bytes, entropy: Entropy, older: tuple[bytes, ...] = ()) -> None:
+        if any(len(each) != SIZE for each in (key, *older)):
+            raise Invalid(f"an encryption key has {SIZE} bytes")
+        self.key_id = key_id(key)
+        self._entropy = entropy
+        self._ciphers = {key_id(each): AESGCM(each) for each in (*older, key)}
+
+    def seal(self, name: str, text: bytes) -> Sealed:
+        nonce = bytes.fromhex(self._entropy.token(_NONCE))
+        return Sealed(self.key_id, nonce, self._ciphers[self.key_id].encrypt(nonce, text, name.encode()))
+
+    def open(self, name: str, sealed: Sealed) -> bytes:
+        """Raises Invalid when its key was not given, Unavailable when the text was tampered with or damaged."""
+        cipher = self._ciphers.get(sealed.key_id)
+        if cipher is None:
+            raise Invalid(
+                f"{name} was encrypted with key {sealed.key_id}, which was not given",
+                hint="give the database the key file it was made with",
+            )
+        try:
+            return cipher.decrypt(sealed.nonce, sealed.data, name.encode())
+        except InvalidTag as error:
+            raise Unavailable(
+                f"{name} does not decrypt: it was damaged or changed", hint="restore the database from a backup"
+            ) from error
+
+    def seal_packed(self, name: str, text: bytes) -> Sealed:
+        """Compressed first: what is encrypted no longer compresses."""
+        return self.seal(name, zlib.compress(text, 6))
+
+    def open_packed(self, name: str, sealed: Sealed) -> bytes:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(self.open(name, sealed), LARGEST)
+        if unpacker.unconsumed_tail:
+            raise Invalid(f"{name} unpacks to more than {LARGEST} bytes")
+        return text
