@@ -1,0 +1,134 @@
+"""What an API server said: an object, or a refusal; and which refusals are errors of ours.
+
+Rules: 401 is Denied (the credential is bad for everything). 429, 5xx and answers that are no JSON are Unavailable. All
+other refusals are values, because what they mean depends on the question: 404 may be good news, 403 on one object must
+not hide its neighbours, 422 is a sentence for a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kedge.kube.transport import Response
+from kedge.model.errors import Denied, KedgeError, Unavailable
+
+MAX_TEXT = 1_000
+_IMMUTABLE = re.compile(
+    r"field is immutable|immutable field|is immutable|may not change once set"
+    r"|updates to \w+ spec for fields other than|cannot change roleRef|may not be changed|primary clusterIP can not be",
+    re.IGNORECASE,
+)
+_RETRIABLE = (429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A Status that is no success. `text` is the server's sentence, cut; `causes` its (field, message) pairs."""
+
+    code: int
+    reason: str
+    text: str
+    causes: tuple[tuple[str, str], ...] = ()
+    retry_after: float | None = None
+
+    @property
+    def missing(self) -> bool:
+        return self.code == 404
+
+    @property
+    def immutable(self) -> bool:
+        """Only a replacement would do. The server gives no code for it, so its wordings are matched (as Flux does,
+        but not every 422: most of those are mistakes in the manifest)."""
+        if self.code not in (403, 422):
+            return False
+        return any(_IMMUTABLE.search(text) for text in (self.text, *(message for _, message in self.causes)))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`value` is the parsed body ({} for a refusal). `created` is true for 201."""
+
+    code: int
+    value: dict[str, Any]
+    refusal: Refusal | None = None
+
+    @property
+    def created(self) -> bool:
+        return self.code == 201
+
+
+def read_answer(response: Response, what: str) -> Answer:
+    """Parse an answer to `what` (for messages). Raises Denied and Unavailable by the rules above."""
+    if 200 <= response.status < 300:
+        return Answer(response.status, parse_object(response.body, what))
+    refusal = read_refusal(response)
+    if response.status == 401 or response.status in _RETRIABLE or response.status < 400:
+        raise error_of(refusal, what)
+    return Answer(response.status, {}, refusal)
+
+
+def parse_object(body: bytes, what: str) -> dict[str, Any]:
+    """JSON object of a body. Raises Unavailable for anything else: it did not come from an API server."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Unavailable(f"{what}: the answer is not JSON ({error}): is this address a Kubernetes API?") from error
+    if not isinstance(value, dict):
+        raise Unavailable(f"{what}: the answer is no JSON object: is this address a Kubernetes API?")
+    return value
+
+
+def read_refusal(response: Response) -> Refusal:
+    try:
+        value = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        value = {}
+    wait = _seconds(response.headers.get("retry-after", ""))
+    if not isinstance(value, dict) or value.get("kind") != "Status":
+        text = _cut(response.body[:MAX_TEXT].decode("utf-8", "replace").strip())
+        return Refusal(response.status, "", text or f"HTTP {response.status}", (), wait)
+    refusal = refusal_of(value, response.status)
+    if wait is None:
+        return refusal
+    return Refusal(refusal.code, refusal.reason, refusal.text, refusal.causes, wait)
+
+
+def refusal_of(status: Mapping[str, Any], code: int = 0) -> Refusal:
+    """A Status object as a refusal; `code` wins over the one inside when given."""
+    details = status.get("details")
+    details = details if isinstance(details, dict) else {}
+    causes = details.get("causes")
+    found = tuple(
+        (_cut(str(cause.get("field") or "")), _cut(str(cause.get("message") or "")))
+        for cause in (causes if isinstance(causes, list) else [])[:20]
+        if isinstance(cause, dict)
+    )
+    inside = status.get("code")
+    number = code or (inside if isinstance(inside, int) else 500)
+    wait = details.get("retryAfterSeconds")
+    seconds = float(wait) if isinstance(wait, int) and 0 < wait < 3600 else None
+    text = _cut(str(status.get("message") or status.get("reason") or f"HTTP {number}"))
+    return Refusal(number, str(status.get("reason") or ""), text, found, seconds)
+
+
+def error_of(refusal: Refusal, what: str) -> KedgeError:
+    """The refusal as the error it is where no refusal was expected."""
+    sentence = f"{what}: {refusal.text}"
+    if refusal.code == 401:
+        return Denied(sentence, hint="the API server does not accept the credential: renew it")
+    if refusal.code == 403:
+        return Denied(sentence, hint="grant the right to the account that Kedge uses in this cluster")
+    return Unavailable(f"{sentence} (HTTP {refusal.code})", retry_after=refusal.retry_after)
+
+
+def _seconds(text: str) -> float | None:
+    return min(float(text), 3600.0) if text.isdigit() and len(text) < 6 else None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"

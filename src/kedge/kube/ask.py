@@ -1,0 +1,69 @@
+"""One request, kept within bounds: a place in the window, a deadline, and patience with 429.
+
+A 429 was not carried out, so it is asked again here, after the time the server names. Nothing else is repeated: a lost
+reply may have been carried out, and only the caller knows whether that matters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from kedge.kube.answer import read_refusal
+from kedge.kube.transport import JSON, Response, Transport
+from kedge.kube.window import Window
+from kedge.model.errors import Unavailable
+from kedge.ports import Clock, Entropy
+
+DEADLINE = 30.0
+MAX_PATIENCE = 20.0
+TRIES = 4
+
+
+class Asker:
+    """Requests to one cluster."""
+
+    def __init__(self, transport: Transport, clock: Clock, entropy: Entropy, *, deadline: float = DEADLINE) -> None:
+        self.transport = transport
+        self.clock = clock
+        self.entropy = entropy
+        self.window = Window(clock)
+        self._deadline = deadline
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Response:
+        """Raises Unavailable when no answer came in time, or the server went on answering 429."""
+        sent = {"accept": JSON, **(headers or {})}
+        for attempt in range(TRIES):
+            async with self.window.slot() as started:
+                response = await self._once(method, path, query or {}, sent, body)
+            if response.status != 429:
+                if response.status < 500:
+                    self.window.succeeded()
+                return response
+            wait = read_refusal(response).retry_after
+            self.window.throttled(started, wait)
+            if attempt == TRIES - 1 or (wait or 0.0) > MAX_PATIENCE:
+                return response
+            await self.clock.sleep(self._pause(attempt, wait))
+        raise AssertionError("unreachable: the last try returns")
+
+    def _pause(self, attempt: int, wait: float | None) -> float:
+        """The server's time, or 0.25, 0.5, 1 s; spread: those who were refused together must not return together."""
+        spread = 0.5 + self.entropy.uniform()
+        return wait + 0.2 * spread if wait is not None else 0.25 * 2**attempt * spread
+
+    async def _once(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await self.transport.request(method, path, query, headers, body)
+        except TimeoutError:
+            raise Unavailable(f"{method} {path}: no answer within {self._deadline:.0f} s") from None

@@ -1,0 +1,161 @@
+"""The verbs of a Kubernetes API over a transport: get, list, create, apply, patch, delete.
+
+Writes answer an `Answer`, whose refusal says what the server objected to; reads answer objects. Nothing is repeated
+here that may have been carried out, see `ask.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kedge.kube.answer import Answer, error_of, parse_object, read_answer, read_refusal
+from kedge.kube.ask import Asker
+from kedge.kube.discovery import Discovery, Kind
+from kedge.kube.transport import JSON, Transport
+from kedge.model.errors import Invalid, Unavailable
+from kedge.ports import Clock, Entropy
+
+MANAGER = "kedge"
+PAGE = 500
+MAX_OBJECTS = 200_000
+APPLY = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+RESTARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every object of a list, as parsed, and the resource version to watch from."""
+
+    items: tuple[dict[str, Any], ...]
+    version: str
+
+
+class Client:
+    """One cluster. Every call raises Denied (401; 403 where nothing was asked to be written) and Unavailable."""
+
+    def __init__(self, transport: Transport, clock: Clock, entropy: Entropy, *, asker: Asker | None = None) -> None:
+        self.asker = asker or Asker(transport, clock, entropy)
+        self.transport = transport
+        self.clock = clock
+        self.entropy = entropy
+        self.discovery = Discovery(self.asker)
+        self.streams_snapshots = True
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object, or None when it is not there."""
+        path = kind.path(namespace, name)
+        answer = read_answer(await self.asker.ask("GET", path), f"GET {path}")
+        if answer.refusal is None:
+            return answer.value
+        if answer.refusal.missing:
+            return None
+        raise error_of(answer.refusal, f"GET {path}")
+
+    async def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> Listing:
+        """All objects that fit the selectors, page by page; starts again when the server has forgotten the first page.
+
+        A 404 means that the kind is not served any more: the listing is empty. Raises Unavailable over MAX_OBJECTS."""
+        query = {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
+        for attempt in range(RESTARTS):
+            # The last attempt asks for everything at once: such a list can not expire under way.
+            paged = attempt < RESTARTS - 1
+            found = await self._pages(kind, kind.path(namespace), {**query, "limit": str(PAGE)} if paged else query)
+            if found is not None:
+                return found
+        raise Unavailable(f"{kind.path(namespace)}: the list expired {RESTARTS} times while it was being read")
+
+    async def _pages(self, kind: Kind, path: str, query: dict[str, str]) -> Listing | None:
+        items: list[dict[str, Any]] = []
+        while True:
+            response = await self.asker.ask("GET", path, query)
+            if response.status != 200:
+                refusal = read_refusal(response)
+                if refusal.code == 410:
+                    return None
+                if refusal.missing:
+                    return Listing((), "")
+                raise error_of(refusal, f"list {path}")
+            value = parse_object(response.body, f"list {path}")
+            items.extend(_typed(value.get("items"), kind))
+            if len(items) > MAX_OBJECTS:
+                raise Unavailable(f"{path} lists more than {MAX_OBJECTS} objects: that is more than Kedge watches")
+            metadata = value.get("metadata") or {}
+            token = metadata.get("continue")
+            if not token:
+                return Listing(tuple(items), str(metadata.get("resourceVersion") or ""))
+            query = {**query, "continue": str(token)}
+
+    async def create(self, kind: Kind, namespace: str, body: bytes, *, dry_run: bool = False) -> Answer:
+        """POST, for objects whose name the server makes. Everything else is applied."""
+        return await self._write("POST", kind.path(namespace), _options(dry_run), body, JSON)
+
+    async def apply(self, kind: Kind, namespace: str, name: str, body: bytes, *, dry_run: bool = False) -> Answer:
+        """Server-side apply as `kedge`, taking by force what the body names. 201 tells that it was created."""
+        query = {**_options(dry_run), "force": "true"}
+        return await self._write("PATCH", kind.path(namespace, name), query, body, APPLY)
+
+    async def json_patch(
+        self, kind: Kind, namespace: str, name: str, operations: Sequence[Mapping[str, Any]], *, dry_run: bool = False
+    ) -> Answer:
+        """RFC 6902; a failed `test` is refused with 422."""
+        body = orjson.dumps(list(operations))
+        return await self._write("PATCH", kind.path(namespace, name), _options(dry_run), body, JSON_PATCH)
+
+    async def merge_patch(self, kind: Kind, namespace: str, name: str, change: Mapping[str, Any]) -> Answer:
+        return await self._write(
+            "PATCH", kind.path(namespace, name), _options(False), orjson.dumps(change), MERGE_PATCH
+        )
+
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str = "", propagation: str = "Background"
+    ) -> Answer:
+        """Of this very object where `uid` is given: another one under the same name is refused with 409."""
+        options: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": propagation,
+        }
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        return await self._write("DELETE", kind.path(namespace, name), {}, orjson.dumps(options), JSON)
+
+    async def _write(self, method: str, path: str, query: Mapping[str, str], body: bytes, content: str) -> Answer:
+        response = await self.asker.ask(method, path, query, {"content-type": content}, body)
+        return read_answer(response, f"{method} {path}")
+
+    async def version(self) -> str:
+        """The server's own version, such as v1.35.4: also the cheapest question to see whether it is there."""
+        response = await self.asker.ask("GET", "/version")
+        answer = read_answer(response, "GET /version")
+        if answer.refusal is not None:
+            raise error_of(answer.refusal, "GET /version")
+        return str(answer.value.get("gitVersion") or "")
+
+    async def kind(self, group: str, kind: str, version: str = "") -> Kind:
+        """The kind; raises Invalid when the cluster does not serve it, Unavailable when it can not tell."""
+        found = await self.discovery.find(group, kind, version)
+        if found is None:
+            home = f"{group or 'the core group'}{f'/{version}' if version else ''}"
+            raise Invalid(f"this cluster serves no {kind} in {home}")
+        return found
+
+    async def close(self) -> None:
+        await asyncio.shield(self.transport.close())
+
+
+def _options(dry_run: bool) -> dict[str, str]:
+    return {"fieldManager": MANAGER, "fieldValidation": "Warn"} | ({"dryRun": "All"} if dry_run else {})
+
+
+def _typed(items: Any, kind: Kind) -> list[dict[str, Any]]:
+    """Items of a list carry no kind of their own."""
+    if not isinstance(items, list):
+        return []
+    return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in items if isinstance(item, dict)]
