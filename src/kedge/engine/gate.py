@@ -35,6 +35,9 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
     if plan.blocked:
         more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
         return Verdict(False, plan.blocked[0] + more)
+    moved = _moved(dossier)
+    if moved:
+        return Verdict(False, moved)
     if dossier.pin is not None and now >= dossier.pin.expires:
         return Verdict(False, f"the pin of {dossier.pin.actor} expired: resume or roll back again")
     if dossier.suspended and dossier.wish is None:
@@ -46,6 +49,14 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
     if dossier.wish is not None or dossier.pin is not None or dossier.removed is not None:
         return _retry(dossier, plan, now)
     return _automation(dossier, plan, now)
+
+
+def _moved(dossier: Dossier) -> str:
+    """A unit whose target cluster changed would leave its objects behind: that is a removal and a new unit."""
+    before, after = dossier.cluster, (dossier.pin.unit if dossier.pin else dossier.unit).target.cluster
+    if not dossier.inventory or before in ("", after):
+        return ""
+    return f"its target moved from cluster {before} to {after}: remove the unit there first, or move it back"
 
 
 def _automation(dossier: Dossier, plan: Plan, now: float) -> Verdict:

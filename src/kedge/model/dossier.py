@@ -99,7 +99,7 @@ class Dossier:
 
     `removed` is the time at which its declaration left Git, or None. `orphaned` marks a unit recovered from the
     cluster that no root declares. `plan` is the newest plan, pending or running; `applied` the revision whose
-    effects are live; `verified` when sync was last really judged (epoch seconds); `due` when to come back.
+    effects are live; `cluster` where the inventory is; `verified` when sync was last really judged (epoch seconds); `due` when to come back.
     """
 
     name: UnitName
@@ -108,6 +108,7 @@ class Dossier:
     head: Revision | None = None
     rendering: Rendering | None = None
     inventory: tuple[Owned, ...] = ()
+    cluster: str = ""
     operation: Operation | None = None
     last: Operation | None = None
     plan: Plan | None = None

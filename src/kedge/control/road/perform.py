@@ -13,7 +13,7 @@ from dataclasses import replace
 from kedge.control.road.doors import Doors
 from kedge.engine import inventory
 from kedge.engine.advance import Apply, Fail, Finish, Look, Pause, advance, observe
-from kedge.engine.delivery import failed, finished, shown_running, shown_synced, worst
+from kedge.engine.delivery import failed, finished, shown_running, shown_synced, wanted, worst
 from kedge.engine.gate import remembered_heals
 from kedge.model.dossier import Dossier, Shown, Sync
 from kedge.model.errors import KedgeError
@@ -36,7 +36,7 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
         return dossier
     manifests = await _manifests(doors, operation)
     adopt = any(change.adopts for change in plan.changes)
-    scope = doors.scope(dossier.unit, operation=operation.id, adopt=adopt)
+    scope = doors.scope(wanted(dossier).unit, operation=operation.id, adopt=adopt)
     looked = False
     while True:
         move = advance(operation, plan, doors.clock.now(), looked=looked)
@@ -140,7 +140,7 @@ async def _forget(doors: Doors, dossier: Dossier, operation: Operation) -> Dossi
 async def look_at(doors: Doors, dossier: Dossier) -> Health:
     """The unit's health as the watch sees it now."""
     refs = tuple(entry.ref for entry in dossier.inventory if not entry.hook)
-    return worst(await doors.target.look(doors.scope(dossier.unit), refs))
+    return worst(await doors.target.look(doors.scope(wanted(dossier).unit), refs))
 
 
 def ended_event(dossier: Dossier, operation: Operation) -> Event:

@@ -131,6 +131,7 @@ async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
         operation=operation,
         plan=plan,
         inventory=inventory.before(dossier.inventory, plan),
+        cluster=proposal.wanted.unit.target.cluster,
         runs=operation.number,
     )
     kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None

@@ -1,0 +1,168 @@
+"""Enlist: which units there are. Reads a root at its newest commit and takes over what it declares.
+
+The admin root also says which projects, clusters, credentials and further roots there are. Only a complete, error-free
+read removes a unit: a broken file, an unreachable repository or a half-read root removes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kedge.control.road.doors import Doors
+from kedge.dialects.kedge import Reading, read
+from kedge.dialects.root import RootConfig, included, read_config
+from kedge.engine.resolve import Resolved, Trust, resolve
+from kedge.model.declaration import Application, Cluster, Credential, Project, Root
+from kedge.model.errors import Invalid, Problem, Where
+from kedge.model.event import Event
+from kedge.model.person import AUTOMATION
+from kedge.model.source import Entry, EntryKind, Revision
+from kedge.ports import Enlisted, Enlistment, RootState, Snapshot
+
+ADMIN = "admin"
+CONFIG = "kedge.yaml"
+_REMEMBERED = 20_000
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRoot:
+    """Where everything begins: the repository that the server was started with."""
+
+    repository: str
+    ref: str = ""
+    path: str = ""
+
+
+class Readings:
+    """What a declaration file said, by its Git id and place: a commit that touches one file parses one file."""
+
+    def __init__(self, limit: int = _REMEMBERED) -> None:
+        self._limit = limit
+        self._known: OrderedDict[tuple[str, str], Reading] = OrderedDict()
+
+    def read(self, snapshot: Snapshot, entry: Entry) -> Reading:
+        key = (entry.path, entry.id)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = read(snapshot.read(entry), entry.path)
+            while len(self._known) > self._limit:
+                self._known.popitem(last=False)
+        return found
+
+
+class Enlister:
+    """Remembers what the admin root last said, so that other roots can be read on their own."""
+
+    def __init__(self, doors: Doors, admin: AdminRoot) -> None:
+        self._doors = doors
+        self._readings = Readings()
+        self._roots: dict[str, Root] = {ADMIN: Root(ADMIN, admin.repository, admin.ref, admin.path)}
+        self._configs: dict[str, RootConfig] = {}
+        self._projects: tuple[Project, ...] = ()
+        self._clusters: tuple[Cluster, ...] = ()
+
+    def roots(self) -> tuple[str, ...]:
+        return tuple(self._roots)
+
+    def keys(self) -> tuple[Key, ...]:
+        return tuple(dict.fromkeys((root.repository, root.ref) for root in self._roots.values()))
+
+    def unread(self) -> tuple[str, ...]:
+        """Roots that the admin root names and that have not been read since it last changed."""
+        return tuple(name for name in self._roots if name not in self._configs)
+
+    def concerned(self, key: Key, changed: Sequence[str] | None) -> tuple[str, ...]:
+        """Roots whose declarations a move of `key` may have touched."""
+        return tuple(
+            name
+            for name, root in self._roots.items()
+            if (root.repository, root.ref) == key and (changed is None or self._touches(name, root, changed))
+        )
+
+    def _touches(self, name: str, root: Root, changed: Sequence[str]) -> bool:
+        config = self._configs.get(name)
+        prefix = f"{root.path}/" if root.path else ""
+        below = [path[len(prefix) :] for path in changed if path.startswith(prefix)]
+        return config is None or any(path == CONFIG or included(config, path) for path in below)
+
+    async def read(self, name: str) -> Enlisted:
+        """Read one root and take over its units. Raises Unavailable while its repository can not be fetched."""
+        root = self._roots[name]
+        revision = await self._doors.source.fetch(root.repository, root.ref)
+        readings, config, problems = self._readings_of(root, revision)
+        declared = [declaration for reading in readings for declaration in reading.declarations]
+        if name == ADMIN:
+            self._take_over(declared)
+        self._configs[name] = config
+        resolved = self._resolve(root, declared)
+        every = (*problems, *(p for reading in readings for p in reading.problems), *resolved.problems)
+        return await self._doors.store.enlist(self._enlistment(root, revision, resolved, every, declared))
+
+    def _readings_of(self, root: Root, revision: Revision) -> tuple[list[Reading], RootConfig, tuple[Problem, ...]]:
+        snapshot = self._doors.source.snapshot(revision)
+        prefix = f"{root.path}/" if root.path else ""
+        try:
+            config = _config(snapshot, prefix)
+        except Invalid as error:
+            return [], RootConfig(), error.problems
+        if root.path and snapshot.entry(root.path) is None:
+            gone = Problem(f"there is no folder {root.path} at {revision.short}", Where(root.path))
+            return [], config, (gone,)
+        files = [
+            entry
+            for entry in snapshot.entries(root.path, recurse=True)
+            if entry.kind is EntryKind.FILE and included(config, entry.path[len(prefix) :])
+        ]
+        return [self._readings.read(snapshot, entry) for entry in files], config, ()
+
+    def _take_over(self, declared: Sequence[object]) -> None:
+        admin = self._roots[ADMIN]
+        roots = [declaration for declaration in declared if isinstance(declaration, Root)]
+        self._roots = {ADMIN: admin, **{root.name: root for root in roots if root.name != ADMIN}}
+        self._projects = tuple(d for d in declared if isinstance(d, Project))
+        self._clusters = tuple(d for d in declared if isinstance(d, Cluster))
+        self._configs = {}
+
+    def _resolve(self, root: Root, declared: Sequence[object]) -> Resolved:
+        applications = tuple(d for d in declared if isinstance(d, Application))
+        trust = Trust(root, admin=root.name == ADMIN, projects=self._projects, clusters=self._clusters)
+        return resolve(trust, applications)
+
+    def _enlistment(
+        self,
+        root: Root,
+        revision: Revision,
+        resolved: Resolved,
+        problems: Sequence[Problem],
+        declared: Sequence[object],
+    ) -> Enlistment:
+        now = self._doors.clock.now()
+        state = RootState(root.name, revision, not problems, tuple(problems), now)
+        admin = root.name == ADMIN
+        events = (_event(root, revision, problems, now),) if problems else ()
+        return Enlistment(
+            state,
+            resolved.units,
+            self._clusters if admin else (),
+            tuple(d for d in declared if isinstance(d, Credential)) if admin else (),
+            events,
+        )
+
+
+def _config(snapshot: Snapshot, prefix: str) -> RootConfig:
+    entry = snapshot.entry(f"{prefix}{CONFIG}")
+    if entry is None or entry.kind is not EntryKind.FILE:
+        return RootConfig()
+    return read_config(snapshot.read(entry), entry.path)
+
+
+def _event(root: Root, revision: Revision, problems: Sequence[Problem], now: float) -> Event:
+    first = str(problems[0]).replace("\n", " ")
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return Event(
+        "root.trouble", now, AUTOMATION.name, commit=revision.commit, message=f"root {root.name}: {first}{more}"
+    )

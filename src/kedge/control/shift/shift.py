@@ -1,0 +1,122 @@
+"""The shift: rounds bring news of sources, roots say which units there are, turns reconcile them.
+
+Start takes up where the store left off; a bell lost in a crash costs one poll, never correctness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kedge.control.road.doors import Doors
+from kedge.control.road.enlist import AdminRoot, Enlister
+from kedge.control.shift.queue import Lane
+from kedge.control.shift.rounds import Key, Rounds
+from kedge.control.shift.turns import Turns
+from kedge.model.dossier import Dossier
+from kedge.model.errors import KedgeError
+from kedge.model.event import Event
+from kedge.model.person import AUTOMATION
+from kedge.model.ref import Ref, UnitName
+from kedge.spawn import Spawner
+
+SWEEP = 6 * 3600.0
+"""Seconds in which every unit is dry-run once, whatever its watch says."""
+
+
+class Shift:
+    """Everything that works without being asked. `close` of its spawner ends it."""
+
+    def __init__(self, doors: Doors, spawner: Spawner, admin: AdminRoot) -> None:
+        self._doors = doors
+        self._spawner = spawner
+        self._enlister = Enlister(doors, admin)
+        self._enlisting: dict[str, bool] = {}
+        self._units: dict[str, None] = {}
+        self.turns = Turns(doors, spawner, self._seen)
+        self.rounds = Rounds(doors, spawner, self.turns.ring, self._moved)
+
+    async def start(self) -> None:
+        """Load what is remembered, ring what is due, and begin."""
+        await self._enlister.load()
+        await self.rounds.load([*self._enlister.keys(), *await self._doors.store.sources()])
+        for unit, due in await self._doors.store.wakeups():
+            self._units[unit] = None
+            self.turns.ring(unit)
+            if due is not None:
+                self.turns.later(unit, due)
+        self._doors.target.subscribe(self._rung)
+        self._spawner.start(self.turns.run(), "turns")
+        self._spawner.start(self.rounds.run(), "rounds")
+        self._spawner.start(self._sweep(), "sweep")
+        for root in self._enlister.roots():
+            self._enlist(root)
+
+    def ring(self, name: UnitName, why: str) -> None:
+        """A person waits for it."""
+        self.turns.ring(str(name), Lane.INTERACTIVE)
+
+    def push(self, matches: Callable[[str], bool], ref: str) -> int:
+        """A push was announced; answers how many (repository, ref) it may concern."""
+        return self.rounds.hint(matches, ref)
+
+    def vitals(self) -> dict[str, float]:
+        """Gauges for `/metrics`."""
+        queue = self.turns.queue
+        return {
+            "units": float(len(self._units)),
+            "units_in_flight": float(queue.busy),
+            "units_due": float(len(queue)),
+            "turns_total": float(self.turns.taken),
+            "tasks": float(len(self._spawner)),
+        }
+
+    def _rung(self, unit: str, ref: Ref, what: str) -> None:
+        if unit in self._units:
+            self.turns.ring(unit)
+
+    def _seen(self, unit: str, dossier: Dossier | None) -> None:
+        if dossier is None:
+            self._units.pop(unit, None)
+        self.rounds.seen(unit, dossier)
+
+    def _moved(self, key: Key, changed: tuple[str, ...] | None) -> None:
+        for root in self._enlister.concerned(key, changed):
+            self._enlist(root)
+
+    def _enlist(self, root: str) -> None:
+        """Read a root; when it is being read already, once more afterwards."""
+        if root in self._enlisting:
+            self._enlisting[root] = True
+            return
+        self._enlisting[root] = False
+        self._spawner.start(self._read(root), f"root {root}")
+
+    async def _read(self, root: str) -> None:
+        try:
+            enlisted = await self._enlister.read(root)
+        except KedgeError as error:
+            await self._doors.store.note((_trouble(root, str(error), self._doors.clock.now()),))
+            return
+        finally:
+            again = self._enlisting.pop(root)
+            if again:
+                self._enlist(root)
+        for unit in (*enlisted.added, *enlisted.changed, *enlisted.removed):
+            self._units[unit] = None
+            self.turns.ring(unit)
+        for key in self._enlister.keys():
+            self.rounds.add(key)
+        for name in self._enlister.unread():
+            self._enlist(name)
+
+    async def _sweep(self) -> None:
+        """Walk the fleet once per `SWEEP`, one unit at a time, evenly."""
+        while True:
+            for unit in list(self._units) or [""]:
+                await self._doors.clock.sleep(SWEEP / max(1, len(self._units)))
+                if unit in self._units:
+                    self.turns.ring(unit, Lane.SWEEP)
+
+
+def _trouble(root: str, text: str, now: float) -> Event:
+    return Event("root.trouble", now, AUTOMATION.name, message=f"root {root}: {text}")
