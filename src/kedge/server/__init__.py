@@ -1,4 +1,5 @@
-"""The HTTP API, the event stream and the webhooks.
+"""HTTP: the API, the event stream, webhooks, metrics.
 
-Law: decides nothing beyond "who, and may they" (`access.may`); imports no adapter.
+Law: decides nothing beyond who asks, and whether they may. Handlers read the store or hand a wish to
+`control.road.commands`; what they answer is an allow-listed view, never a stored value as it stands.
 """

@@ -1,0 +1,181 @@
+"""The envelopes around views: what each path answers, as OpenAPI describes it.
+
+Handlers answer bytes that orjson wrote from these dataclasses; they are given to FastAPI as response models only for
+the description, since validating what we wrote ourselves would cost a hot list most of its time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import orjson
+from fastapi import Response
+
+from kedge.model.event import Event
+from kedge.model.plan import Plan
+from kedge.server import views
+
+_OPTIONS = orjson.OPT_NON_STR_KEYS
+
+
+def answer(value: object, status: int = 200) -> Response:
+    """A dataclass (or anything orjson knows) as a JSON answer."""
+    return Response(orjson.dumps(value, option=_OPTIONS), status, media_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """`counts` holds, for the same filter, the number of units by health and by sync; only on a first page."""
+
+    items: tuple[views.UnitLine, ...]
+    next: str
+    total: int
+    counts: dict[str, int] = field(default_factory=dict)
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class OneUnit:
+    unit: views.UnitView
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAnswer:
+    """`plan` is null where nothing is to be done or waited for; `fresh` says whether it was made for this request."""
+
+    unit: str
+    plan: Plan | None
+    fresh: bool
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectView:
+    """One object of a unit as the watch sees it. `managed` is false for objects that others made from ours."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+    exists: bool
+    status: str
+    message: str
+    managed: bool
+    wave: int
+    hook: str
+    terminating: bool
+    finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    unit: str
+    items: tuple[ObjectView, ...]
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Newest first; `next` is the `before` of the next page, 0 on the last."""
+
+    unit: str
+    items: tuple[views.RunView, ...]
+    next: int
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class OneRun:
+    unit: str
+    run: views.RunView
+    plan: Plan | None
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """`next` is the `before` (newest first) or `after` (oldest first) of the next page, 0 on the last."""
+
+    items: tuple[Event, ...]
+    next: int
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    items: tuple[views.SourceView, ...]
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    items: tuple[views.RootView, ...]
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """`fresh` is the time up to which its watches are current, null while it is not watched; `age` in seconds."""
+
+    name: str
+    fresh: float | None
+    age: float | None
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    items: tuple[ClusterView, ...]
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """From an object back to who wrote it. `revision` is the commit whose effects are live."""
+
+    object: str
+    cluster: str
+    unit: str
+    revision: views.RevisionView | None
+    run: views.RunView | None
+    source: str
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """A command was taken: the unit as it stands now, before the road acts on it."""
+
+    unit: views.UnitView
+    did: str
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a rollback would do. `effects` is what the rollback itself may be bound to."""
+
+    unit: str
+    pin: views.PinView
+    plan: Plan
+    effects: str
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    version: str
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """How many (repository, ref) are asked about because of a push."""
+
+    checked: int

@@ -1,0 +1,36 @@
+"""What the server is given: one value, filled by `compose`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from kedge.control.road.commands import Commands
+from kedge.dialects.webhooks import Push
+from kedge.model.dossier import Dossier
+from kedge.model.operation import Sight
+from kedge.model.person import Person
+from kedge.model.ref import Ref, UnitName
+from kedge.ports import Clock, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Doors and callbacks of the HTTP server.
+
+    `fresh` answers, for a cluster, the time (epoch seconds) up to which its watches are current, None while it is not
+    watched. `look` sees a unit's objects as the watch does. `push` takes a verified webhook and answers how many
+    (repository, ref) are asked about. `tokens` maps the sha256 (hex) of a bearer token to its person.
+    `webhook_secret` "" turns webhooks off. `vitals` are gauges for `/metrics`; names that end in `_total` are counters.
+    """
+
+    store: Store
+    commands: Commands
+    clock: Clock
+    fresh: Callable[[str], float | None]
+    look: Callable[[Dossier], Awaitable[Mapping[Ref, Sight]]]
+    push: Callable[[Push], Awaitable[int]]
+    tokens: Mapping[str, Person] = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    vitals: Callable[[], Mapping[str, float]]
+    recheck: Callable[[UnitName], None]

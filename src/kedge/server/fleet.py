@@ -1,0 +1,99 @@
+"""Reads about everything but units: sources, roots, clusters, events, and from an object back to its author."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kedge.model.ref import Ref, UnitName
+from kedge.ports import UnitQuery
+from kedge.server import answers, views
+from kedge.server.access import Reader
+from kedge.server.answers import answer
+from kedge.server.problems import Absent
+from kedge.server.reading import Text, desk_of, dossier_of
+
+router = APIRouter(prefix="/api/v1", tags=["fleet"])
+
+_PAGE = 1000
+_PAGES = 200
+
+
+@router.get("/sources", response_model=answers.Sources)
+async def sources(request: Request, person: Reader) -> Response:
+    """Every (repository, ref) in use: its newest known commit, when it was last asked, and what is wrong with it."""
+    desk = desk_of(request)
+    now = desk.clock.now()
+    found = sorted(await desk.store.heads(), key=lambda head: (not head.problem, head.repository, head.ref))
+    return answer(answers.Sources(tuple(views.source(head, now) for head in found)))
+
+
+@router.get("/roots", response_model=answers.Roots)
+async def roots(request: Request, person: Reader) -> Response:
+    """What each root last declared, and its problems: nothing is removed while there are any."""
+    return answer(answers.Roots(tuple(map(views.root, await desk_of(request).store.roots()))))
+
+
+@router.get("/clusters", response_model=answers.Clusters)
+async def clusters(request: Request, person: Reader) -> Response:
+    """Clusters that units live in, and how current their watches are."""
+    desk = desk_of(request)
+    now = desk.clock.now()
+    counts: dict[str, int] = {}
+    after = ""
+    for _ in range(_PAGES):
+        page = await desk.store.units(UnitQuery(after=after, limit=_PAGE))
+        for row in page.items:
+            counts[row.cluster] = counts.get(row.cluster, 0) + 1
+        after = page.next
+        if not after:
+            break
+    names = sorted(counts) or ["default"]
+    found = [(name, desk.fresh(name), counts.get(name, 0)) for name in names]
+    items = tuple(answers.ClusterView(name, fresh, views.age(fresh, now), units) for name, fresh, units in found)
+    return answer(answers.Clusters(items))
+
+
+@router.get("/events", response_model=answers.Events)
+async def events(
+    request: Request,
+    person: Reader,
+    unit: Text = "",
+    before: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int | None, Query(ge=0)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Response:
+    """The record. Newest first below `before`; with `after`, oldest first above it."""
+    store = desk_of(request).store
+    if after is not None:
+        found = tuple(await store.events(after, unit, limit))
+    else:
+        found = tuple(await store.latest(unit, before, limit))
+    return answer(answers.Events(found, found[-1].id if len(found) == limit else 0))
+
+
+@router.get("/trace", response_model=answers.Trace)
+async def trace(
+    request: Request,
+    person: Reader,
+    kind: Text,
+    name: Text,
+    group: Text = "",
+    namespace: Text = "",
+    cluster: Text = "default",
+) -> Response:
+    """From an object to its unit, commit and author."""
+    desk = desk_of(request)
+    ref = Ref(group, kind, namespace, name)
+    owner = (await desk.store.claims(cluster, [ref])).get(ref)
+    if owner is None:
+        raise Absent(f"no unit owns {ref} in cluster {cluster}", hint="kedge tree NAME lists a unit's objects")
+    dossier = await dossier_of(desk, UnitName.parse(owner))
+    source = dossier.unit.source
+    path = f"{views.public_url(source.repository)} {source.path}".strip()
+    return answer(
+        answers.Trace(
+            str(ref), cluster, owner, views.revision(dossier.applied), views.run(dossier.last), path
+        )
+    )

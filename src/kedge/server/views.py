@@ -1,0 +1,364 @@
+"""What readers are shown: allow-listed views of stored values, as JSON writes them.
+
+Times are epoch seconds. Declared values and manifests' bodies are left out, since they may hold secrets; what a plan
+shows of fields is masked where it is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from kedge.model.declaration import ApproveSection, SyncSection, TargetSection
+from kedge.model.dossier import Approval, Dossier, Shown, Sync
+from kedge.model.operation import Operation, Outcome
+from kedge.model.plan import Needs, Plan
+from kedge.model.source import Revision, SourceSpec
+from kedge.ports import Head, RootState, UnitRow
+
+SCHEMA = "kedge.dev/v1"
+"""`schemaVersion` of every answer: it changes when a field is taken away or means something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionView:
+    repository: str
+    ref: str
+    commit: str
+    author: str
+    subject: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run. `waiting` says what it waits for now, `failing` is its first failure; `before` and `after` are digests
+    of rendered sets."""
+
+    id: str
+    number: int
+    cause: str
+    actor: str
+    reason: str
+    revision: RevisionView | None
+    started: float
+    finished: float | None
+    result: str
+    message: str
+    waiting: str
+    failing: str
+    plan: str
+    effects: str
+    before: str
+    after: str
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    id: str
+    effects: str
+    summary: str
+    changes: int
+    needs: Needs | None
+    blocked: tuple[str, ...]
+    removal: bool
+    madeAt: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    person: str
+    effects: str
+    reason: str
+    at: float
+    breakGlass: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PinView:
+    run: int
+    actor: str
+    reason: str
+    at: float
+    expires: float
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleView:
+    text: str
+    attempts: int
+    at: float
+    again: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitLine:
+    """One row of the fleet. `lastVerified` is when desired and live were last known to be equal, `verifiedAge` that
+    many seconds ago; both null where nobody ever could say."""
+
+    name: str
+    project: str
+    sync: str
+    health: str
+    why: str
+    cluster: str
+    namespace: str
+    repository: str
+    path: str
+    commit: str
+    author: str
+    subject: str
+    lastVerified: float | None
+    verifiedAge: float | None
+    changed: float
+    waiting: str
+    pinned: bool
+    suspended: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitView:
+    """One unit: what is declared, what is live, what is going on."""
+
+    name: str
+    project: str
+    environment: str
+    labels: dict[str, str]
+    root: str
+    declaredAt: str
+    source: SourceSpec
+    target: TargetSection
+    renderer: str
+    notes: tuple[str, ...]
+    syncPolicy: SyncSection
+    approvePolicy: ApproveSection
+    onRemove: str
+    after: tuple[str, ...]
+    sync: str
+    health: str
+    healthMessage: str
+    why: str
+    drifted: tuple[str, ...]
+    lastVerified: float | None
+    verifiedAge: float | None
+    head: RevisionView | None
+    live: RevisionView | None
+    run: RunView | None
+    lastRun: RunView | None
+    plan: PlanSummary | None
+    approvals: tuple[ApprovalView, ...]
+    pin: PinView | None
+    suspended: str
+    removed: float | None
+    trouble: TroubleView | None
+    objects: int
+    runs: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """A (repository, ref) and the newest commit known of it; `age` is seconds since it was last asked."""
+
+    repository: str
+    ref: str
+    revision: RevisionView | None
+    checked: float
+    age: float
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemView:
+    text: str
+    where: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootView:
+    name: str
+    revision: RevisionView | None
+    complete: bool
+    at: float
+    problems: tuple[ProblemView, ...]
+
+
+def last_verified(verified: float | None, sync: Sync, fresh: float | None) -> float | None:
+    """When desired and live were last known to be equal: a recorded look, or, while Synced, the watch's freshness
+    (a watch that is current and rang nothing has seen no change)."""
+    known = [moment for moment in (verified, fresh if sync is Sync.SYNCED else None) if moment is not None]
+    return max(known) if known else None
+
+
+def age(moment: float | None, now: float) -> float | None:
+    return None if moment is None else max(0.0, now - moment)
+
+
+def public_url(url: str) -> str:
+    """A repository's address without a user or password that somebody wrote into it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(unreadable address)"
+    if "@" not in parts.netloc or (parts.password is None and parts.scheme == "ssh"):
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def revision(given: Revision | None) -> RevisionView | None:
+    if given is None:
+        return None
+    return RevisionView(
+        public_url(given.repository), given.ref, given.commit, given.author, given.subject, given.time
+    )
+
+
+def run(given: Operation | None, *, outcomes: bool = False) -> RunView | None:
+    """`outcomes` adds what came of each step."""
+    if given is None:
+        return None
+    return RunView(
+        id=given.id,
+        number=given.number,
+        cause=given.cause.value,
+        actor=given.actor,
+        reason=given.reason,
+        revision=revision(given.revision),
+        started=given.started,
+        finished=given.finished,
+        result=given.result.value if given.result is not None else "",
+        message=given.message,
+        waiting=given.waiting,
+        failing=given.failing,
+        plan=given.plan,
+        effects=given.effects,
+        before=given.before,
+        after=given.rendered,
+        outcomes=given.outcomes if outcomes else (),
+    )
+
+
+def summary(plan: Plan | None) -> PlanSummary | None:
+    if plan is None:
+        return None
+    return PlanSummary(
+        plan.id,
+        plan.effects,
+        plan.summary(),
+        len(plan.changes),
+        plan.needs,
+        plan.blocked,
+        plan.removal,
+        plan.made_at,
+    )
+
+
+def line(row: UnitRow, fresh: float | None, now: float) -> UnitLine:
+    verified = last_verified(row.verified, row.sync, fresh)
+    return UnitLine(
+        name=row.name,
+        project=row.project,
+        sync=row.sync.value,
+        health=row.health.value,
+        why=row.why,
+        cluster=row.cluster,
+        namespace=row.namespace,
+        repository=public_url(row.repository),
+        path=row.path,
+        commit=row.commit,
+        author=row.author,
+        subject=row.subject,
+        lastVerified=verified,
+        verifiedAge=age(verified, now),
+        changed=row.changed,
+        waiting=row.waiting,
+        pinned=row.pinned,
+        suspended=row.suspended,
+        version=row.version,
+    )
+
+
+def unit(dossier: Dossier, fresh: float | None, now: float) -> UnitView:
+    declared, shown = dossier.unit, dossier.shown
+    verified = last_verified(dossier.verified, shown.sync, fresh)
+    source = SourceSpec(public_url(declared.source.repository), declared.source.ref, declared.source.path)
+    rendering = dossier.rendering
+    return UnitView(
+        name=str(dossier.name),
+        project=dossier.name.project,
+        environment=dossier.name.environment,
+        labels=dict(declared.labels),
+        root=declared.root,
+        declaredAt=str(declared.where),
+        source=source,
+        target=declared.target,
+        renderer=rendering.renderer if rendering is not None else "",
+        notes=rendering.notes if rendering is not None else (),
+        syncPolicy=declared.sync,
+        approvePolicy=declared.approve,
+        onRemove=declared.on_remove.value,
+        after=tuple(map(str, declared.after)),
+        **_shown(shown),
+        drifted=shown.drifted,
+        lastVerified=verified,
+        verifiedAge=age(verified, now),
+        head=revision(dossier.head),
+        live=revision(dossier.applied),
+        run=run(dossier.operation),
+        lastRun=run(dossier.last),
+        plan=summary(dossier.plan),
+        approvals=tuple(map(_approval, dossier.approvals)),
+        pin=_pin(dossier),
+        suspended=dossier.suspended,
+        removed=dossier.removed,
+        trouble=_trouble(dossier),
+        objects=len(dossier.inventory),
+        runs=dossier.runs,
+        version=dossier.version,
+    )
+
+
+def _shown(shown: Shown) -> dict[str, str]:
+    return {
+        "sync": shown.sync.value,
+        "health": shown.health.status.value,
+        "healthMessage": shown.health.message,
+        "why": shown.why,
+    }
+
+
+def _approval(given: Approval) -> ApprovalView:
+    return ApprovalView(given.person, given.effects, given.reason, given.at, given.break_glass)
+
+
+def _pin(dossier: Dossier) -> PinView | None:
+    pin = dossier.pin
+    if pin is None:
+        return None
+    commit = pin.revision.commit if pin.revision is not None else ""
+    return PinView(pin.run, pin.actor, pin.reason, pin.at, pin.expires, commit)
+
+
+def _trouble(dossier: Dossier) -> TroubleView | None:
+    trouble = dossier.trouble
+    return None if trouble is None else TroubleView(trouble.text, trouble.attempts, trouble.at, trouble.again)
+
+
+def source(head: Head, now: float) -> SourceView:
+    return SourceView(
+        public_url(head.repository),
+        head.ref,
+        revision(head.revision),
+        head.checked,
+        max(0.0, now - head.checked),
+        head.problem,
+    )
+
+
+def root(state: RootState) -> RootView:
+    problems = tuple(ProblemView(p.text, str(p.where), p.hint) for p in state.problems)
+    return RootView(state.name, revision(state.revision), state.complete, state.at, problems)
