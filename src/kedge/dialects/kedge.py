@@ -1,0 +1,252 @@
+"""Kedge's own kinds: the documents of one file → declarations, and everything that is wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from kedge.dialects import loader, rules
+from kedge.dialects.loader import Document, Limits
+from kedge.dialects.shape import MISSING, Path, Shape, named, nearest, suggestion
+from kedge.model.declaration import (
+    API_VERSION,
+    Application,
+    ApplicationSpec,
+    Cluster,
+    Credential,
+    Declaration,
+    Project,
+    Root,
+    SecretFrom,
+)
+from kedge.model.errors import Problem, Where
+
+KINDS: dict[str, type] = {kind.__name__: kind for kind in (Application, Root, Project, Cluster, Credential)}
+LATER = ("Stack",)
+_LATER_FIELDS = ("inputs", "outputs", "jsonnet")
+_GROUP = API_VERSION.partition("/")[0]
+_TOP = ("apiVersion", "kind", "metadata", "spec")
+_METADATA = ("name", "project", "labels")
+_SECRETS = ("password", "token", "sshKey", "knownHosts")
+RENDERERS = ("directory", "kustomize", "helm")
+IMPLICIT_PROJECT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one file declares. A declaration with any problem is left out of `declarations`."""
+
+    declarations: tuple[Declaration, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def read(raw: bytes, file: str = "", limits: Limits = loader.LIMITS) -> Reading:
+    """Read every document of a file. Documents of other groups are left alone. Never raises."""
+    stream = loader.read(raw, file, limits)
+    declarations: list[Declaration] = []
+    problems = list(stream.problems)
+    for document in stream.documents:
+        if not _is_ours(document.value):
+            continue
+        declaration, wrong = _declaration(document)
+        problems.extend(wrong)
+        if declaration is not None:
+            declarations.append(declaration)
+    order = sorted(problems, key=lambda problem: (problem.where.line, problem.where.path))
+    return Reading(tuple(declarations), tuple(order))
+
+
+def _is_ours(value: Any) -> bool:
+    """By its apiVersion; without any, by a kind that only Kedge has a use for here."""
+    if not isinstance(value, dict):
+        return False
+    version = value.get("apiVersion")
+    if version is None:
+        return value.get("kind") in KINDS and "spec" in value
+    return isinstance(version, str) and version.partition("/")[0] == _GROUP
+
+
+def _declaration(document: Document) -> tuple[Declaration | None, list[Problem]]:
+    shape = Shape(document.where)
+    kind = _kind(document.value, shape)
+    if kind is None:
+        return None, shape.problems
+    for key in document.value:
+        if key not in _TOP:
+            shape.unknown(key, _TOP, ())
+    metadata = _metadata(kind, document.value.get("metadata"), shape)
+    reader = _READERS.get(kind, _flat)
+    found = reader(kind, document, shape)
+    if shape.problems or found is MISSING:
+        return None, shape.problems
+    where = document.where(())
+    place = Where(where.file, where.line, where.document)
+    return kind(**metadata, **found, where=place), []
+
+
+def _kind(value: dict[str, Any], shape: Shape) -> type | None:
+    version, kind = value.get("apiVersion"), value.get("kind")
+    if version != API_VERSION:
+        text = f"there is no version “{version}” of {_GROUP}" if version else "apiVersion is missing"
+        shape.wrong(("apiVersion",), text, f"write apiVersion: {API_VERSION}")
+        return None
+    if not isinstance(kind, str):
+        shape.wrong(("kind",), f"a kind is wanted, not {named(kind)}", f"known are {', '.join(KINDS)}")
+        return None
+    if kind in LATER:
+        shape.wrong(("kind",), f"{kind} is not supported yet", "take the document out of the root's files for now")
+        return None
+    if kind not in KINDS:
+        shape.wrong(("kind",), f"there is no kind “{kind[:60]}”", suggestion(kind, list(KINDS)))
+        return None
+    return KINDS[kind]
+
+
+def _metadata(kind: type, value: Any, shape: Shape) -> dict[str, Any]:
+    known = [key for key in _METADATA if key in {field.name for field in fields(kind)}]
+    found: dict[str, Any] = {"name": ""}
+    if not isinstance(value, dict):
+        shape.wrong(("metadata",), "metadata with a name is wanted")
+        return found
+    for key in value:
+        if key not in known:
+            shape.unknown(key, known, ("metadata",))
+    found["name"] = _name(value.get("name"), ("metadata", "name"), shape)
+    if "project" in known:
+        found["project"] = _name(value.get("project", IMPLICIT_PROJECT), ("metadata", "project"), shape)
+        found["labels"] = shape.labels(value.get("labels"), ("metadata", "labels"))
+    return found
+
+
+def _name(value: Any, path: Path, shape: Shape) -> str:
+    if not isinstance(value, str):
+        shape.wrong(path, f"a name is wanted, not {named(value)}")
+        return ""
+    complaint = rules.name(value)
+    if complaint:
+        shape.wrong(path, f"“{value[:60]}”: {complaint}")
+    return value
+
+
+def _flat(kind: type, document: Document, shape: Shape) -> Any:
+    """A kind whose spec holds its fields."""
+    return shape.section(kind, document.value.get("spec"), ("spec",), skip=frozenset(_METADATA))
+
+
+def _credential(kind: type, document: Document, shape: Shape) -> Any:
+    found = _flat(kind, document, shape)
+    if found is MISSING:
+        return found
+    if not found.get("prefix") and not shape.problems:
+        shape.wrong(("spec",), "a prefix is wanted: the beginning of the URLs that this credential is for")
+    for key in _SECRETS:
+        secret = found.get(key)
+        if isinstance(secret, SecretFrom) and sum(map(bool, (secret.env, secret.file, secret.store))) != 1:
+            shape.wrong(("spec", key), "exactly one of env, file and store says where the secret is")
+    return found
+
+
+def _root(kind: type, document: Document, shape: Shape) -> Any:
+    found = _flat(kind, document, shape)
+    if found is MISSING:
+        return found
+    if not found.get("repository") and not shape.problems:
+        shape.wrong(("spec",), "a repository is wanted: where this root's declarations are")
+    for index, name in enumerate(found.get("kinds", ())):
+        if name not in KINDS:
+            shape.wrong(("spec", "kinds", index), f"there is no kind “{name[:60]}”", suggestion(name, list(KINDS)))
+    return found
+
+
+def _application(kind: type, document: Document, shape: Shape) -> Any:
+    spec = document.value.get("spec")
+    if spec is not None and not isinstance(spec, dict):
+        return shape.wrong(("spec",), f"a mapping is wanted, not {named(spec)}")
+    base = {key: value for key, value in (spec or {}).items() if key != "environments"}
+    environments = (spec or {}).get("environments")
+    found = _spec(base, ("spec",), shape)
+    if environments is None or found is MISSING:
+        return {"spec": found} if found is not MISSING else found
+    if not isinstance(environments, dict):
+        return shape.wrong(("spec", "environments"), f"a mapping of names is wanted, not {named(environments)}")
+    laid = tuple(_environment(name, base, part, document, shape) for name, part in environments.items())
+    if shape.problems:
+        return MISSING
+    return {"spec": ApplicationSpec(**{**_parts(found), "environments": tuple(sorted(laid, key=lambda pair: pair[0]))})}
+
+
+def _parts(spec: ApplicationSpec) -> dict[str, Any]:
+    return {field.name: getattr(spec, field.name) for field in fields(ApplicationSpec)}
+
+
+def _spec(value: dict[str, Any], path: Path, shape: Shape) -> Any:
+    later = [key for key in value if key in _LATER_FIELDS]
+    for key in later:
+        shape.wrong((*path, key), f"{key} is not supported yet")
+    rest = {key: part for key, part in value.items() if key not in later}
+    found = shape.section(ApplicationSpec, rest, path, skip=frozenset({"environments"}))
+    if found is MISSING:
+        return found
+    for index, text in enumerate(found.get("after", ())):
+        if complaint := rules.after(text):
+            shape.wrong((*path, "after", index), f"“{text[:60]}”: {complaint}")
+    declared = [key for key in RENDERERS if key in value]
+    if len(declared) > 1:
+        shape.wrong((*path, declared[1]), f"at most one of {', '.join(RENDERERS)} is wanted, not {len(declared)}")
+    return ApplicationSpec(**found)
+
+
+def _environment(name: str, base: dict[str, Any], part: Any, document: Document, shape: Shape) -> tuple[str, Any]:
+    """One environment: its fields laid over those of the spec. What was said of the base is not said again."""
+    here = ("spec", "environments", name)
+    if complaint := rules.name(name):
+        shape.wrong(here, f"“{name[:60]}”: {complaint}")
+    if part is not None and not isinstance(part, dict):
+        return name, shape.wrong(here, f"a mapping is wanted, not {named(part)}")
+    inner = Shape(_place(here, part or {}, document))
+    spec = _spec(laid_over(base, part or {}), (), inner)
+    said = {str(problem) for problem in shape.problems}
+    shape.problems.extend(problem for problem in inner.problems if str(problem) not in said)
+    return name, spec
+
+
+def _place(here: Path, part: dict[str, Any], document: Document) -> Callable[[Path], Where]:
+    """The place of a path of a laid-over spec: in the environment where it was written there, else in the spec."""
+
+    def where(path: Path) -> Where:
+        step: Any = part
+        for key in path:
+            if not (isinstance(step, dict) and key in step):
+                break
+            step = step[key]
+        else:
+            return document.where((*here, *path))
+        written_here = not isinstance(step, dict)
+        return document.where((*here, *path) if written_here else ("spec", *path))
+
+    return where
+
+
+def laid_over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """`top` over `base`: mappings are merged at every depth, everything else is replaced. Nothing is no change."""
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and (isinstance(value, dict) or value is None):
+            merged[key] = laid_over(below, value or {})
+        else:
+            merged[key] = value
+    return merged
+
+
+def kind_named(word: str) -> str:
+    """The kind that `word` means whatever its case, "" for none."""
+    return next((kind for kind in KINDS if kind.lower() == word.lower()), "") or nearest(word, KINDS)
+
+
+_READERS: dict[type, Callable[[type, Document, Shape], Any]] = {
+    Application: _application,
+    Credential: _credential,
+    Root: _root,
+}

@@ -1,0 +1,142 @@
+"""What single values must look like: names, paths, references, durations. Each answers a complaint, "" for none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from kedge.model.declaration import (
+    ApproveSection,
+    Cluster,
+    Credential,
+    HelmSection,
+    Project,
+    Root,
+    SourceSection,
+    SyncSection,
+    TargetSection,
+)
+from kedge.model.ref import is_name
+
+Rule = Callable[[str], str]
+
+_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?\Z")
+_UNITS = (86_400, 3_600, 60, 1)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SECRET = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@]*:[^/@]*@")
+_WEB_USER = re.compile(r"https?://[^/@]*@", re.IGNORECASE)
+_REF_UNFIT = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
+_APPROVER = re.compile(r"(group|user):[^\s:][^\x00-\x1f]{0,250}\Z")
+_AFTER = re.compile(r"app/([^/]+)\Z")
+
+
+def duration(text: str) -> float | None:
+    """`1h30m`, `5m`, `90s` or `2d` in seconds; None for anything else."""
+    match = _DURATION.match(text)
+    if match is None or not text:
+        return None
+    return float(sum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNITS, strict=True)))
+
+
+def name(text: str) -> str:
+    if is_name(text):
+        return ""
+    return "a name has lower-case letters, digits and dashes, begins and ends with a letter or digit, at most 63"
+
+
+def path(text: str) -> str:
+    """A path inside a repository: relative, without steps out of it."""
+    if "\\" in text or _CONTROL.search(text):
+        return "a path has no backslash and no control character"
+    if text.startswith("/"):
+        return "a path begins at the repository's root, without a slash"
+    if any(part in ("..", ".git") for part in text.split("/")):
+        return "a path does not lead out of the repository, nor into .git"
+    return ""
+
+
+def repository(text: str) -> str:
+    if _SECRET.match(text) or _WEB_USER.match(text):
+        return "a URL holds no user or password: declare a Credential for its prefix instead"
+    if text.startswith("-") or "\\" in text or _CONTROL.search(text) or " " in text:
+        return "a repository is a URL without spaces, backslashes or control characters"
+    if "::" in text or ".." in text.split("/"):
+        return "a repository is a plain https://, ssh:// or file:// URL"
+    return ""
+
+
+def ref(text: str) -> str:
+    """As git-check-ref-format, which Kedge asks of branches, tags and commits alike."""
+    if text.startswith(("-", "/")) or text.endswith(("/", ".", ".lock")) or "//" in text or _REF_UNFIT.search(text):
+        return "a ref is the name of a branch or tag, or a commit's id"
+    return "" if len(text) <= 250 else "a ref has at most 250 characters"
+
+
+def approver(text: str) -> str:
+    return "" if _APPROVER.match(text) else "write group:NAME or user:NAME"
+
+
+def after(text: str) -> str:
+    match = _AFTER.match(text)
+    return "" if match and is_name(match[1]) else "write app/NAME: an application of the same project and environment"
+
+
+def release(text: str) -> str:
+    return "" if is_name(text) and len(text) <= 53 else "a release name is a name of at most 53 characters, as Helm's"
+
+
+def line(text: str) -> str:
+    return "a text on one line is wanted, without control characters" if _CONTROL.search(text) else ""
+
+
+def server(text: str) -> str:
+    if not text.startswith("https://") and not text.startswith("http://"):
+        return "write the API server's URL, https://…"
+    return repository(text)
+
+
+def prefix(text: str) -> str:
+    if not _SCHEME.match(text):
+        return "write the beginning of a URL with its scheme, for example https://git.example.com/shop"
+    return repository(text)
+
+
+BY_FIELD: dict[tuple[type, str], Rule] = {
+    (SourceSection, "path"): path,
+    (SourceSection, "repository"): repository,
+    (SourceSection, "ref"): ref,
+    (Root, "path"): path,
+    (Root, "repository"): repository,
+    (Root, "ref"): ref,
+    (Root, "projects"): name,
+    (TargetSection, "cluster"): name,
+    (TargetSection, "namespace"): name,
+    (HelmSection, "releaseName"): release,
+    (HelmSection, "valuesFiles"): path,
+    (ApproveSection, "by"): approver,
+    (Project, "environments"): name,
+    (Cluster, "server"): server,
+    (Cluster, "credential"): name,
+    (Credential, "prefix"): prefix,
+}
+"""What a field's text, or each text of its list, must look like. Every other text is one line without controls."""
+
+MULTILINE = frozenset({(Cluster, "caData")})
+DURATIONS = frozenset({(SyncSection, "timeout")})
+POSITIVE = frozenset({(ApproveSection, "count"), (SyncSection, "timeout")})
+EMPTY_ALLOWED = frozenset(
+    {
+        (SourceSection, "path"),
+        (SourceSection, "repository"),
+        (SourceSection, "ref"),
+        (Root, "path"),
+        (Root, "ref"),
+        (Root, "repository"),
+        (TargetSection, "namespace"),
+        (HelmSection, "releaseName"),
+        (Cluster, "server"),
+        (Cluster, "credential"),
+    }
+)
+"""Fields whose rule an empty text need not keep: it means the default."""
