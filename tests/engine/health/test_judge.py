@@ -118,3 +118,9 @@ def test_an_object_may_ask_not_to_count() -> None:
 
     assert excused(asking)
     assert not excused({"metadata": {"annotations": "true"}})
+
+
+def test_a_character_that_unicode_has_not_assigned_does_not_reach_a_message() -> None:
+    """An unassigned code point passed the cleaner's list of what does not print."""
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "status": {"message": "full\uaaf7stop"}}
+    assert judge(volume).message.isprintable()

@@ -6,18 +6,16 @@ answer a default instead of raising, so that a rule judges by what is readable.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import category
 
 TEXT_LIMIT = 300  # characters of remote text in one message; longer texts bury the sentence around them
 LIST_LIMIT = 256  # entries of a list that a rule looks at
 DIGITS_LIMIT = 18  # digits of a number written as text
 
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
-_INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+")
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -137,8 +135,15 @@ def seconds(obj: object, *path: str) -> float | None:
 def clean(remote: str) -> str:
     """Remote text on one line, without control or invisible characters, at most TEXT_LIMIT characters."""
     head = remote[: TEXT_LIMIT * 4]
-    line = " ".join(_INVISIBLE.sub("", _UNPRINTABLE.sub(" ", head)).split())
+    line = " ".join("".join(map(_shown, head)).split())
     return line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT - 1].rstrip() + "…"
+
+
+def _shown(character: str) -> str:
+    """Formatting characters (zero width, direction marks) vanish; whatever else does not print leaves a gap."""
+    if character.isprintable():
+        return character
+    return "" if category(character) in ("Cf", "Cs") else " "
 
 
 def sentence(*parts: str) -> str:
