@@ -22,6 +22,7 @@ from kedge.model.source import Read
 
 T = TypeVar("T")
 
+_UNSTORABLE = (UnicodeEncodeError, OverflowError, RecursionError)
 _ENCODER = msgspec.json.Encoder()
 _SORTED = msgspec.json.Encoder(order="sorted")
 _PACKER = msgspec.msgpack.Encoder()
@@ -43,7 +44,7 @@ def encode(value: object, what: str) -> str:
     """`what` names the value for the error."""
     try:
         return _ENCODER.encode(value).decode()
-    except (UnicodeEncodeError, OverflowError, RecursionError) as error:
+    except _UNSTORABLE as error:
         raise Invalid(f"{what} cannot be stored: {error}", hint="remove what JSON cannot hold from it") from error
 
 
@@ -90,7 +91,7 @@ def encode_event(event: Event) -> str:
     """The canonical payload that the chain covers: sorted keys, without the place that the sealer gives."""
     try:
         return _SORTED.encode(replace(event, id=0, chain="")).decode()
-    except UnicodeEncodeError as error:
+    except _UNSTORABLE as error:
         raise Invalid(f"event {event.kind} cannot be stored: {error}") from error
 
 
@@ -102,7 +103,7 @@ def pack(manifests: tuple[Manifest, ...]) -> bytes:
     """A rendered set as msgpack: bodies stay bytes, which compress better than base64."""
     try:
         return _PACKER.encode(manifests)
-    except UnicodeEncodeError as error:
+    except _UNSTORABLE as error:
         raise Invalid(f"the rendered set cannot be stored: {error}") from error
 
 
