@@ -1,4 +1,5 @@
-"""Words in, words out.
+"""The command line: words in, words out.
 
-Law: speaks to the server over HTTP; reaches adapters only through `kedge.compose`, and imports nothing heavy at start.
+Law: asks the server over HTTP, or works alone through `compose.offline`; imports no adapter. Everything heavy is
+imported inside the command that needs it: `kedge version` must cost hardly more than the interpreter.
 """

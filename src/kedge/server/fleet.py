@@ -93,7 +93,5 @@ async def trace(
     source = dossier.unit.source
     path = f"{views.public_url(source.repository)} {source.path}".strip()
     return answer(
-        answers.Trace(
-            str(ref), cluster, owner, views.revision(dossier.applied), views.run(dossier.last), path
-        )
+        answers.Trace(str(ref), cluster, owner, views.revision(dossier.applied), views.run(dossier.last), path)
     )

@@ -47,9 +47,7 @@ async def _ours(request: Request, error: Exception) -> Response:
         raise error
     status = status_of(error)
     first, *rest = error.problems
-    response = problem(
-        status, first.text, where=str(first.where), why="; ".join(p.text for p in rest), hint=first.hint
-    )
+    response = problem(status, first.text, where=str(first.where), why="; ".join(p.text for p in rest), hint=first.hint)
     if isinstance(error, Unavailable) and error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
     return response

@@ -212,9 +212,7 @@ def public_url(url: str) -> str:
 def revision(given: Revision | None) -> RevisionView | None:
     if given is None:
         return None
-    return RevisionView(
-        public_url(given.repository), given.ref, given.commit, given.author, given.subject, given.time
-    )
+    return RevisionView(public_url(given.repository), given.ref, given.commit, given.author, given.subject, given.time)
 
 
 def run(given: Operation | None, *, outcomes: bool = False) -> RunView | None:

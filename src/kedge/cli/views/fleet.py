@@ -1,0 +1,83 @@
+"""The fleet, sources, events, clusters and projects as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from kedge.cli.views.human import ago, commit, moment, say, table
+
+Row = dict[str, Any]
+
+
+def apps(answer: Row, *, wide: bool) -> None:
+    """Worst first, as the server orders them; the last column is the why sentence."""
+    items = answer["items"]
+    if not items:
+        say("there are no applications here; kedge create app NAME prints the YAML of one")
+        return
+    head = ["UNIT", "SYNC", "HEALTH", "LIVE", "VERIFIED", "WHY"]
+    if wide:
+        head[3:3] = ["CLUSTER", "NAMESPACE", "PATH", "CHANGED"]
+    table(head, [_app(row, wide) for row in items], cut=not wide)
+    if answer.get("next"):
+        say(f"{len(items)} of {answer.get('total', '?')} shown: --limit shows more")
+
+
+def _app(row: Row, wide: bool) -> list[object]:
+    cells: list[object] = [row["name"], row["sync"], row["health"]]
+    if wide:
+        cells += [row["cluster"], row["namespace"], row["path"], moment(row["changed"])]
+    marks = [word for word, on in (("pinned", row["pinned"]), ("suspended", row["suspended"])) if on]
+    why = row["why"] or row["waiting"] or ", ".join(marks)
+    return [*cells, commit(row), ago(row["verifiedAge"]), why]
+
+
+def sources(items: Sequence[Row], roots: Sequence[Row], *, wide: bool) -> None:
+    rows = [
+        [row["repository"], row["ref"], commit(row["revision"]), ago(row["age"]), row["problem"] or "ok"]
+        for row in items
+    ]
+    table(["REPOSITORY", "REF", "HEAD", "ASKED", "PROBLEM"], rows, cut=not wide)
+    for root in roots:
+        for problem in root["problems"]:
+            place = f"{problem['where']}: " if problem["where"] else ""
+            say(f"root {root['name']}: {place}{problem['text']}")
+            if problem["hint"]:
+                say(f"  {problem['hint']}")
+
+
+def events(items: Sequence[Row], *, wide: bool) -> None:
+    head = ["TIME", "EVENT", "UNIT", "ACTOR", "COMMIT", "MESSAGE"]
+    rows = [
+        [
+            moment(event["time"]),
+            event["kind"],
+            event["unit"],
+            event["actor"],
+            event["commit"][:7],
+            _message(event),
+            *([event["id"], event["before"][:12], event["after"][:12]] if wide else []),
+        ]
+        for event in items
+    ]
+    table([*head, *(["ID", "BEFORE", "AFTER"] if wide else [])], rows, cut=not wide)
+
+
+def _message(event: Row) -> str:
+    return f"{event['message']} ({event['reason']})" if event["reason"] else str(event["message"])
+
+
+def clusters(items: Sequence[Row]) -> None:
+    rows = [[row["name"], row["units"], ago(row["age"]) if row["age"] is not None else "not watched"] for row in items]
+    table(["CLUSTER", "UNITS", "FRESH"], rows)
+
+
+def projects(items: Sequence[Row]) -> None:
+    if not items:
+        click.echo("there are no units yet", err=True)
+        return
+    rows = [[row["name"], row["units"], row["synced"], row["healthy"]] for row in items]
+    table(["PROJECT", "UNITS", "SYNCED", "HEALTHY"], rows)

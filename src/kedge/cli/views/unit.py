@@ -1,0 +1,126 @@
+"""One unit as people read it: a summary on one screen, its runs, its objects, where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from kedge.cli.views.human import ago, clean, coloured, commit, moment, span, table
+
+Row = dict[str, Any]
+
+
+def summary(unit: Row, *, wide: bool) -> None:
+    """The why sentence first; then what is live, when that was verified, and what waits."""
+    state = f"{coloured(unit['sync'])}, {coloured(unit['health'])}"
+    click.echo(f"{clean(unit['name'])}: {state}" + (f": {clean(unit['why'])}" if unit["why"] else ""))
+    for name, value in _facts(unit, wide):
+        if value:
+            click.echo(f"  {name:<14} {clean(value)}")
+
+
+def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
+    source, target = unit["source"], unit["target"]
+    yield "live", commit(unit["live"]) or "nothing yet"
+    if unit["head"] and unit["head"] != unit["live"]:
+        yield "head", commit(unit["head"])
+    yield "verified", _verified(unit)
+    if unit["health"] != "Healthy" and unit["healthMessage"] != unit["why"]:
+        yield "health", unit["healthMessage"]
+    yield "source", f"{source['repository']} {source['ref']} {source['path']}".strip()
+    yield "target", f"cluster {target['cluster']}" + (f", namespace {target['namespace']}" if target["namespace"] else "")
+    yield "objects", f"{unit['objects']}" + (f", rendered by {unit['renderer']}" if unit["renderer"] else "")
+    yield "drifted", ", ".join(unit["drifted"])
+    yield from _doings(unit)
+    if wide:
+        yield "labels", ", ".join(f"{key}={value}" for key, value in unit["labels"].items())
+        yield "declared", f"{unit['declaredAt']} (root {unit['root']})"
+        policy = unit["syncPolicy"]
+        yield "policy", f"auto {policy['auto']}, prune {policy['prune']}, heal {policy['heal']}, on removal {unit['onRemove']}"
+        yield "after", ", ".join(unit["after"])
+        yield "notes", "; ".join(unit["notes"])
+
+
+def _doings(unit: Row) -> Iterator[tuple[str, str]]:
+    run, last, plan, pin, trouble = unit["run"], unit["lastRun"], unit["plan"], unit["pin"], unit["trouble"]
+    if run:
+        yield "running", f"run {run['number']} ({run['cause']}) by {run['actor']}: {run['waiting'] or 'at work'}"
+    if last:
+        yield "last run", f"{last['number']} ({last['cause']}) by {last['actor']}: {last['result']} {last['message']}"
+    if plan and not run:
+        yield "pending", f"{plan['summary']}, effects {plan['effects'][:12]}"
+        if plan["needs"]:
+            yield "needs", _needs(plan["needs"])
+            yield "", f"kedge diff {unit['name']}, then kedge approve {unit['name']} --effects {plan['effects'][:12]}"
+    if pin:
+        yield "pinned", f"to run {pin['run']} by {pin['actor']}: {pin['reason']} (until {moment(pin['expires'])})"
+    yield "suspended", unit["suspended"]
+    if unit["removed"] is not None:
+        yield "removed", f"its declaration left Git at {moment(unit['removed'])}"
+    if trouble:
+        again = f", again at {moment(trouble['again'])}" if trouble["again"] else ""
+        yield "trouble", f"{trouble['text']} ({trouble['attempts']} times{again})"
+
+
+def _verified(unit: Row) -> str:
+    if unit["lastVerified"] is None:
+        return "never"
+    return f"{ago(unit['verifiedAge'])} ({moment(unit['lastVerified'])})"
+
+
+def _needs(needs: Row) -> str:
+    who = f"{needs['count']} of {', '.join(needs['by'])}" if needs["by"] else f"{needs['count']} approval"
+    return f"{who}: {'; '.join(needs['reasons'])}"
+
+
+def runs(items: Sequence[Row], *, wide: bool) -> None:
+    """Newest first."""
+    rows = [
+        [
+            run["number"],
+            moment(run["started"]),
+            _lasted(run),
+            run["result"] or "Running",
+            run["cause"],
+            run["actor"],
+            commit(run["revision"]),
+            *([run["before"][:12], run["after"][:12], run["effects"][:12]] if wide else []),
+            "; ".join(text for text in (run["reason"], run["message"] or run["waiting"]) if text),
+        ]
+        for run in items
+    ]
+    head = ["RUN", "STARTED", "TOOK", "RESULT", "CAUSE", "ACTOR", "COMMIT"]
+    table([*head, *(["BEFORE", "AFTER", "EFFECTS"] if wide else []), "WHY"], rows, cut=not wide)
+
+
+def _lasted(run: Row) -> str:
+    return span(run["finished"] - run["started"]) if run["finished"] is not None else ""
+
+
+def objects(name: str, items: Sequence[Row]) -> None:
+    """The unit, and below it its objects in the order of waves."""
+    click.echo(clean(name))
+    for number, item in enumerate(items):
+        branch = "└─" if number == len(items) - 1 else "├─"
+        kind = f"{item['group']}/{item['kind']}" if item["group"] else item["kind"]
+        place = f"{item['namespace']}/{item['name']}" if item["namespace"] else item["name"]
+        marks = [f"wave {item['wave']}" if item["wave"] else "", "hook" if item["hook"] else ""]
+        marks += ["" if item["managed"] else "not managed", "being deleted" if item["terminating"] else ""]
+        extra = ", ".join(mark for mark in marks if mark)
+        text = f"{branch} {clean(kind)} {clean(place)}  {coloured(item['status'])}"
+        click.echo(text + (f" ({extra})" if extra else "") + (f": {clean(item['message'])}" if item["message"] else ""))
+
+
+def trace(found: Row) -> None:
+    """Object → unit → commit → author."""
+    revision, run = found["revision"], found["run"]
+    click.echo(f"{clean(found['object'])} in cluster {clean(found['cluster'])}")
+    click.echo(f"  unit    {clean(found['unit'])}")
+    click.echo(f"  source  {clean(found['source'])}")
+    click.echo(f"  commit  {clean(commit(revision)) or 'none applied yet'}")
+    if revision:
+        click.echo(f"  author  {clean(revision['author'])} at {moment(revision['time'])}")
+    if run:
+        click.echo(f"  run     {run['number']} ({clean(run['cause'])}) by {clean(run['actor'])}: {clean(run['result'])}")
