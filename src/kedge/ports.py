@@ -273,6 +273,12 @@ class Store(Protocol):
     async def readers(self, repository: str, ref: str) -> Sequence[tuple[str, tuple[str, ...]]]:
         """Unit name → the paths its last render read or looked in vain for ("" after none yet)."""
 
+    async def sources(self) -> Sequence[tuple[str, str]]:
+        """Every (repository, ref) that a unit uses."""
+
+    async def declared_elsewhere(self, root: str) -> Sequence[str]:
+        """The names of units that other roots declare."""
+
     async def heads(self) -> Sequence[Head]: ...
 
     async def set_head(self, head: Head, events: tuple[Event, ...] = ()) -> None: ...

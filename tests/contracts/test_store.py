@@ -420,3 +420,15 @@ async def test_many_writers_at_once_all_arrive(store: Store) -> None:
     await asyncio.gather(*(store.record(wrote(each, event(on=str(each.name)))) for each in units))
     assert len(await store.wakeups()) == 300
     assert (await store.verify_chain()).sound == 300
+
+
+async def test_a_moved_head_is_seen_by_every_unit_that_uses_it_without_a_write_to_any(store: Store) -> None:
+    """The dossier kept the head it was recorded with, so a new commit was never seen."""
+    await store.record(wrote(fresh(head=revision("a" * 40))))
+    await store.set_head(Head("file:///repo", "main", revision("b" * 40), 1.0))
+    loaded = await store.load(WEB)
+    assert loaded is not None
+    assert loaded.head == revision("b" * 40)
+    assert await store.sources() == [("file:///repo", "main")]
+    assert await store.declared_elsewhere("admin") == []
+    assert await store.declared_elsewhere("other") == ["shop/web"]

@@ -26,11 +26,17 @@ MOST = 1000
 """Rows that one call answers at most."""
 
 _UNIT = Statement(
-    select(units.c.version, units.c.body, units.c.reads, units.c.inventory, plans.c.body)
-    .select_from(units.outerjoin(plans, plans.c.id == units.c.plan))
+    select(units.c.version, units.c.body, units.c.reads, units.c.inventory, plans.c.body, heads.c.body)
+    .select_from(
+        units.outerjoin(plans, plans.c.id == units.c.plan).outerjoin(
+            heads, (heads.c.repository == units.c.repository) & (heads.c.ref == units.c.ref)
+        )
+    )
     .where(units.c.name == bindparam("at"))
 )
 _WAKEUPS = Statement(select(units.c.name, units.c.due).order_by(units.c.name))
+_SOURCES = Statement(select(units.c.repository, units.c.ref).distinct().order_by(units.c.repository, units.c.ref))
+_ELSEWHERE = Statement(select(units.c.name).where(units.c.root != bindparam("at")).order_by(units.c.name))
 _READERS = Statement(
     select(units.c.name, units.c.reads)
     .where(units.c.repository == bindparam("of"), units.c.ref == bindparam("at"))
@@ -78,10 +84,14 @@ def load(session: Session, name: str) -> Dossier | None:
     row = session.one(_UNIT, at=name)
     if row is None:
         return None
-    version, body, reads, claimed, plan = row
+    version, body, reads, claimed, plan, head = row
+    dossier = codec.decode_dossier(body, reads)
+    # The head moves without a write to any unit: one row serves all that use the (repository, ref).
+    newest = codec.decode(head, Head, "head").revision if head else None
     return replace(
-        codec.decode_dossier(body, reads),
+        dossier,
         version=version,
+        head=newest or dossier.head,
         inventory=inventory_of(session, name) if claimed else (),
         plan=codec.decode(plan, Plan, "plan") if plan else None,
     )
@@ -93,6 +103,14 @@ def wakeups(session: Session) -> list[tuple[str, float | None]]:
 
 def readers(session: Session, repository: str, ref: str) -> list[tuple[str, tuple[str, ...]]]:
     return [(name, codec.paths_of(reads)) for name, reads in session.all(_READERS, of=repository, at=ref)]
+
+
+def sources(session: Session) -> list[tuple[str, str]]:
+    return [(row[0], row[1]) for row in session.all(_SOURCES)]
+
+
+def declared_elsewhere(session: Session, root: str) -> list[str]:
+    return [row[0] for row in session.all(_ELSEWHERE, at=root)]
 
 
 def known_heads(session: Session) -> list[Head]:

@@ -159,6 +159,12 @@ class SqlStore:
     async def readers(self, repository: str, ref: str) -> Sequence[tuple[str, tuple[str, ...]]]:
         return await self._scans.do(lambda session: reading.readers(session, repository, ref))
 
+    async def sources(self) -> Sequence[tuple[str, str]]:
+        return await self._scans.do(reading.sources)
+
+    async def declared_elsewhere(self, root: str) -> Sequence[str]:
+        return await self._scans.do(lambda session: reading.declared_elsewhere(session, root))
+
     async def heads(self) -> Sequence[Head]:
         return self._look(reading.known_heads)
 

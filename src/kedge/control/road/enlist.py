@@ -12,17 +12,18 @@ from dataclasses import dataclass
 
 from kedge.control.road.doors import Doors
 from kedge.dialects.kedge import Reading, read
-from kedge.dialects.root import RootConfig, included, read_config
-from kedge.engine.resolve import Resolved, Trust, resolve
-from kedge.model.declaration import Application, Cluster, Credential, Project, Root
+from kedge.dialects.root import CONFIG, RootConfig, included, read_config
+from kedge.engine.resolve import Resolved, resolve
+from kedge.engine.trust import Trust
+from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
 from kedge.model.errors import Invalid, Problem, Where
 from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
+from kedge.model.ref import UnitName
 from kedge.model.source import Entry, EntryKind, Revision
 from kedge.ports import Enlisted, Enlistment, RootState, Snapshot
 
 ADMIN = "admin"
-CONFIG = "kedge.yaml"
 _REMEMBERED = 20_000
 
 Key = tuple[str, str]
@@ -64,6 +65,7 @@ class Enlister:
         self._configs: dict[str, RootConfig] = {}
         self._projects: tuple[Project, ...] = ()
         self._clusters: tuple[Cluster, ...] = ()
+        self._credentials: tuple[Credential, ...] = ()
 
     def roots(self) -> tuple[str, ...]:
         return tuple(self._roots)
@@ -98,9 +100,9 @@ class Enlister:
         if name == ADMIN:
             self._take_over(declared)
         self._configs[name] = config
-        resolved = self._resolve(root, declared)
+        resolved = await self._resolve(root, declared)
         every = (*problems, *(p for reading in readings for p in reading.problems), *resolved.problems)
-        return await self._doors.store.enlist(self._enlistment(root, revision, resolved, every, declared))
+        return await self._doors.store.enlist(self._enlistment(root, revision, resolved, every))
 
     def _readings_of(self, root: Root, revision: Revision) -> tuple[list[Reading], RootConfig, tuple[Problem, ...]]:
         snapshot = self._doors.source.snapshot(revision)
@@ -119,18 +121,26 @@ class Enlister:
         ]
         return [self._readings.read(snapshot, entry) for entry in files], config, ()
 
-    def _take_over(self, declared: Sequence[object]) -> None:
+    def _take_over(self, declared: Sequence[Declaration]) -> None:
         admin = self._roots[ADMIN]
         roots = [declaration for declaration in declared if isinstance(declaration, Root)]
         self._roots = {ADMIN: admin, **{root.name: root for root in roots if root.name != ADMIN}}
         self._projects = tuple(d for d in declared if isinstance(d, Project))
         self._clusters = tuple(d for d in declared if isinstance(d, Cluster))
+        self._credentials = tuple(d for d in declared if isinstance(d, Credential))
         self._configs = {}
 
-    def _resolve(self, root: Root, declared: Sequence[object]) -> Resolved:
-        applications = tuple(d for d in declared if isinstance(d, Application))
-        trust = Trust(root, admin=root.name == ADMIN, projects=self._projects, clusters=self._clusters)
-        return resolve(trust, applications)
+    async def _resolve(self, root: Root, declared: Sequence[Declaration]) -> Resolved:
+        elsewhere = [UnitName.parse(unit) for unit in await self._doors.store.declared_elsewhere(root.name)]
+        trust = Trust(
+            root,
+            admin=root.name == ADMIN,
+            projects=self._projects,
+            clusters=self._clusters,
+            credentials=self._credentials,
+            elsewhere=tuple(elsewhere),
+        )
+        return resolve(trust, declared)
 
     def _enlistment(
         self,
@@ -138,7 +148,6 @@ class Enlister:
         revision: Revision,
         resolved: Resolved,
         problems: Sequence[Problem],
-        declared: Sequence[object],
     ) -> Enlistment:
         now = self._doors.clock.now()
         state = RootState(root.name, revision, not problems, tuple(problems), now)
@@ -148,7 +157,7 @@ class Enlister:
             state,
             resolved.units,
             self._clusters if admin else (),
-            tuple(d for d in declared if isinstance(d, Credential)) if admin else (),
+            self._credentials if admin else (),
             events,
         )
 

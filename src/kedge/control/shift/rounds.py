@@ -131,6 +131,9 @@ class Rounds:
     async def _check(self, key: Key) -> None:
         try:
             await self.check(key)
+        except KedgeError:
+            # The store did not take it: nothing was remembered, so the next look at this stop finds the same news.
+            return
         finally:
             self._stops[key].busy = False
             self._bell.set()
@@ -153,18 +156,18 @@ class Rounds:
     async def _problem(self, key: Key, stop: Stop, text: str) -> None:
         if stop.problem == text:
             return
-        stop.problem = text
         event = Event("source.trouble", stop.checked, AUTOMATION.name, message=f"{key[0]} {key[1]}: {text}")
         await self._doors.store.set_head(Head(*key, stop.head, stop.checked, text), (event,))
+        stop.problem = text
         for unit in stop.readers.all():
             if stop.head is None:
                 self._ring(unit)
 
     async def _advance(self, key: Key, stop: Stop, revision: Revision) -> None:
-        before, stop.problem = stop.head, ""
+        before = stop.head
         events = self._events(key, before, revision, stop.checked)
         await self._doors.store.set_head(Head(*key, revision, stop.checked), events)
-        stop.head = revision
+        stop.head, stop.problem = revision, ""
         changed = self._doors.source.changed(before, revision) if before is not None else None
         units = stop.readers.all() if changed is None else stop.readers.of(changed)
         for unit in units:

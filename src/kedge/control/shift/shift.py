@@ -13,7 +13,7 @@ from kedge.control.shift.queue import Lane
 from kedge.control.shift.rounds import Key, Rounds
 from kedge.control.shift.turns import Turns
 from kedge.model.dossier import Dossier
-from kedge.model.errors import KedgeError
+from kedge.model.errors import KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
 from kedge.model.ref import Ref, UnitName
@@ -21,6 +21,9 @@ from kedge.spawn import Spawner
 
 SWEEP = 6 * 3600.0
 """Seconds in which every unit is dry-run once, whatever its watch says."""
+
+AGAIN = 30.0
+"""Seconds until a root that could not be read is read again."""
 
 
 class Shift:
@@ -31,13 +34,14 @@ class Shift:
         self._spawner = spawner
         self._enlister = Enlister(doors, admin)
         self._enlisting: dict[str, bool] = {}
+        self._troubles: dict[str, str] = {}
+        self._again: dict[str, None] = {}
         self._units: dict[str, None] = {}
         self.turns = Turns(doors, spawner, self._seen)
         self.rounds = Rounds(doors, spawner, self.turns.ring, self._moved)
 
     async def start(self) -> None:
         """Load what is remembered, ring what is due, and begin."""
-        await self._enlister.load()
         await self.rounds.load([*self._enlister.keys(), *await self._doors.store.sources()])
         for unit, due in await self._doors.store.wakeups():
             self._units[unit] = None
@@ -95,12 +99,15 @@ class Shift:
         try:
             enlisted = await self._enlister.read(root)
         except KedgeError as error:
-            await self._doors.store.note((_trouble(root, str(error), self._doors.clock.now()),))
+            if root not in self._again:
+                self._again[root] = None
+                self._spawner.start(self._trouble(root, str(error)), f"root {root}, again")
             return
         finally:
             again = self._enlisting.pop(root)
             if again:
                 self._enlist(root)
+        self._troubles.pop(root, None)
         for unit in (*enlisted.added, *enlisted.changed, *enlisted.removed):
             self._units[unit] = None
             self.turns.ring(unit)
@@ -108,6 +115,19 @@ class Shift:
             self.rounds.add(key)
         for name in self._enlister.unread():
             self._enlist(name)
+
+    async def _trouble(self, root: str, text: str) -> None:
+        """Tell once what is wrong, and read the root again later: its next commit may be a long time off."""
+        try:
+            if self._troubles.get(root) != text:
+                await self._doors.store.note((_trouble(root, text, self._doors.clock.now()),))
+                self._troubles[root] = text
+        except Unavailable:
+            self._troubles.pop(root, None)
+        await self._doors.clock.sleep(AGAIN)
+        del self._again[root]
+        if root in self._enlister.roots():
+            self._enlist(root)
 
     async def _sweep(self) -> None:
         """Walk the fleet once per `SWEEP`, one unit at a time, evenly."""

@@ -106,6 +106,8 @@ class Turns:
             dossier = await self._doors.store.load(name)
             if dossier is None:
                 return None
+            # Its source must be asked for news even though it never got as far as reading it.
+            self._seen(str(name), dossier)
             again = _again(error, now)
             key = f"{type(error).__name__}:{dossier.head.commit if dossier.head else ''}"
             after = stumbled(dossier, key, str(error), now, again=again, lasting=isinstance(error, Invalid))
