@@ -1,0 +1,239 @@
+"""Declarations of one root → units, with every default, environment and project rule resolved.
+
+A unit with a problem is left out and its neighbours live; the caller takes a read with problems for incomplete, so
+that what is left out stays as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+
+from kedge.engine.trust import (
+    Trust,
+    closest,
+    environment_problem,
+    refused_by_root,
+    source_problem,
+    stricter,
+    target_problem,
+)
+from kedge.model.declaration import Application, ApplicationSpec, Cluster, Declaration, Project, Root
+from kedge.model.errors import Problem, Where
+from kedge.model.ref import UnitName
+from kedge.model.source import SourceSpec
+from kedge.model.unit import KindRules, RenderSpec, Unit
+
+__all__ = ["Resolved", "Trust", "resolve"]
+
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Units ordered by name, and what keeps others from being units."""
+
+    units: tuple[Unit, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def resolve(trust: Trust, declarations: Sequence[Declaration]) -> Resolved:
+    """What one root declares, under the trust it has. Pure; raises nothing."""
+    problems = _standing(trust, declarations)
+    wanted: list[tuple[UnitName, Application, ApplicationSpec]] = []
+    for application in declarations:
+        if not isinstance(application, Application):
+            continue
+        refused = refused_by_root(trust, application)
+        if refused is not None:
+            problems.append(refused)
+            continue
+        wanted.extend(_named(application))
+    twice = _duplicates(wanted)
+    problems.extend(twice.values())
+    known = {name for name, _, _ in wanted}
+    units = []
+    for name, application, spec in wanted:
+        if name in twice:
+            continue
+        unit, wrong = _unit(trust, name, application, spec, known | set(trust.elsewhere))
+        problems.extend(wrong)
+        if not wrong:
+            units.append(unit)
+    cycles = _cycles(units)
+    problems.extend(cycles.values())
+    kept = tuple(sorted((unit for unit in units if unit.name not in cycles), key=lambda unit: unit.name))
+    return Resolved(kept, tuple(dict.fromkeys(problems)))
+
+
+def _standing(trust: Trust, declarations: Sequence[Declaration]) -> list[Problem]:
+    """What is wrong with the kinds that only the admin root may declare."""
+    problems: list[Problem] = []
+    seen: dict[tuple[str, str], Where] = {}
+    for declaration in declarations:
+        if isinstance(declaration, Application):
+            continue
+        kind = type(declaration).__name__
+        if not trust.admin:
+            text = f"only the admin root declares {kind}s, not the root {trust.root.name}"
+            problems.append(Problem(text, declaration.where, "move it there"))
+            continue
+        first = seen.setdefault((kind, declaration.name), declaration.where)
+        if first is not declaration.where:
+            text = f"{kind} {declaration.name} is declared twice: here and in {first}"
+            problems.append(Problem(text, declaration.where, "remove one of them"))
+        problems.extend(_references(trust, declaration))
+    return problems
+
+
+def _references(trust: Trust, declaration: Declaration) -> list[Problem]:
+    where = declaration.where
+    if isinstance(declaration, Root):
+        missing = [name for name in declaration.projects if name not in {p.name for p in trust.projects}]
+        names = [project.name for project in trust.projects]
+        problems = [Problem(f"there is no project “{name}”", where, closest(name, names)) for name in missing]
+        if declaration.name == ADMIN:
+            problems.append(Problem(f"“{ADMIN}” is the name of the root that Kedge starts on", where, "rename it"))
+        return problems
+    if isinstance(declaration, Cluster) and declaration.credential:
+        names = [credential.name for credential in trust.credentials]
+        if declaration.credential not in names:
+            text = f"there is no credential “{declaration.credential}”"
+            return [Problem(text, where, closest(declaration.credential, names))]
+    return []
+
+
+def _named(application: Application) -> list[tuple[UnitName, Application, ApplicationSpec]]:
+    """One unit per environment, or one without any."""
+    project, name = application.project, application.name
+    if not application.spec.environments:
+        return [(UnitName(project, name), application, application.spec)]
+    return [(UnitName(project, name, env), application, spec) for env, spec in application.spec.environments]
+
+
+def _duplicates(wanted: Iterable[tuple[UnitName, Application, ApplicationSpec]]) -> dict[UnitName, Problem]:
+    first: dict[UnitName, Where] = {}
+    twice: dict[UnitName, Problem] = {}
+    for name, application, _ in wanted:
+        if name in first:
+            text = f"{name} is declared twice: here and in {first[name]}"
+            twice.setdefault(name, Problem(text, application.where, "rename or remove one of them"))
+        else:
+            first[name] = application.where
+    return twice
+
+
+def _unit(
+    trust: Trust, name: UnitName, application: Application, spec: ApplicationSpec, known: set[UnitName]
+) -> tuple[Unit, list[Problem]]:
+    project = trust.project(name.project) or Project(name.project)
+    where = application.where
+    source = _source(trust.root, spec)
+    approve, loosened = stricter(project, spec.approve, where)
+    after, dangling = _after(name, spec.after, known, where)
+    found = (
+        environment_problem(project, name.environment, where),
+        source_problem(project, source.repository, where),
+        target_problem(trust, project, spec.target, where),
+        loosened,
+    )
+    unit = Unit(
+        name=name,
+        root=trust.root.name,
+        source=source,
+        target=spec.target,
+        render=RenderSpec(spec.directory, spec.kustomize, spec.helm),
+        sync=spec.sync,
+        approve=approve,
+        on_remove=spec.onRemove,
+        after=after,
+        labels=application.labels,
+        kinds=KindRules(project.kinds, project.deniedKinds),
+        where=where,
+    )
+    problems = [problem for problem in found if problem is not None] + dangling
+    return replace(unit, digest=_digest(unit)), problems
+
+
+def _source(root: Root, spec: ApplicationSpec) -> SourceSpec:
+    """Repository and ref default to the root's; the ref of another repository to its default branch."""
+    repository = spec.source.repository or root.repository
+    same = repository == root.repository
+    ref = spec.source.ref or (root.ref if same else "")
+    parts = [part for part in spec.source.path.split("/") if part not in ("", ".")]
+    return SourceSpec(repository, ref, "/".join(parts))
+
+
+def _after(
+    name: UnitName, wanted: Sequence[str], known: set[UnitName], where: Where
+) -> tuple[tuple[UnitName, ...], list[Problem]]:
+    after: list[UnitName] = []
+    problems: list[Problem] = []
+    for text in wanted:
+        other = UnitName(name.project, text.removeprefix("app/"), name.environment)
+        if other in known:
+            after.append(other)
+            continue
+        beside = [
+            f"app/{unit.name}"
+            for unit in known
+            if (unit.project, unit.environment) == (name.project, name.environment) and unit != name
+        ]
+        place = Where(where.file, where.line, where.document, "spec.after")
+        problems.append(Problem(f"{name} comes after {other}, which is not declared", place, closest(text, beside)))
+    return tuple(dict.fromkeys(after)), problems
+
+
+def _cycles(units: Sequence[Unit]) -> dict[UnitName, Problem]:
+    """Every unit that waits for itself, with the one problem of its circle."""
+    by_name = {unit.name: unit for unit in units}
+    waits = {unit.name: [other for other in unit.after if other in by_name] for unit in units}
+    found: dict[UnitName, Problem] = {}
+    while waits := _stripped(waits):
+        circle = _circle(waits)
+        path = " → ".join(map(str, (*circle, circle[0])))
+        first = by_name[circle[0]].where
+        place = Where(first.file, first.line, first.document, "spec.after")
+        problem = Problem(f"these wait for each other: {path}", place, "take one of them out of the circle")
+        found.update(dict.fromkeys(circle, problem))
+        waits = {name: [o for o in others if o not in found] for name, others in waits.items() if name not in found}
+    return found
+
+
+def _stripped(waits: Mapping[UnitName, Sequence[UnitName]]) -> dict[UnitName, list[UnitName]]:
+    """Without what waits for nothing, again and again: what is left waits, in the end, for a circle."""
+    left = {name: list(others) for name, others in waits.items()}
+    waiting: dict[UnitName, list[UnitName]] = {}
+    for name, others in left.items():
+        for other in others:
+            waiting.setdefault(other, []).append(name)
+    free = [name for name, others in left.items() if not others]
+    while free:
+        done = free.pop()
+        del left[done]
+        for name in waiting.get(done, ()):
+            left[name].remove(done)
+            if not left[name]:
+                free.append(name)
+    return left
+
+
+def _circle(waits: Mapping[UnitName, Sequence[UnitName]]) -> list[UnitName]:
+    """Follow the first wait of each from the first name until one comes again."""
+    name = min(waits)
+    walked: dict[UnitName, int] = {}
+    while name not in walked:
+        walked[name] = len(walked)
+        name = min(waits[name])
+    circle = list(walked)[walked[name] :]
+    start = circle.index(min(circle))
+    return circle[start:] + circle[:start]
+
+
+def _digest(unit: Unit) -> str:
+    """Over everything but the place where it is written: moving a declaration changes nothing."""
+    parts = asdict(unit)
+    del parts["where"], parts["digest"]
+    return sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
