@@ -70,7 +70,8 @@ class Enlister:
     def roots(self) -> tuple[str, ...]:
         return tuple(self._roots)
 
-    def keys(self) -> tuple[Key, ...]:
+    def places(self) -> tuple[Key, ...]:
+        """Every (repository, ref) that a root is read from."""
         return tuple(dict.fromkeys((root.repository, root.ref) for root in self._roots.values()))
 
     def unread(self) -> tuple[str, ...]:

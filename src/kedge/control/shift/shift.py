@@ -42,7 +42,7 @@ class Shift:
 
     async def start(self) -> None:
         """Load what is remembered, ring what is due, and begin."""
-        await self.rounds.load([*self._enlister.keys(), *await self._doors.store.sources()])
+        await self.rounds.load([*self._enlister.places(), *await self._doors.store.sources()])
         for unit, due in await self._doors.store.wakeups():
             self._units[unit] = None
             self.turns.ring(unit)
@@ -111,7 +111,7 @@ class Shift:
         for unit in (*enlisted.added, *enlisted.changed, *enlisted.removed):
             self._units[unit] = None
             self.turns.ring(unit)
-        for key in self._enlister.keys():
+        for key in self._enlister.places():
             self.rounds.add(key)
         for name in self._enlister.unread():
             self._enlist(name)
