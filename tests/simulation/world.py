@@ -1,0 +1,188 @@
+"""Everything outside the house: repository, cluster, disk and people. It outlives every crash."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from tests.doors.json_renderer import JsonRenderer, manifest_of
+from tests.doors.memory_cluster import UNIT, MemoryCluster
+from tests.doors.memory_source import REPOSITORY, MemorySource
+from tests.doors.memory_store import INSTALLATION, MemoryStore
+from tests.doors.memory_target import CLUSTER_SCOPED, MemoryTarget
+from tests.simulation.chaos import Chaos
+from tests.simulation.house import FusedStore, House
+from tests.simulation.loop import SeededEntropy, VirtualClock, VirtualLoop
+from tests.simulation.witness import Witness
+
+from kedge.engine.hooks import is_hook
+from kedge.model.dossier import Dossier
+from kedge.model.ref import Ref
+from kedge.model.unit import Unit
+from kedge.ports import Enlistment, Head, RootState
+
+
+class Broken(AssertionError):
+    """An invariant does not hold; the story says how it came to that."""
+
+
+class World:
+    """`story` is what happened, in order; `house` the life that is being lived."""
+
+    def __init__(self, seed: int | str, loop: VirtualLoop) -> None:
+        self.loop = loop
+        self.random = Random(f"world {seed}")
+        self.story: list[str] = []
+        self.broken: list[str] = []
+        self.clock = VirtualClock(loop)
+        self.entropy = SeededEntropy(f"entropy {seed}")
+        self.chaos = Chaos(Random(f"chaos {seed}"), self.tell)
+        self.source = MemorySource()
+        self.renderer = JsonRenderer()
+        self.store = MemoryStore()
+        self.installation = INSTALLATION
+        self.units: dict[str, Unit] = {}
+        self.cluster = MemoryCluster(self.clock.now, self._later, self._rollout, self._linger)
+        self.witness = Witness(self)
+        self.cluster.witness = self.witness.wrote
+        self.witnessed_store = FusedStore(self.store, Chaos(Random(0), self.tell), lambda: False, self.witness.recorded)
+        self.house: House | None = None
+        self.lives = 0
+        self._stirred = -1e9
+
+    def tell(self, line: str) -> None:
+        self.story.append(f"{self.loop.time() - 1_000_000:10.2f} {line}")
+
+    def broke(self, rule: str) -> None:
+        """Remember a broken invariant: raising inside the house could be caught by it."""
+        self.tell(f"BROKEN {rule}")
+        self.broken.append(rule)
+
+    def bug(self, name: str, error: BaseException) -> None:
+        self.broke(f"{name} ended with {type(error).__name__}: {error}")
+
+    def stir(self) -> None:
+        """Another hand is at work: for a while, nobody can know."""
+        self._stirred = self.loop.time()
+
+    def stirred(self, name: str) -> bool:
+        return self.loop.time() - self._stirred < 40.0
+
+    def check(self) -> None:
+        if self.broken:
+            raise Broken(self.broken[0])
+
+    async def live(self) -> None:
+        """Compose a house. Whatever was in the memory of the one before is lost."""
+        self.lives += 1
+        self.house = House(self)
+        self.chaos.died = [self._die]
+        await self.house.open()
+
+    def _die(self) -> None:
+        if self.house is not None:
+            self.house.dead = True
+
+    async def revive(self) -> None:
+        """After a crash, a new house takes over; nothing to do while the old one lives."""
+        if self.house is not None and self.house.dead:
+            await self.house.close()
+            await self.live()
+
+    def make_target(self, house: House) -> MemoryTarget:
+        async def before(what: str) -> None:
+            await self.chaos.point(f"before {what}", lambda: house.dead)
+            await self.chaos.network(what)
+            await self.chaos.point(f"sent {what}", lambda: house.dead)
+
+        async def after(what: str) -> None:
+            await self.chaos.point(f"after {what}", lambda: house.dead)
+            await self.chaos.reply(what)
+
+        target = MemoryTarget(self.cluster, before, after, self._lag)
+        house.spawner.start(self._relist(target), "relist")
+        return target
+
+    async def _relist(self, target: MemoryTarget) -> None:
+        while True:
+            await asyncio.sleep(30.0)
+            target.relist()
+
+    def _lag(self) -> float | None:
+        if self.chaos.luck(0.05):
+            return None
+        return self.chaos.random.choice((0.0, 0.0, 0.1, 2.0)) if self.chaos.level else 0.0
+
+    def _later(self, seconds: float, call: Any) -> object:
+        return self.loop.call_later(seconds, call)
+
+    def _rollout(self, ref: Ref, body: Mapping[str, Any]) -> tuple[float, bool]:
+        if ref.kind not in ("Deployment", "Job"):
+            return 0.0, False
+        spec = body.get("spec") or {}
+        return float(spec.get("seconds", 1.0)), bool(spec.get("sick"))
+
+    def _linger(self, ref: Ref) -> float:
+        return self.chaos.random.choice((0.0, 0.0, 3.0, 40.0)) if self.chaos.level else 0.0
+
+    async def enlist(self, units: Mapping[str, Unit]) -> None:
+        """The root says now which units there are."""
+        self.units = dict(units)
+        state = RootState("admin", None, True, (), self.clock.now())
+        news = await self.store.enlist(Enlistment(state, tuple(units.values())))
+        self.tell(f"root: +{','.join(news.added)} ~{','.join(news.changed)} -{','.join(news.removed)}")
+        for name in (*news.added, *news.changed, *news.removed):
+            if self.house is not None:
+                self.house.adopt(name)
+
+    async def dossier(self, name: str) -> Dossier | None:
+        from kedge.model.ref import UnitName
+
+        return await self.store.load(UnitName.parse(name))
+
+    def wanted(self, unit: Unit, commit: str) -> dict[Ref, dict[str, Any]] | None:
+        """What a commit says a unit should be, worked out without the house; None when it does not render."""
+        files = self.source.commits[commit].files
+        base, found = f"{unit.source.path}/", {}
+        if not any(path.startswith(base) for path in files):
+            return None
+        for path, data in files.items():
+            if not path.startswith(base) or not path.endswith(".json"):
+                continue
+            try:
+                body = json.loads(data)
+            except ValueError:
+                return None
+            manifest = manifest_of(data, path)
+            if is_hook(manifest):
+                continue
+            meta = body["metadata"]
+            if manifest.ref.kind not in CLUSTER_SCOPED:
+                meta.setdefault("namespace", unit.target.namespace)
+            meta.setdefault("annotations", {})[UNIT] = str(unit.name)
+            found[replace(manifest.ref, namespace=meta.get("namespace", ""))] = body
+        return found
+
+    def differs(self, unit: Unit, commit: str) -> str:
+        """Why the cluster is not what a commit says, "" when it is."""
+        wanted = self.wanted(unit, commit)
+        if wanted is None:
+            return f"{commit[:7]} does not render"
+        for ref, body in wanted.items():
+            thing = self.cluster.things.get(ref)
+            if thing is None or thing.terminating:
+                return f"{ref} is missing"
+            if thing.body != body:
+                return f"{ref} is {thing.body}, not {body}"
+        for ref, thing in self.cluster.things.items():
+            if thing.owner == str(unit.name) and ref not in wanted and unit.sync.prune:
+                return f"{ref} is still there"
+        return ""
+
+    async def head(self) -> Head:
+        revision = await self.source.fetch(REPOSITORY, "main")
+        return Head(REPOSITORY, "main", revision, self.clock.now())
