@@ -261,8 +261,8 @@ class Store(Protocol):
     async def record(self, record: Record) -> Dossier:
         """Write atomically; answers the dossier with its new version and its inventory in order of ref.
 
-        Raises Conflict when the version has moved, Invalid when an object of the inventory is already claimed by another
-        unit (naming both) or a run's number is taken, Unavailable when it could not be written."""
+        Raises Conflict when the version has moved, Invalid when an object of the inventory is already claimed by
+        another unit (naming both) or a run's number is taken, Unavailable when it could not be written."""
 
     async def enlist(self, enlistment: Enlistment) -> Enlisted:
         """Take over a root's declarations. Removes only when `state.complete`."""

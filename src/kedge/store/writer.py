@@ -215,8 +215,11 @@ class ThreadLane:
             return [Answer(error=error)] * len(works)
 
     def _tell(self, call: Callable[..., None], *arguments: Any) -> None:
-        if not self._loop.is_closed():  # else nobody waits any more
+        try:
             self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:
+            if not self._loop.is_closed():  # a closed loop has nobody left who waits
+                raise
 
     def _deliver(self, futures: list[asyncio.Future[Any]], answers: list[Answer]) -> None:
         for future, answer in zip(futures, answers, strict=True):
