@@ -432,3 +432,10 @@ async def test_a_moved_head_is_seen_by_every_unit_that_uses_it_without_a_write_t
     assert await store.sources() == [("file:///repo", "main")]
     assert await store.declared_elsewhere("admin") == []
     assert await store.declared_elsewhere("other") == ["shop/web"]
+
+
+async def test_a_unit_that_left_its_root_is_declared_nowhere(store: Store) -> None:
+    await store.enlist(reading(named("web")))
+    assert await store.declared_elsewhere("team") == ["shop/web"]
+    await store.enlist(reading())
+    assert await store.declared_elsewhere("team") == []

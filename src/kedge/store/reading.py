@@ -36,7 +36,12 @@ _UNIT = Statement(
 )
 _WAKEUPS = Statement(select(units.c.name, units.c.due).order_by(units.c.name))
 _SOURCES = Statement(select(units.c.repository, units.c.ref).distinct().order_by(units.c.repository, units.c.ref))
-_ELSEWHERE = Statement(select(units.c.name).where(units.c.root != bindparam("at")).order_by(units.c.name))
+# A unit that has left its root is declared nowhere: another root may take its name over.
+_ELSEWHERE = Statement(
+    select(units.c.name)
+    .where(units.c.root != bindparam("at"), units.c.root != "", units.c.removed.is_(None))
+    .order_by(units.c.name)
+)
 _READERS = Statement(
     select(units.c.name, units.c.reads)
     .where(units.c.repository == bindparam("of"), units.c.ref == bindparam("at"))
