@@ -47,7 +47,7 @@ class Serving:
             app,
             log_config=None,
             access_log=False,
-            lifespan="off",
+            lifespan="on",
             timeout_graceful_shutdown=GRACE,
             server_header=False,
             h11_max_incomplete_event_size=64 * 1024,

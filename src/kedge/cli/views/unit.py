@@ -30,7 +30,10 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
     if unit["health"] != "Healthy" and unit["healthMessage"] != unit["why"]:
         yield "health", unit["healthMessage"]
     yield "source", f"{source['repository']} {source['ref']} {source['path']}".strip()
-    yield "target", f"cluster {target['cluster']}" + (f", namespace {target['namespace']}" if target["namespace"] else "")
+    yield (
+        "target",
+        f"cluster {target['cluster']}" + (f", namespace {target['namespace']}" if target["namespace"] else ""),
+    )
     yield "objects", f"{unit['objects']}" + (f", rendered by {unit['renderer']}" if unit["renderer"] else "")
     yield "drifted", ", ".join(unit["drifted"])
     yield from _doings(unit)
@@ -38,7 +41,10 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
         yield "labels", ", ".join(f"{key}={value}" for key, value in unit["labels"].items())
         yield "declared", f"{unit['declaredAt']} (root {unit['root']})"
         policy = unit["syncPolicy"]
-        yield "policy", f"auto {policy['auto']}, prune {policy['prune']}, heal {policy['heal']}, on removal {unit['onRemove']}"
+        yield (
+            "policy",
+            f"auto {policy['auto']}, prune {policy['prune']}, heal {policy['heal']}, on removal {unit['onRemove']}",
+        )
         yield "after", ", ".join(unit["after"])
         yield "notes", "; ".join(unit["notes"])
 
@@ -123,4 +129,6 @@ def trace(found: Row) -> None:
     if revision:
         click.echo(f"  author  {clean(revision['author'])} at {moment(revision['time'])}")
     if run:
-        click.echo(f"  run     {run['number']} ({clean(run['cause'])}) by {clean(run['actor'])}: {clean(run['result'])}")
+        click.echo(
+            f"  run     {run['number']} ({clean(run['cause'])}) by {clean(run['actor'])}: {clean(run['result'])}"
+        )

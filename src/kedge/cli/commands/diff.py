@@ -1,0 +1,67 @@
+"""`kedge diff NAME`, or of two directories or refs offline. Alias: plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kedge.cli.commands.render import with_rendering
+from kedge.cli.options import output_of, server_of, with_output, with_server
+
+
+@click.command("diff")
+@click.argument("words", nargs=-1, metavar="NAME | DIR1 DIR2 | [DIR]", required=False)
+@click.option("--pending", is_flag=True, help="The plan that waits, not a new one.")
+@click.option("--from", "old", default="", metavar="REF", help="Offline: render DIR at this commit, branch or tag …")
+@click.option("--to", "new", default="", metavar="REF", help="… and at this one; the working tree by default.")
+@with_rendering
+@with_output
+@with_server
+def diff_command(words: tuple[str, ...], pending: bool, old: str, new: str, **given: Any) -> int:
+    """What a sync of NAME would change now; or, offline, what lies between two directories or two refs.
+
+    Exit code 1 where anything differs.
+    """
+    from kedge.cli.plans import show
+    from kedge.cli.views.human import say
+    from kedge.model.errors import Invalid
+
+    output = output_of(given)
+    if old or new or (len(words) == 2 and all(Path(word).is_dir() for word in words)):
+        return show(_offline(words, old, new, given), output)
+    if not words:
+        raise Invalid("nothing to compare", hint="kedge diff NAME, kedge diff DIR1 DIR2, or kedge diff --from REF DIR")
+    plan = _live(words, pending, given)
+    if plan is None:
+        say("nothing waits")
+        return 0
+    return show(plan, output)
+
+
+def _live(words: tuple[str, ...], pending: bool, given: dict[str, Any]) -> Any:
+    from kedge.cli.client import unit_path
+    from kedge.cli.kinds import app_name
+    from kedge.cli.names import resolve
+    from kedge.cli.plans import plan_of
+
+    server = server_of(given)
+    name = resolve(server, app_name(words, "diff"))
+    return plan_of(server.get(f"{unit_path(name)}/plan", fresh=not pending)["plan"])
+
+
+def _offline(words: tuple[str, ...], old: str, new: str, given: dict[str, Any]) -> Any:
+    from kedge.cli.comparing import compared
+    from kedge.cli.rendering import Wish, rendered, rendered_at
+    from kedge.model.errors import Invalid
+
+    wish = Wish(given["name"], given["namespace"], given["values"], given["sets"])
+    if not old and not new:
+        before, after = rendered([Path(word) for word in words], wish)
+        return compared(before, after, wish.name)
+    if not old or len(words) > 1:
+        raise Invalid("to compare refs, name one directory", hint="kedge diff --from main --to HEAD apps/web")
+    directory = Path(words[0] if words else ".")
+    before, after = rendered_at(directory, (old, new), wish)
+    return compared(before, after, wish.name)

@@ -1,0 +1,1 @@
+"""`kedge schema [KIND]`: JSON Schemas for editors."""

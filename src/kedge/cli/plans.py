@@ -1,0 +1,35 @@
+"""Plans as the server sends them → the model's Plan, and onto the screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kedge.cli.exits import Exit
+from kedge.cli.views.machine import Output
+from kedge.model.errors import Unavailable
+from kedge.model.plan import Plan
+
+
+def plan_of(found: Any) -> Plan | None:
+    """Raises Unavailable for what this version cannot read."""
+    import msgspec
+
+    if found is None:
+        return None
+    try:
+        return msgspec.convert(found, Plan)
+    except msgspec.ValidationError as error:
+        raise Unavailable(f"the server's plan cannot be read: {error}", hint="is it of another version?") from None
+
+
+def show(plan: Plan, output: Output) -> Exit:
+    """Write a plan to stdout. DIFFERS where it would do anything."""
+    from kedge.cli.views.plan import as_json, text
+
+    if output.for_people:
+        click.echo(text(plan), nl=False)
+    else:
+        output.write(as_json(plan), [str(change.ref) for change in plan.changes])
+    return Exit.OK if plan.empty else Exit.DIFFERS
