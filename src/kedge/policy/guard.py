@@ -1,4 +1,4 @@
-"""The deletion guard: what about a set of changes is destructive, in sentences. Pure; who must agree is not its matter."""
+"""The deletion guard: what about a set of changes is destructive, in sentences. Pure; who agrees is not its matter."""
 
 from __future__ import annotations
 
