@@ -3,49 +3,203 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from kedge.model.declaration import TargetSection
-from kedge.model.errors import Unavailable
+from kedge.clock import SystemClock, SystemEntropy
+from kedge.model.declaration import Credential, SecretFrom, TargetSection
+from kedge.model.errors import Invalid, Unavailable
 from kedge.model.manifest import Desired
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import RenderSpec, Unit
-from kedge.ports import Renderer
+from kedge.ports import Clock, Entropy, Renderer
+
+if TYPE_CHECKING:
+    from kedge.control.road.enlist import AdminRoot
+    from kedge.house import House
+    from kedge.kube.client import Client
+    from kedge.kube.kubeconfig import Access
+    from kedge.renderers.render import WorkerRenderer
+    from kedge.sources.address import Allowed
 
 WORKER = Path(__file__).parent / "bin" / "kedge-worker"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the environment says; every one has a default.
-
-    `data` is where everything is kept; `webhook_secret` "" leaves webhooks off; `poll` is in seconds.
-    """
-
-    data: Path
-    host: str = "127.0.0.1"
-    port: int = 7420
-    webhook_secret: str = ""
-
-
-def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Read `KEDGE_DATA`, `KEDGE_HOST`, `KEDGE_PORT` and `KEDGE_WEBHOOK_SECRET`."""
-    home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME", "/")) / ".local" / "share")
-    return Settings(
-        data=Path(environ.get("KEDGE_DATA") or Path(home) / "kedge"),
-        host=environ.get("KEDGE_HOST") or "127.0.0.1",
-        port=int(environ.get("KEDGE_PORT") or 7420),
-        webhook_secret=environ.get("KEDGE_WEBHOOK_SECRET", ""),
-    )
+DEFAULT_CLUSTER = "default"
+REPO_TOKEN = "KEDGE_REPO_TOKEN"  # noqa: S105 - the variable's name
+WEBHOOK_SECRET = "KEDGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
+POLL = 60.0
 
 
 def environment() -> Mapping[str, str]:
     """The process's environment, for those who are handed a part of it."""
     return os.environ
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a house is made of. `access` wins over `kubeconfig`; `poll` is in seconds."""
+
+    data: Path
+    environ: Mapping[str, str] = field(repr=False)
+    kubeconfig: Path | None = None
+    context: str = ""
+    access: Access | None = None
+    poll: float = POLL
+    clock: Clock = field(default_factory=SystemClock)
+    entropy: Entropy = field(default_factory=SystemEntropy)
+
+    @property
+    def webhook_secret(self) -> str:
+        return self.environ.get(WEBHOOK_SECRET, "")
+
+
+@asynccontextmanager
+async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
+    """Every room over its real adapter; closed in reverse order. Raises Invalid and Unavailable."""
+    from kedge.control.road.doors import Doors, RenderedSets
+    from kedge.house import build
+    from kedge.sources.git import GitSource
+    from kedge.sources.secrets import DeclaredSecrets
+    from kedge.spawn import Spawner
+    from kedge.store.keys import load_or_create_key
+    from kedge.store.sql import Opening, open_store
+    from kedge.targets.kubernetes import KubernetesTarget
+
+    spawner = Spawner(report_bug)
+    store = open_store(
+        Opening(
+            path=parts.data / "kedge.db",
+            key=load_or_create_key(parts.data / "key", parts.entropy),
+            clock=parts.clock,
+            entropy=parts.entropy,
+        )
+    )
+    renderer = worker_renderer()
+    clients = await cluster_clients(parts)
+    house: House | None = None
+    remembered = tuple(await store.credentials())
+
+    def declared() -> Sequence[Credential]:
+        current = house.shift.credentials() if house is not None else ()
+        return (*admin_credential(admin, parts.environ), *(current or remembered))
+
+    secrets = DeclaredSecrets(declared, parts.environ)
+    source = GitSource(parts.data / "sources", secrets, allowed=transports(admin))
+    target = KubernetesTarget(clients, parts.clock, parts.entropy, spawner)
+    doors = Doors(
+        clock=parts.clock,
+        entropy=parts.entropy,
+        store=store,
+        source=source,
+        renderer=renderer,
+        target=target,
+        installation=await store.installation(),
+        rendered=RenderedSets(store),
+    )
+    house = build(doors, spawner, admin, parts.poll)
+    try:
+        yield house
+    finally:
+        await house.close()
+        await renderer.close()
+
+
+def transports(admin: AdminRoot) -> Allowed:
+    """Beside https and ssh, units may use only what the operator chose for the admin root: local paths, plain http."""
+    from kedge.sources.address import Allowed
+
+    url = urlsplit(admin.repository)
+    local = url.scheme in ("", "file")
+    return Allowed(
+        local=local, plain=url.scheme == "http", loopback=local or url.hostname in ("localhost", "127.0.0.1")
+    )
+
+
+def report_bug(name: str, error: BaseException) -> None:
+    """An error that escaped a task is a bug of ours: it is said, whole, where a service manager keeps it."""
+    import traceback
+
+    lines = "".join(traceback.format_exception(error))
+    print(f"kedge: bug in the task “{name}”; please report it:\n{lines}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def admin_credential(admin: AdminRoot, environ: Mapping[str, str]) -> tuple[Credential, ...]:
+    """The admin root's own token, which no declaration can bring: `KEDGE_REPO_TOKEN`."""
+    if not environ.get(REPO_TOKEN):
+        return ()
+    return (Credential("admin-root", admin.repository, "kedge", password=SecretFrom(env=REPO_TOKEN)),)
+
+
+async def cluster_clients(parts: Parts) -> dict[str, Client]:
+    """A client for each cluster. Raises Invalid for a kubeconfig that is missing, broken or hostile."""
+    from kedge.kube.aiohttp_transport import open_transport
+    from kedge.kube.client import Client
+
+    access = parts.access or read_access(parts)
+    return {DEFAULT_CLUSTER: Client(open_transport(access), parts.clock, parts.entropy)}
+
+
+def read_access(parts: Parts) -> Access:
+    """How to reach the default cluster: the kubeconfig given, else the one of `KUBECONFIG`, else the pod's own."""
+    from kedge.dialects import loader
+    from kedge.kube.kubeconfig import SERVICE_ACCOUNT, Files, in_cluster, read_kubeconfig
+
+    home = Path(parts.environ.get("HOME", "/")) / ".kube" / "config"
+    given = parts.kubeconfig or Path(parts.environ.get("KUBECONFIG", "") or home)
+    if not parts.kubeconfig and not given.exists() and Path(SERVICE_ACCOUNT).exists():
+        host, port = parts.environ.get("KUBERNETES_SERVICE_HOST", ""), parts.environ.get("KUBERNETES_SERVICE_PORT", "")
+        return in_cluster(host, port, _read)
+    try:
+        raw = given.read_bytes()
+    except OSError as error:
+        raise Invalid(f"there is no kubeconfig at {given}: {error.strerror}", hint="--kubeconfig FILE") from error
+    stream = loader.read(raw, str(given))
+    if stream.problems or len(stream.documents) != 1 or not isinstance(stream.documents[0].value, dict):
+        raise Invalid(f"{given} is not a kubeconfig", problems=stream.problems)
+    files = Files(str(given.resolve().parent), _read)
+    return read_kubeconfig(stream.documents[0].value, context=parts.context, files=files)
+
+
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+@asynccontextmanager
+async def sandbox(folder: Path, clock: Clock, entropy: Entropy) -> AsyncIterator[Access]:
+    """A sandbox cluster on loopback whose state is kept in `folder`, with a kubeconfig beside it."""
+    from kedge.kube.kubeconfig import Access
+    from kedge.renderers.fieldmanager import Ask, FieldManager
+    from kedge.sandbox.core import Sandbox
+    from kedge.sandbox.fields import ManagedBy
+    from kedge.sandbox.http import kubeconfig, serve
+
+    manager = FieldManager(str(built_worker()))
+    kept = folder / "sandbox.json"
+    snapshot = kept.read_bytes() if kept.exists() else None
+    core = Sandbox(ManagedBy(manager, Ask), clock.now, entropy.token, snapshot=snapshot)
+    token = entropy.token(24)
+    served = await serve(core, "127.0.0.1", 0, token, keep=kept)
+    place = folder / "kubeconfig"
+    place.unlink(missing_ok=True)
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(kubeconfig(served.url, token))
+    try:
+        yield Access(served.url, token=token)
+    finally:
+        await served.close()
+        manager.close()
+
+
+def built_worker() -> Path:
+    """Raises Unavailable when the native worker is not there."""
+    if not WORKER.exists():
+        raise Unavailable(f"the native worker {WORKER} is not built", hint="make setup")
+    return WORKER
 
 
 class Offline:
@@ -63,7 +217,7 @@ class Offline:
 
         root, path = located(directory)
         source = SourceSpec(root.as_uri(), "", path)
-        unit = Unit(UnitName("offline", name), "offline", source, TargetSection("default", namespace), spec)
+        unit = Unit(UnitName("offline", name), "offline", source, TargetSection(DEFAULT_CLUSTER, namespace), spec)
         return await self._renderer.render(FolderSnapshot(root), unit)
 
 
@@ -75,16 +229,20 @@ def located(directory: Path) -> tuple[Path, str]:
     return root, "" if path == "." else path
 
 
-@asynccontextmanager
-async def offline() -> AsyncIterator[Offline]:
-    """A renderer over native workers, ended with the block. Raises Unavailable when the worker is not built."""
+def worker_renderer(size: int = 2) -> WorkerRenderer:
+    """The renderer over native workers. Raises Unavailable when the worker is not built."""
     from kedge.process import spawn
     from kedge.renderers.render import WorkerRenderer, version_of
     from kedge.renderers.worker import Pool
 
-    if not WORKER.exists():
-        raise Unavailable(f"the native worker {WORKER} is not built", hint="make setup")
-    renderer = WorkerRenderer(Pool(str(WORKER), spawn, size=1), version_of(WORKER))
+    program = built_worker()
+    return WorkerRenderer(Pool(str(program), spawn, size=size), version_of(program))
+
+
+@asynccontextmanager
+async def offline() -> AsyncIterator[Offline]:
+    """A renderer over native workers, ended with the block. Raises Unavailable when the worker is not built."""
+    renderer = worker_renderer(1)
     try:
         yield Offline(renderer)
     finally:

@@ -23,7 +23,6 @@ from kedge.model.ref import Ref, UnitName
 from kedge.model.source import Entry, Revision
 from kedge.model.unit import Unit
 
-
 T = TypeVar("T")
 
 

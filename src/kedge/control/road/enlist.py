@@ -74,6 +74,9 @@ class Enlister:
         """Every (repository, ref) that a root is read from."""
         return tuple(dict.fromkeys((root.repository, root.ref) for root in self._roots.values()))
 
+    def credentials(self) -> tuple[Credential, ...]:
+        return self._credentials
+
     def unread(self) -> tuple[str, ...]:
         """Roots that the admin root names and that have not been read since it last changed."""
         return tuple(name for name in self._roots if name not in self._configs)

@@ -7,7 +7,7 @@ holds nothing that is not in the operation, so a crash anywhere is answered by r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kedge.control.road.doors import Doors
@@ -15,15 +15,18 @@ from kedge.engine import inventory
 from kedge.engine.advance import Apply, Fail, Finish, Look, Pause, advance, observe
 from kedge.engine.delivery import failed, finished, shown_running, shown_synced, wanted, worst
 from kedge.engine.gate import remembered_heals
+from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync
-from kedge.model.errors import KedgeError
+from kedge.model.errors import Conflict, KedgeError
 from kedge.model.event import Event
 from kedge.model.health import Health
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Cause, Operation, Outcome, Result
 from kedge.model.pair import Scope
-from kedge.model.plan import Plan, Step
+from kedge.model.plan import Step, StepKind
 from kedge.ports import Record
+
+_TRIES = 8
 
 
 async def perform(doors: Doors, dossier: Dossier) -> Dossier:
@@ -45,6 +48,7 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
                 operation = observe(operation, plan, await doors.target.look(scope, refs), doors.clock.now())
                 looked = True
             case Apply(steps):
+                dossier, operation = await _ready(doors, dossier, operation, steps)
                 operation, error = await _act(doors, scope, operation, steps, manifests)
                 looked = False
                 if error is not None:
@@ -56,6 +60,39 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
                 return await _pause(doors, dossier, replace(operation, waiting=waiting), until)
             case Finish(result, message):
                 return await _finish(doors, dossier, operation, result, message)
+
+
+async def _ready(
+    doors: Doors, dossier: Dossier, operation: Operation, steps: tuple[Step, ...]
+) -> tuple[Dossier, Operation]:
+    """Before each act: the run must still be open on record (a person may have cancelled it), and what a hook has
+    done is written down before its object, the only other witness, is deleted. Raises Conflict when the run is over."""
+    current = await _still_open(doors, dossier)
+    if any(step.kind is StepKind.HOOK and step.act is Act.DELETE for step in steps):
+        current = await write_down(
+            doors, current, lambda now: Record(replace(now, operation=operation), (), None, operation)
+        )
+    return current, operation
+
+
+async def _still_open(doors: Doors, dossier: Dossier) -> Dossier:
+    current = await doors.store.load(dossier.name)
+    if current is None or current.operation is None or dossier.operation is None:
+        raise Conflict(f"the run of {dossier.name} is over")
+    if current.operation.id != dossier.operation.id:
+        raise Conflict(f"the run of {dossier.name} is over")
+    return current
+
+
+async def write_down(doors: Doors, dossier: Dossier, state: Callable[[Dossier], Record]) -> Dossier:
+    """Record the run's state over what people and roots wrote meanwhile: an approval or a sync that comes in while a
+    run is at work must not undo what is known of it. Raises Conflict when the run is over."""
+    for _ in range(_TRIES):
+        try:
+            return await doors.store.record(state(dossier))
+        except Conflict:
+            dossier = await _still_open(doors, dossier)
+    raise Conflict(f"{dossier.name} is too busy just now")
 
 
 async def _manifests(doors: Doors, operation: Operation) -> Mapping[str, Manifest]:
@@ -85,11 +122,14 @@ async def _act(
 
 async def _pause(doors: Doors, dossier: Dossier, operation: Operation, until: float | None) -> Dossier:
     health = await look_at(doors, dossier)
-    shown = shown_running(dossier, operation, health)
-    paused = replace(dossier, operation=operation, shown=shown, due=until)
-    if paused == dossier:
+
+    def paused(current: Dossier) -> Dossier:
+        shown = shown_running(current, operation, health)
+        return replace(current, operation=operation, shown=shown, due=until)
+
+    if paused(dossier) == dossier:
         return dossier
-    return await doors.store.record(Record(paused, operation=operation))
+    return await write_down(doors, dossier, lambda current: Record(paused(current), operation=operation))
 
 
 async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: Result, message: str) -> Dossier:
@@ -101,22 +141,28 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
     left = inventory.after(dossier.inventory, plan, ended)
     if plan.removal and result is Result.SUCCEEDED and not left:
         return await _forget(doors, dossier, ended)
-    settled = replace(dossier, operation=None, last=ended, inventory=left, wish=None)
-    health = await look_at(doors, settled)
-    after = (
-        _succeeded(settled, plan, ended, health, now)
-        if result is Result.SUCCEEDED
-        else _failed(settled, ended, health, now)
-    )
-    return await doors.store.record(Record(after, (ended_event(dossier, ended),), operation=ended))
+    health = await look_at(doors, replace(dossier, operation=None, inventory=left))
+
+    def settled(current: Dossier) -> Record:
+        # What a person wished or approved while the run was at work is for the next one.
+        wish = current.wish if current.wish is not None and current.wish.at > ended.started else None
+        approvals = tuple(given for given in current.approvals if given.at > ended.started)
+        over = replace(current, operation=None, last=ended, inventory=left, wish=wish)
+        after = (
+            _succeeded(replace(over, approvals=approvals), ended, health, now)
+            if result is Result.SUCCEEDED
+            else _failed(over, ended, health, now)
+        )
+        return Record(after, (ended_event(current, ended),), operation=ended)
+
+    return await write_down(doors, dossier, settled)
 
 
-def _succeeded(dossier: Dossier, plan: Plan, operation: Operation, health: Health, now: float) -> Dossier:
+def _succeeded(dossier: Dossier, operation: Operation, health: Health, now: float) -> Dossier:
     heals = (*remembered_heals(dossier, now), now) if operation.cause is Cause.DRIFT else dossier.heals
     return replace(
         dossier,
         applied=operation.revision,
-        approvals=(),
         trouble=None,
         heals=heals,
         plan=None,
@@ -133,8 +179,11 @@ def _failed(dossier: Dossier, operation: Operation, health: Health, now: float) 
 
 
 async def _forget(doors: Doors, dossier: Dossier, operation: Operation) -> Dossier:
-    gone = replace(dossier, operation=None, last=operation, inventory=())
-    return await doors.store.record(Record(gone, (ended_event(dossier, operation),), operation=operation, forget=True))
+    def gone(current: Dossier) -> Record:
+        after = replace(current, operation=None, last=operation, inventory=())
+        return Record(after, (ended_event(current, operation),), operation=operation, forget=True)
+
+    return await write_down(doors, dossier, gone)
 
 
 async def look_at(doors: Doors, dossier: Dossier) -> Health:

@@ -54,7 +54,9 @@ class Rounds:
         spawner: Spawner,
         ring: Callable[[str], None],
         moved: Callable[[Key, tuple[str, ...] | None], None],
+        poll: float = POLL,
     ) -> None:
+        self._poll = poll
         self._doors = doors
         self._spawner = spawner
         self._ring = ring
@@ -143,7 +145,7 @@ class Rounds:
         stop = self._stop(key)
         now = self._doors.clock.now()
         stop.hinted, stop.checked = False, now
-        stop.due = now + POLL * (0.8 + 0.4 * self._doors.entropy.uniform())
+        stop.due = now + self._poll * (0.8 + 0.4 * self._doors.entropy.uniform())
         try:
             revision = await self._doors.source.fetch(*key)
         except KedgeError as error:

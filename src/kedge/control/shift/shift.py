@@ -10,8 +10,9 @@ from collections.abc import Callable
 from kedge.control.road.doors import Doors
 from kedge.control.road.enlist import AdminRoot, Enlister
 from kedge.control.shift.queue import Lane
-from kedge.control.shift.rounds import Key, Rounds
+from kedge.control.shift.rounds import POLL, Key, Rounds
 from kedge.control.shift.turns import Turns
+from kedge.model.declaration import Credential
 from kedge.model.dossier import Dossier
 from kedge.model.errors import KedgeError, Unavailable
 from kedge.model.event import Event
@@ -29,7 +30,7 @@ AGAIN = 30.0
 class Shift:
     """Everything that works without being asked. `close` of its spawner ends it."""
 
-    def __init__(self, doors: Doors, spawner: Spawner, admin: AdminRoot) -> None:
+    def __init__(self, doors: Doors, spawner: Spawner, admin: AdminRoot, poll: float = POLL) -> None:
         self._doors = doors
         self._spawner = spawner
         self._enlister = Enlister(doors, admin)
@@ -38,7 +39,7 @@ class Shift:
         self._again: dict[str, None] = {}
         self._units: dict[str, None] = {}
         self.turns = Turns(doors, spawner, self._seen)
-        self.rounds = Rounds(doors, spawner, self.turns.ring, self._moved)
+        self.rounds = Rounds(doors, spawner, self.turns.ring, self._moved, poll)
 
     async def start(self) -> None:
         """Load what is remembered, ring what is due, and begin."""
@@ -58,6 +59,10 @@ class Shift:
     def ring(self, name: UnitName, why: str) -> None:
         """A person waits for it."""
         self.turns.ring(str(name), Lane.INTERACTIVE)
+
+    def credentials(self) -> tuple[Credential, ...]:
+        """Those that the admin root declares just now."""
+        return self._enlister.credentials()
 
     def push(self, matches: Callable[[str], bool], ref: str) -> int:
         """A push was announced; answers how many (repository, ref) it may concern."""

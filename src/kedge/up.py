@@ -1,0 +1,199 @@
+"""`kedge up`: everything in one process on embedded defaults, until Ctrl-C.
+
+Started in this order and stopped in the other: data directory (locked), store, sandbox (for the demo), target, road and
+shift, server. What is kept survives a restart; `--clean` removes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kedge import demo
+from kedge.compose import Parts, environment, open_house, sandbox
+from kedge.control.road.enlist import AdminRoot
+from kedge.house import House
+from kedge.model.errors import Invalid, Unavailable
+from kedge.model.person import Person
+from kedge.model.ref import UnitName
+from kedge.process import run
+from kedge.server.app import build as build_app
+from kedge.server.serve import Serving, listen
+
+SERVER_FILE = "server.json"
+LOCK_FILE = "lock"
+MARK_FILE = "kedge-data"
+DEMO_UNIT = UnitName("demo", "hello")
+DEMO_PATIENCE = 120.0
+DEMO_POLL = 2.0
+"""Seconds between two looks at the demo's repository, which sends no webhooks."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What `kedge up` was asked for. `repo` "" needs `demo`; `exit_when_ready` stops once the demo is healthy."""
+
+    data: Path
+    demo: bool = False
+    repo: str = ""
+    ref: str = ""
+    path: str = ""
+    kubeconfig: Path | None = None
+    context: str = ""
+    host: str = "127.0.0.1"
+    port: int = 7420
+    clean: bool = False
+    exit_when_ready: bool = False
+
+
+async def up(options: UpOptions, say: Say) -> int:
+    """Run until SIGINT or SIGTERM. Answers the exit code. Raises Invalid and Unavailable with what to do."""
+    if options.clean:
+        clean(options.data)
+        say(f"removed {options.data}")
+        return 0
+    if not options.demo and not options.repo:
+        raise Invalid("which repository?", hint="kedge up --repo URL, or kedge up --demo to look around")
+    _prepare(options.data)
+    with _locked(options.data):
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        async with _standing(options, say) as (house, url):
+            say(f"server   {url}")
+            healthy = not options.demo or await _show(house, options, say, stopped)
+            if not options.exit_when_ready:
+                say("Ctrl-C stops it; what it knows is kept.")
+                await stopped.wait()
+            say("stopping …")
+    return 0 if healthy else 3
+
+
+def clean(data: Path) -> None:
+    """Remove a data directory of ours. Raises Invalid for a directory that is not, Unavailable while it is in use."""
+    if not data.exists():
+        return
+    if not (data / MARK_FILE).is_file():
+        raise Invalid(f"{data} is not a data directory of Kedge: nothing is removed", hint="check --data")
+    with _locked(data):
+        shutil.rmtree(data)
+
+
+def _prepare(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (data / MARK_FILE).exists():
+            if any(data.iterdir()):
+                raise Invalid(f"{data} holds something else", hint="--data takes an empty or new directory")
+            (data / MARK_FILE).write_text("made by kedge up\n")
+    except OSError as error:
+        raise Unavailable(f"the data directory {data} can not be used: {error.strerror}", hint="--data DIR") from error
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    with (data / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Unavailable(f"another kedge is at work in {data}", hint="stop it, or use --data DIR") from error
+        yield
+
+
+@asynccontextmanager
+async def _standing(options: UpOptions, say: Say) -> AsyncIterator[tuple[House, str]]:
+    """The house at work and its server's URL; ended in reverse order."""
+    async with AsyncExitStack() as stack:
+        parts = Parts(options.data, environment(), kubeconfig=options.kubeconfig, context=options.context)
+        admin = AdminRoot(options.repo, options.ref, options.path)
+        if options.demo:
+            say("demo     a repository and a sandbox cluster …")
+            folder = options.data / "demo"
+            bare = await demo.make_repository(folder, run, git_environment(folder, parts.environ))
+            admin = AdminRoot(bare, demo.BRANCH)
+            access = await stack.enter_async_context(sandbox(folder, parts.clock, parts.entropy))
+            parts = replace(parts, access=access, poll=DEMO_POLL)
+        house = await stack.enter_async_context(open_house(parts, admin))
+        url = await stack.enter_async_context(_served(house, options, parts))
+        await house.start()
+        yield house, url
+
+
+def git_environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """What git is given when the demo's repository is made: nothing of the user's own configuration."""
+    return {"PATH": environ.get("PATH", os.defpath), "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+@asynccontextmanager
+async def _served(house: House, options: UpOptions, parts: Parts) -> AsyncIterator[str]:
+    place = listen(options.host, options.port)
+    token = parts.entropy.token(24)
+    app = build_app(house.desk(token, Person("admin", ("admin",)), parts.webhook_secret), frozenset({options.host}))
+    serving = Serving(app, place)
+    task = house.spawner.start(serving.run(), "server")
+    host, port = place.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    _write_server_file(options.data, url, token)
+    try:
+        yield url
+    finally:
+        (options.data / SERVER_FILE).unlink(missing_ok=True)
+        app.state.hub.close()
+        serving.stop()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _write_server_file(data: Path, url: str, token: str) -> None:
+    """Where the command line finds the server; for this user alone."""
+    place = data / SERVER_FILE
+    place.unlink(missing_ok=True)
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"url": url, "token": token}, file)
+
+
+async def _show(house: House, options: UpOptions, say: Say, stopped: asyncio.Event) -> bool:
+    """Follow the first application until it is healthy, then print a short tour."""
+    told = ""
+    began = house.doors.clock.monotonic()
+    while not stopped.is_set() and house.doors.clock.monotonic() - began < DEMO_PATIENCE:
+        dossier = await house.doors.store.load(DEMO_UNIT)
+        shown = dossier.shown if dossier is not None else None
+        line = f"{shown.sync} · {shown.health.status}  {shown.why}".rstrip() if shown is not None else "not read yet"
+        if line != told:
+            say(f"{DEMO_UNIT}   {line}")
+            told = line
+        if shown is not None and shown.sync == "Synced" and shown.health.status == "Healthy":
+            say(_tour(options.data))
+            return True
+        try:
+            async with asyncio.timeout(0.2):
+                await stopped.wait()
+        except TimeoutError:
+            continue
+    return stopped.is_set()
+
+
+def _tour(data: Path) -> str:
+    work, kubeconfig = data / "demo" / "work", data / "demo" / "kubeconfig"
+    return f"""
+It is up, synced and healthy. In a second terminal, try:
+
+  kedge get                                   the fleet, worst first
+  kedge history {DEMO_UNIT}                  who did what, and why
+  kubectl --kubeconfig {kubeconfig} -n hello scale deployment hello --replicas 9
+                                              … and see it repaired: kedge history {DEMO_UNIT}
+  cd {work} && sed -i 's/Ahoy/Hello/' apps/hello/service.yaml && git commit -am "say hello" && git push
+  kedge rollback {DEMO_UNIT}                 the exact diff first, then back
+"""
