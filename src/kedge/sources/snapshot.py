@@ -1,0 +1,126 @@
+"""One commit's files, straight from the object database: no checkout, no working tree, no symlink ever followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pygit2
+from pygit2.enums import FileMode, ObjectType
+
+from kedge.model.errors import Invalid, Unavailable, Where
+from kedge.model.source import Entry, EntryKind, Revision
+
+FILE_LIMIT = 16 * 1024 * 1024
+MOST_ENTRIES = 500_000
+"""Bound of one listing: a hostile tree may name the same folder again and again, on every level."""
+
+KINDS = {
+    FileMode.BLOB: EntryKind.FILE,
+    FileMode.BLOB_EXECUTABLE: EntryKind.FILE,
+    FileMode.TREE: EntryKind.FOLDER,
+    FileMode.LINK: EntryKind.SYMLINK,
+    FileMode.COMMIT: EntryKind.SUBMODULE,
+}
+
+
+def name_of(node: pygit2.Object) -> str:
+    """A tree entry's name as text: bytes that are no UTF-8 are written out (`\\xe9`), so that it can be stored."""
+    return bytes(node.raw_name or b"").decode("utf-8", "backslashreplace")
+
+
+def find(tree: pygit2.Tree, path: str) -> pygit2.Object | None:
+    """The object at a path below a tree, or None. Goes through folders only."""
+    node: pygit2.Object = tree
+    for name in path.split("/"):
+        if node.type != ObjectType.TREE or not name or name in (".", ".."):
+            return None
+        try:
+            node = node.peel(pygit2.Tree)[name]
+        except (KeyError, UnicodeEncodeError):
+            return None
+    return node
+
+
+class GitSnapshot:
+    """`kedge.ports.Snapshot` over one commit. File sizes are read from the objects' headers, not their contents.
+
+    `lost` is told when an object is not there.
+    """
+
+    def __init__(
+        self,
+        repository: pygit2.Repository,
+        revision: Revision,
+        limit: int = FILE_LIMIT,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._repository = repository
+        self._lost = lost
+        self._revision = revision
+        self._limit = limit
+        try:
+            self._tree: pygit2.Tree = repository[revision.commit].peel(pygit2.Tree)
+        except (KeyError, ValueError, pygit2.GitError):
+            raise self._missing() from None
+
+    @property
+    def revision(self) -> Revision:
+        return self._revision
+
+    def entry(self, path: str) -> Entry | None:
+        node = find(self._tree, path.strip("/")) if path.strip("/") else None
+        return self._entry(node, path.strip("/")) if node is not None else None
+
+    def entries(self, folder: str, *, recurse: bool = False) -> Sequence[Entry]:
+        folder = folder.strip("/")
+        top = find(self._tree, folder) if folder else self._tree
+        if top is None or top.type != ObjectType.TREE:
+            return ()
+        found: list[Entry] = []
+        waiting: list[tuple[str, pygit2.Object]] = [(f"{folder}/" if folder else "", top)]
+        while waiting:
+            prefix, tree = waiting.pop()
+            for node in self._inside(tree):
+                path = prefix + name_of(node)
+                found.append(self._entry(node, path))
+                if recurse and node.filemode == FileMode.TREE:
+                    waiting.append((f"{path}/", node))
+            if len(found) > MOST_ENTRIES:
+                raise Invalid(f"there are more than {MOST_ENTRIES} files", where=Where(folder))
+        return sorted(found)
+
+    def read(self, entry: Entry) -> bytes:
+        """Raises Invalid over the limit, or for what has no content; Unavailable when the object is not here."""
+        if entry.kind not in (EntryKind.FILE, EntryKind.SYMLINK):
+            raise Invalid(f"{entry.path} is a {entry.kind}, which has no content", where=Where(entry.path))
+        if self._size(entry.id) > self._limit:
+            size = self._size(entry.id)
+            raise Invalid(
+                f"{entry.path} has {size} bytes, more than the {self._limit} that are read", where=Where(entry.path)
+            )
+        try:
+            return bytes(self._repository[entry.id].read_raw())
+        except (KeyError, ValueError, pygit2.GitError):
+            raise self._missing() from None
+
+    def _inside(self, tree: pygit2.Object) -> list[pygit2.Object]:
+        try:
+            return list(tree.peel(pygit2.Tree))
+        except (KeyError, pygit2.GitError):
+            raise self._missing() from None
+
+    def _entry(self, node: pygit2.Object, path: str) -> Entry:
+        kind = KINDS.get(node.filemode, EntryKind.FILE)
+        size = self._size(node.id) if kind is EntryKind.FILE else 0
+        return Entry(path, str(node.id), kind, size, node.filemode == FileMode.BLOB_EXECUTABLE)
+
+    def _size(self, identity: pygit2.Oid | str) -> int:
+        try:
+            return int(self._repository.odb.read_header(identity)[1])
+        except (KeyError, ValueError, pygit2.GitError):
+            raise self._missing() from None
+
+    def _missing(self) -> Unavailable:
+        self._lost()
+        revision = self._revision
+        return Unavailable(f"commit {revision.short} of {revision.repository} is not here", hint="it is fetched again")
