@@ -86,6 +86,11 @@ class Watcher:
         self._silence = silence
         self._version = ""
         self._told = False
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Try again now: whoever calls has seen that the server, or the kind, is there."""
+        self._nudged.set()
 
     async def events(self) -> AsyncGenerator[WatchEvent]:
         """Never ends by itself, and raises nothing that a server can cause: after a LOST event it tries again."""
@@ -104,7 +109,15 @@ class Watcher:
             lasted = self._told and self._clock.monotonic() - started >= BRIEF
             failures = 0 if lasted else failures + 1
             if failures:
-                await self._clock.sleep(self._pause(failures, lost))
+                await self._rest(self._pause(failures, lost))
+
+    async def _rest(self, seconds: float) -> None:
+        self._nudged.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._nudged.wait()
+        except TimeoutError:
+            return
 
     def _pause(self, failures: int, lost: KedgeError | None) -> float:
         named = getattr(lost, "retry_after", None) or 0.0

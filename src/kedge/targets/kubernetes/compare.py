@@ -1,0 +1,231 @@
+"""What is beside what should be: a server-side apply dry run of each object that may have moved.
+
+An object is not asked about when neither its manifest nor its live fingerprint has changed since it was last verified,
+and the watch that tells so is fresh. Everything else costs one call; what exists and was never seen by the watch, two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kedge.engine.hooks import is_hook
+from kedge.kube.answer import Refusal
+from kedge.kube.discovery import Kind
+from kedge.model.errors import Conflict, Denied, Unavailable
+from kedge.model.manifest import Desired, Manifest
+from kedge.model.pair import Comparison, Known, Pair, Presumed, Scope, Seen
+from kedge.model.ref import Ref
+from kedge.targets.kubernetes import marks
+from kedge.targets.kubernetes.gather import gathered
+from kedge.targets.kubernetes.owners import hands, judged_owner, without_declared, without_surplus
+from kedge.targets.kubernetes.replicas import scaled_in, states_replicas
+from kedge.targets.kubernetes.scopes import GroupKind, defined_in
+from kedge.targets.kubernetes.site import Site
+from kedge.targets.kubernetes.slot import Slot, bare, newer, slot_of
+
+TRUST = 180.0
+"""Seconds after which a watch that has told nothing, not even a bookmark, is no longer believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the pairs of one comparison have in common. `since`: watches fresher than this are believed."""
+
+    site: Site
+    scope: Scope
+    defined: Mapping[GroupKind, bool]
+    namespaces: frozenset[str]
+    scaled: frozenset[Ref]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A pair, and the live object's fingerprint ("" where there is none)."""
+
+    pair: Pair
+    fingerprint: str = ""
+
+
+async def compare_set(
+    site: Site, scope: Scope, desired: Desired, known: Sequence[Known], extra: Sequence[Ref]
+) -> Comparison:
+    """See `kedge.ports.Target.compare`. Raises Unavailable, Denied and Conflict (an object moved under the dry run)."""
+    started = site.client.clock.now()
+    manifests = [manifest for manifest in desired.manifests if not is_hook(manifest)]
+    await _watch(site, [*(manifest.ref for manifest in manifests), *extra])
+    verified = {entry.ref: entry for entry in known}
+    since = started - TRUST
+    same = [m for m in manifests if _unchanged(site, scope, m, verified.get(m.ref), since)]
+    unchanged = {manifest.ref for manifest in same}
+    open_ones = [manifest for manifest in manifests if manifest.ref not in unchanged]
+    setting = await _setting(site, scope, desired, open_ones, since)
+    looks = await gathered([*(_look(setting, manifest) for manifest in open_ones)])
+    leftovers = await gathered([*(_leftover(setting, ref) for ref in extra)])
+    digests = {manifest.ref: manifest.digest for manifest in manifests}
+    return Comparison(
+        pairs=(*(look.pair for look in looks), *(pair for pair in leftovers if pair is not None)),
+        unchanged=tuple(manifest.ref for manifest in same),
+        fingerprints=(
+            *(verified[manifest.ref] for manifest in same),
+            *(Known(k.pair.ref, digests[k.pair.ref], k.fingerprint) for k in looks if k.fingerprint),
+        ),
+        as_of=min((w.fresh or 0.0 for m in same if (w := site.index.watching(m.ref))), default=started),
+    )
+
+
+async def _watch(site: Site, refs: Sequence[Ref]) -> None:
+    site.index.start(refs)
+    try:
+        await site.index.ready(refs)
+    except (Denied, Unavailable):
+        # Without a watch every object is asked about: slower, never wrong. If the server is down, asking will tell.
+        return
+
+
+def _unchanged(site: Site, scope: Scope, manifest: Manifest, known: Known | None, since: float) -> bool:
+    slot = site.index.get(manifest.ref)
+    if known is None or slot is None or slot.terminating or not site.index.sees(manifest.ref, since):
+        return False
+    ours = slot.owner == marks.owner_text(scope.installation, scope.unit)
+    return (
+        ours and known.digest == manifest.digest and bool(known.fingerprint) and known.fingerprint == slot.fingerprint
+    )
+
+
+async def _setting(site: Site, scope: Scope, desired: Desired, manifests: Sequence[Manifest], since: float) -> Setting:
+    site.autoscalers.declare(scope.unit, scaled_in(desired.manifests))
+    asked = any(states_replicas(manifest.body) for manifest in manifests)
+    scaled: frozenset[Ref] = await site.autoscalers.targets(scope.unit) if asked else frozenset()
+    return Setting(
+        site=site,
+        scope=scope,
+        defined=defined_in(desired.manifests),
+        namespaces=frozenset(m.ref.name for m in desired.manifests if m.ref.group_kind == ("", "Namespace")),
+        scaled=scaled,
+        since=since,
+    )
+
+
+async def _look(setting: Setting, manifest: Manifest) -> Look:
+    site, ref = setting.site, manifest.ref
+    kind = await site.kind_of(manifest)
+    if kind is None:
+        return Look(Presumed(ref, manifest, _undefined(setting, manifest)))
+    live: Mapping[str, Any] | None = None
+    if ref in setting.scaled and states_replicas(manifest.body):
+        live = await site.client.get(kind, ref.namespace, ref.name)
+    body = await site.sendable(manifest, setting.scaled if live is not None else frozenset(), live)
+    answer = await site.client.apply(kind, ref.namespace, ref.name, body, dry_run=True)
+    if answer.refusal is not None:
+        return await _refused(setting, kind, manifest, answer.refusal)
+    if answer.created:
+        return Look(Seen(ref, None, bare(answer.value), manifest))
+    slot = await _live(setting, kind, ref, answer.value)
+    if slot is None:
+        raise Conflict(f"{ref} went away while it was being compared")
+    return Look(_seen(setting, manifest, slot, answer.value), slot.fingerprint)
+
+
+async def _live(setting: Setting, kind: Kind, ref: Ref, hint: Mapping[str, Any] | None) -> Slot | None:
+    """The live object: from the index when that is as new as the dry run's answer (`hint`), else read."""
+    slot = setting.site.index.get(ref)
+    if slot is not None and setting.site.index.sees(ref, setting.since):
+        version = str(((hint or {}).get("metadata") or {}).get("resourceVersion") or "")
+        if not version or (slot.uid == marks.uid_of(hint or {}) and newer(slot.version, version)):
+            return slot
+    live = await setting.site.client.get(kind, ref.namespace, ref.name)
+    return None if live is None else slot_of(live, setting.site.client.clock.now())
+
+
+def _seen(setting: Setting, manifest: Manifest, slot: Slot, answer: Mapping[str, Any]) -> Seen:
+    mark = slot.mark and without_declared(slot.mark, orjson.loads(manifest.body))
+    owner = judged_owner(setting.scope, slot.owner, mark)
+    predicted = without_surplus(answer, hands(answer, adopt=owner))
+    return Seen(
+        ref=manifest.ref,
+        live=slot.object(),
+        predicted=bare(predicted),
+        manifest=manifest,
+        owner=owner,
+        interactive=slot.hands,
+        uid=slot.uid,
+    )
+
+
+async def _refused(setting: Setting, kind: Kind, manifest: Manifest, refusal: Refusal) -> Look:
+    ref = manifest.ref
+    if refusal.missing:
+        return Look(Presumed(ref, manifest, _homeless(setting, ref, refusal)))
+    raise_if_passing(refusal, f"{ref} can not be compared")
+    slot = await _live(setting, kind, ref, None)
+    desired = orjson.loads(manifest.body)
+    live = None if slot is None else slot.object()
+    owner = judged_owner(setting.scope, slot.owner, slot.mark) if slot is not None else None
+    seen = Seen(
+        ref=ref,
+        live=live,
+        predicted=desired if live is None else overlaid(live, desired),
+        manifest=manifest,
+        owner=owner,
+        interactive=slot.hands if slot else (),
+        rejection=refusal.text,
+        immutable=refusal.immutable and live is not None,
+        uid=slot.uid if slot else "",
+    )
+    return Look(seen, slot.fingerprint if slot else "")
+
+
+def raise_if_passing(refusal: Refusal, what: str) -> None:
+    """Raise Conflict or Unavailable for a refusal that will pass without anybody changing the manifest."""
+    if refusal.code == 409:
+        raise Conflict(f"{what}: {refusal.text}")
+    if refusal.code == 403 and "being terminated" in refusal.text:
+        raise Unavailable(f"{what}: {refusal.text}", retry_after=5.0)
+
+
+def _undefined(setting: Setting, manifest: Manifest) -> str:
+    ref = manifest.ref
+    catalog = setting.site.client.discovery.seen
+    versions = catalog.versions(ref.group, ref.kind) if catalog is not None else ()
+    if ref.group_kind in setting.defined:
+        return f"the definition of {ref.kind} is part of this set and not served yet"
+    if versions:
+        return f"the cluster serves {ref.kind} as {', '.join(versions)}, not as {manifest.api_version}"
+    return f"nothing defines {ref.kind} in {ref.group or 'the core group'}: neither the cluster nor this set"
+
+
+def _homeless(setting: Setting, ref: Ref, refusal: Refusal) -> str:
+    if not ref.namespace or "namespaces" not in refusal.text:
+        return f"the API server does not find it a place: {refusal.text}"
+    if ref.namespace in setting.namespaces:
+        return f"the namespace {ref.namespace} is part of this set and does not exist yet"
+    return f"the namespace {ref.namespace} does not exist, and is not part of this set"
+
+
+async def _leftover(setting: Setting, ref: Ref) -> Seen | None:
+    """An owned object that is no longer desired. None when it is gone, or another unit has taken it over since."""
+    site, scope = setting.site, setting.scope
+    slot = site.index.get(ref)
+    if slot is None or not site.index.sees(ref, setting.since):
+        live = await site.get(ref)
+        slot = None if live is None else slot_of(live, site.client.clock.now())
+    if slot is None or (slot.terminating and not slot.finalizers):
+        return None
+    owner = judged_owner(scope, slot.owner, slot.mark)
+    if owner is not None and owner.kind in ("unit", "installation"):
+        return None
+    return Seen(ref, slot.object(), None, owner=owner, uid=slot.uid)
+
+
+def overlaid(live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
+    """A guess at the outcome of an apply that the server refused: what is wished laid over what is."""
+    made = dict(live)
+    for key, value in desired.items():
+        below = made.get(key)
+        made[key] = overlaid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return made

@@ -1,0 +1,20 @@
+"""Many questions at once, with their answers in order and no question left running behind an error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def gathered(questions: Iterable[Awaitable[T]]) -> list[T]:
+    """All answers. When some failed, waits for the rest and raises the first error in order."""
+    answers = await asyncio.gather(*questions, return_exceptions=True)
+    good: list[T] = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+        good.append(answer)
+    return good

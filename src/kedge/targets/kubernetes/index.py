@@ -1,0 +1,267 @@
+"""The watch index of one cluster: the only holder of "live".
+
+One watch per kind in use, filtered by the server on Kedge's shard label, so its cost follows what Kedge manages.
+Whoever listens is rung at once: `drift` when an object's fields or existence moved, `health` when its state did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kedge.kube.client import Client
+from kedge.kube.watch import Interest, Watcher, WatchEvent, What
+from kedge.model.errors import Denied, KedgeError, Unavailable
+from kedge.model.ref import Ref
+from kedge.spawn import Spawner
+from kedge.targets.kubernetes import marks
+from kedge.targets.kubernetes.slot import Slot, judged, newer, ref_of, slot_of
+
+PATIENCE = 20.0
+"""Seconds that a first snapshot may take before whoever needs it is told to come back."""
+
+Key = tuple[str, str, str]
+Ring = Callable[[Slot, str], None]
+
+
+@dataclass(slots=True)
+class Watching:
+    """One watch. `fresh`: epoch seconds; `error`: why it can not see just now; `seen`: what a snapshot has told so far."""
+
+    key: Key
+    watcher: Watcher
+    synced: bool = False
+    fresh: float | None = None
+    error: KedgeError | None = None
+    seen: set[Ref] | None = None
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def wake(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+class Index:
+    """Slots by ref, and the watches that keep them true. `ring(slot, what)` is called from the watches' tasks."""
+
+    def __init__(self, cluster: str, client: Client, spawner: Spawner, ring: Ring) -> None:
+        self._cluster = cluster
+        self._client = client
+        self._clock = client.clock
+        self._spawner = spawner
+        self._ring = ring
+        self._slots: dict[Ref, Slot] = {}
+        self._messages: dict[Ref, str] = {}
+        self._watches: dict[Key, Watching] = {}
+        self._writing: dict[Ref, int] = {}
+        self._narrow: set[tuple[str, str]] = set()
+        self.changed: Callable[[Slot], None] = _nobody
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, ref: Ref) -> Slot | None:
+        return self._slots.get(ref)
+
+    def message(self, ref: Ref) -> str:
+        """The explanation that Pods gave for an unhealthy object, "" when there is none."""
+        return self._messages.get(ref, "")
+
+    def slots(self) -> Iterable[Slot]:
+        return self._slots.values()
+
+    def watching(self, ref: Ref) -> Watching | None:
+        """The watch that sees a ref, or None."""
+        wide = self._watches.get((ref.group, ref.kind, ""))
+        return wide or self._watches.get((ref.group, ref.kind, ref.namespace))
+
+    def sees(self, ref: Ref, since: float) -> bool:
+        """Whether the index shows what the cluster holds (of labelled objects) as of `since` or later."""
+        watch = self.watching(ref)
+        return watch is not None and watch.synced and watch.fresh is not None and watch.fresh >= since
+
+    def fresh(self) -> float | None:
+        """Up to when all watches are current. Those that are not permitted do not count: nobody sees through them."""
+        counted = [watch for watch in self._watches.values() if not isinstance(watch.error, Denied)]
+        times = [watch.fresh for watch in counted if watch.synced and watch.fresh is not None]
+        return min(times) if times and len(times) == len(counted) else None
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    async def ready(self, refs: Iterable[Ref]) -> None:
+        """Watch the kinds of `refs`, and wait for the first snapshot of each.
+
+        Raises Denied where watching is not permitted, Unavailable after PATIENCE."""
+        for place in dict.fromkeys((ref.group, ref.kind, ref.namespace) for ref in refs):
+            await self._ready(*place)
+
+    def start(self, refs: Iterable[Ref]) -> None:
+        """Begin to watch the kinds of `refs`, without waiting."""
+        for group, kind, namespace in dict.fromkeys((ref.group, ref.kind, ref.namespace) for ref in refs):
+            self._watch(group, kind, namespace)
+
+    async def _ready(self, group: str, kind: str, namespace: str) -> None:
+        deadline = self._clock.monotonic() + PATIENCE
+        while True:
+            watch = self._watch(group, kind, namespace)
+            if watch.synced:
+                return
+            if isinstance(watch.error, Denied):
+                if watch.key[2] or not namespace:
+                    raise watch.error
+                self._narrow.add((group, kind))
+                continue
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                why = f": {watch.error}" if watch.error else ""
+                raise Unavailable(f"{self._cluster}: no first look at {kind} within {PATIENCE:.0f} s{why}")
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            watch.waiting.append(future)
+            try:
+                async with asyncio.timeout(left):
+                    await future
+            except TimeoutError:
+                continue
+
+    def _watch(self, group: str, kind: str, namespace: str) -> Watching:
+        """The watch over all namespaces, or over one where only that is permitted."""
+        key = (group, kind, namespace if (group, kind) in self._narrow else "")
+        watch = self._watches.get(key)
+        if watch is None:
+            watcher = Watcher(self._client, Interest(group, kind, key[2], marks.SHARD))
+            watch = self._watches[key] = Watching(key, watcher)
+            self._spawner.start(self._follow(watch), f"watch {self._cluster} {kind} {key[2]}".strip())
+        return watch
+
+    async def _follow(self, watch: Watching) -> None:
+        async with aclosing(watch.watcher.events()) as events:
+            async for event in events:
+                self._take(watch, event)
+
+    def _take(self, watch: Watching, event: WatchEvent) -> None:
+        if event.what is What.LOST:
+            watch.error = event.error
+            watch.wake()
+            return
+        if event.what is What.BEGAN:
+            watch.seen = set()
+            return
+        if event.what in (What.ADDED, What.MODIFIED):
+            ref = self._put(event.object)
+            if watch.seen is not None:
+                watch.seen.add(ref)
+        elif event.what is What.DELETED:
+            self._gone(ref_of(event.object), str((event.object.get("metadata") or {}).get("resourceVersion") or ""))
+        elif event.what is What.SYNCED:
+            self._sweep(watch)
+        if watch.seen is None:
+            watch.fresh = max(watch.fresh or 0.0, event.at)
+            watch.error = None
+
+    def _sweep(self, watch: Watching) -> None:
+        """After a snapshot: what it did not mention is gone, unless we ourselves wrote it meanwhile."""
+        group, kind, namespace = watch.key
+        seen, watch.seen, watch.synced = watch.seen or set(), None, True
+        for ref in [ref for ref in self._slots if ref.group == group and ref.kind == kind]:
+            if ref not in seen and namespace in ("", ref.namespace):
+                self._gone(ref, "")
+        watch.wake()
+
+    # -- keeping ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, ref: Ref) -> Iterator[None]:
+        """While Kedge itself writes an object, its change is no drift."""
+        self._writing[ref] = self._writing.get(ref, 0) + 1
+        try:
+            yield
+        finally:
+            self._writing[ref] -= 1
+            if not self._writing[ref]:
+                del self._writing[ref]
+
+    def learn(self, obj: Mapping[str, Any]) -> Slot:
+        """Take the answer to a write of our own: the watch will tell the same a little later, or something newer."""
+        slot = slot_of(obj, self._clock.now())
+        held = self._slots.get(slot.ref)
+        if held is not None and not newer(slot.version, held.version):
+            if held.fingerprint != slot.fingerprint or held.uid != slot.uid:
+                # Somebody wrote right after us, and we were not told because we were writing.
+                self._tell(held, "drift")
+            return slot
+        for watch in self._watches.values():
+            if watch.key[:2] == slot.ref.group_kind:
+                if watch.seen is not None:
+                    watch.seen.add(slot.ref)
+                if watch.error is not None:
+                    watch.watcher.nudge()
+        self._keep(slot)
+        return slot
+
+    def explain(self, ref: Ref, message: str) -> None:
+        """Keep what Pods say about an object; rings when that is news."""
+        slot = self._slots.get(ref)
+        if slot is None or self._messages.get(ref, "") == message:
+            return
+        if message:
+            self._messages[ref] = message
+        else:
+            self._messages.pop(ref, None)
+        self._tell(slot, "health")
+
+    def rejudge(self, slot: Slot) -> None:
+        """Judge an object again: some states turn bad by time alone."""
+        health, _ = judged(slot.object(), self._clock.now())
+        if health != slot.health and self._slots.get(slot.ref) is slot:
+            self._slots[slot.ref] = replace(slot, health=health)
+            self._tell(slot, "health")
+
+    def _put(self, obj: Mapping[str, Any]) -> Ref:
+        slot = slot_of(obj, self._clock.now())
+        old = self._slots.get(slot.ref)
+        if marks.is_copy(obj) or not slot.owner:
+            if old is not None:
+                self._gone(slot.ref, slot.version)
+            return slot.ref
+        if old is not None and old.uid == slot.uid and not newer(slot.version, old.version):
+            return slot.ref
+        self._keep(slot)
+        if old is not None and old.owner != slot.owner:
+            self._tell(old, "drift")
+        if old is None or (old.uid, old.fingerprint, old.owner) != (slot.uid, slot.fingerprint, slot.owner):
+            self._tell(slot, "drift")
+        if old is None or (old.health, old.operation, old.terminating) != (
+            slot.health,
+            slot.operation,
+            slot.terminating,
+        ):
+            self._tell(slot, "health")
+        return slot.ref
+
+    def _keep(self, slot: Slot) -> None:
+        self._slots[slot.ref] = slot
+        if slot.health.status.value in ("Healthy", "Suspended"):
+            self._messages.pop(slot.ref, None)
+        self.changed(slot)
+
+    def _gone(self, ref: Ref, version: str) -> None:
+        slot = self._slots.get(ref)
+        if slot is None or (version and not newer(version, slot.version)):
+            return
+        del self._slots[ref]
+        self._messages.pop(ref, None)
+        self._tell(slot, "drift")
+
+    def _tell(self, slot: Slot, what: str) -> None:
+        """Hooks have no drift: they come and go by plan, and only their state is of interest."""
+        if what == "drift" and slot.ref in self._writing:
+            return
+        self._ring(slot, "health" if slot.hook else what)
+
+
+def _nobody(slot: Slot) -> None:
+    return None

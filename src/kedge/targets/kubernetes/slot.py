@@ -1,0 +1,130 @@
+"""One live object as the index keeps it: what decisions need, and its bytes without noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kedge.engine.health import excused, judge_or_none
+from kedge.model.health import Health, Status
+from kedge.model.operation import Sight
+from kedge.model.pair import Owner
+from kedge.model.ref import Ref
+from kedge.targets.kubernetes import marks
+from kedge.targets.kubernetes.owners import hands, mark_of, owners_fingerprint
+
+NO_HEALTH = Health(Status.HEALTHY, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """`owner` is the owner annotation, `mark` another program's claim, `hands` are people's managers with fields on it.
+
+    `body` is JSON without managedFields; `gated` tells whether its kind has a notion of health to wait for.
+    """
+
+    ref: Ref
+    uid: str
+    version: str
+    fingerprint: str
+    health: Health
+    gated: bool
+    owner: str
+    mark: Owner | None
+    hands: tuple[str, ...]
+    operation: str
+    hook: bool
+    terminating: bool
+    finalizers: tuple[str, ...]
+    body: bytes
+
+    @property
+    def unit(self) -> str:
+        return marks.split_owner(self.owner)[1]
+
+    @property
+    def installation(self) -> str:
+        return marks.split_owner(self.owner)[0]
+
+    def object(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.body)
+        return found
+
+
+def ref_of(obj: Mapping[str, Any]) -> Ref:
+    metadata = obj.get("metadata") or {}
+    group = str(obj.get("apiVersion") or "").rpartition("/")[0]
+    return Ref(group, str(obj.get("kind") or ""), str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+
+
+def slot_of(obj: Mapping[str, Any], now: float) -> Slot:
+    """Read a live object, with its managedFields where it has them."""
+    metadata = obj.get("metadata") or {}
+    health, gated = judged(obj, now)
+    finalizers = metadata.get("finalizers")
+    return Slot(
+        ref=ref_of(obj),
+        uid=str(metadata.get("uid") or ""),
+        version=str(metadata.get("resourceVersion") or ""),
+        fingerprint=owners_fingerprint(obj, value_of(obj)),
+        health=health,
+        gated=gated,
+        owner=marks.owner_of(obj),
+        mark=mark_of(obj),
+        hands=hands(obj),
+        operation=str(marks.annotations_of(obj).get(marks.OPERATION) or ""),
+        hook=marks.HOOK_OF in marks.labels_of(obj),
+        terminating=bool(metadata.get("deletionTimestamp")),
+        finalizers=tuple(map(str, finalizers)) if isinstance(finalizers, list) else (),
+        body=orjson.dumps(bare(obj)),
+    )
+
+
+def judged(obj: Mapping[str, Any], now: float) -> tuple[Health, bool]:
+    """Its health, and whether anything is to be waited for. An excused object is waited for by nobody."""
+    if excused(obj):
+        return Health(Status.HEALTHY, "it asks not to be judged"), False
+    health = judge_or_none(obj, now)
+    return (NO_HEALTH, False) if health is None else (health, True)
+
+
+def bare(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """The object without managedFields: an account of the past that is as large as the object itself."""
+    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+_MOVING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+
+
+def value_of(obj: Mapping[str, Any]) -> bytes:
+    """What somebody may have written into an object: everything but status and the server's own bookkeeping."""
+    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _MOVING}
+    kept = {key: value for key, value in obj.items() if key not in ("status", "metadata", "apiVersion")}
+    return orjson.dumps({**kept, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
+
+
+def newer(one: str, other: str) -> bool:
+    """Whether resource version `one` is not older than `other`. Numbers compare (a promise of Kubernetes 1.35, and so
+    ever since); anything else counts as newer."""
+    if one.isdigit() and other.isdigit():
+        return int(one) >= int(other)
+    return True
+
+
+def sight_of(slot: Slot, message: str) -> Sight:
+    return Sight(
+        ref=slot.ref,
+        exists=True,
+        status=slot.health.status.value,
+        message=message or slot.health.message,
+        fingerprint=slot.fingerprint,
+        uid=slot.uid,
+        operation=slot.operation,
+        terminating=slot.terminating,
+        finalizers=slot.finalizers,
+        gated=slot.gated or slot.terminating,
+    )
