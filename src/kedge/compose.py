@@ -209,16 +209,22 @@ class Offline:
         self._renderer = renderer
 
     async def render(
-        self, directory: Path, spec: RenderSpec = RenderSpec(), *, name: str = "offline", namespace: str = "default"
+        self,
+        directory: Path,
+        spec: RenderSpec = RenderSpec(),
+        *,
+        name: str = "offline",
+        namespace: str = "default",
+        ref: str = "",
     ) -> Desired:
-        """The rendered set of `directory`, refs as written. Files beside it, up to the repository's root, can be
-        referred to. Raises Invalid with file and line."""
-        from kedge.sources.folder import FolderSnapshot
+        """The rendered set of `directory`, refs as written, from the working tree or at a commit of its repository.
+        Files beside it, up to the repository's root, can be referred to. Raises Invalid with file and line."""
+        from kedge.sources.folder import snapshot_at
 
         root, path = located(directory)
         source = SourceSpec(root.as_uri(), "", path)
         unit = Unit(UnitName("offline", name), "offline", source, TargetSection(DEFAULT_CLUSTER, namespace), spec)
-        return await self._renderer.render(FolderSnapshot(root), unit)
+        return await self._renderer.render(snapshot_at(root, ref), unit)
 
 
 def located(directory: Path) -> tuple[Path, str]:

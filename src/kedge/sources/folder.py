@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from hashlib import sha1
 from pathlib import Path
 
+import pygit2
+
 from kedge.model.errors import Invalid, Where
 from kedge.model.source import Entry, EntryKind, Revision
+from kedge.ports import Snapshot
+from kedge.sources.snapshot import GitSnapshot
 
 FILE_LIMIT = 16 * 1024 * 1024
 _SKIPPED = frozenset({".git"})
@@ -91,3 +95,26 @@ def _reachable(root: Path, parts: Sequence[str]) -> bool:
 
 def _id(body: bytes) -> str:
     return sha1(b"blob %d\0" % len(body) + body, usedforsecurity=False).hexdigest()
+
+
+def snapshot_at(root: Path, ref: str) -> Snapshot:
+    """A local repository's files at `ref`; "" is its working tree. Raises Invalid where there is no such commit."""
+    if not ref:
+        return FolderSnapshot(root)
+    try:
+        repository = pygit2.Repository(str(root))
+        commit = repository.revparse_single(ref).peel(pygit2.Commit)
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise Invalid(
+            f"{root} has no commit “{ref}”", hint="give a branch, a tag or a commit of this repository"
+        ) from error
+    revision = Revision(
+        root.as_uri(),
+        ref,
+        str(commit.id),
+        commit.author.name,
+        commit.author.email,
+        commit.message.partition("\n")[0],
+        float(commit.commit_time),
+    )
+    return GitSnapshot(repository, revision)
