@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,13 @@ from kedge.model.manifest import Desired
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import RenderSpec, Unit
-from kedge.ports import Clock, Entropy, Renderer
+from kedge.ports import Clock, Entropy, Renderer, Secrets, Store
 
 if TYPE_CHECKING:
     from kedge.control.road.enlist import AdminRoot
     from kedge.house import House
-    from kedge.kube.client import Client
     from kedge.kube.kubeconfig import Access
+    from kedge.kube.transport import Transport
     from kedge.renderers.render import WorkerRenderer
     from kedge.sources.address import Allowed
 
@@ -80,7 +80,6 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         )
     )
     renderer = worker_renderer()
-    clients = await cluster_clients(parts)
     house: House | None = None
     remembered = tuple(await store.credentials())
 
@@ -90,7 +89,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
 
     secrets = DeclaredSecrets(declared, parts.environ)
     source = GitSource(parts.data / "sources", secrets, allowed=transports(admin))
-    target = KubernetesTarget(clients, parts.clock, parts.entropy, spawner)
+    target = KubernetesTarget(connecting(parts, store, secrets), parts.clock, parts.entropy, spawner)
     doors = Doors(
         clock=parts.clock,
         entropy=parts.entropy,
@@ -135,13 +134,21 @@ def admin_credential(admin: AdminRoot, environ: Mapping[str, str]) -> tuple[Cred
     return (Credential("admin-root", admin.repository, "kedge", password=SecretFrom(env=REPO_TOKEN)),)
 
 
-async def cluster_clients(parts: Parts) -> dict[str, Client]:
-    """A client for each cluster. Raises Invalid for a kubeconfig that is missing, broken or hostile."""
+def connecting(parts: Parts, store: Store, secrets: Secrets) -> Callable[[str], Awaitable[Transport]]:
+    """How a target opens a cluster: the default one as `parts` say, others as the admin root declares them."""
     from kedge.kube.aiohttp_transport import open_transport
-    from kedge.kube.client import Client
+    from kedge.kube.kubeconfig import Access
 
-    access = parts.access or read_access(parts)
-    return {DEFAULT_CLUSTER: Client(open_transport(access), parts.clock, parts.entropy)}
+    async def connect(name: str) -> Transport:
+        declared = next((cluster for cluster in await store.clusters() if cluster.name == name), None)
+        if declared is None or not declared.server:
+            if name != DEFAULT_CLUSTER and declared is None:
+                raise Invalid(f"there is no cluster {name}", hint="declare it in the admin root: kind: Cluster")
+            return open_transport(parts.access or read_access(parts))
+        values = await secrets.credential(declared.server)
+        return open_transport(Access(declared.server, ca=declared.caData, token=values.get("token", "")))
+
+    return connect
 
 
 def read_access(parts: Parts) -> Access:
