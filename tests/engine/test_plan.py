@@ -2,6 +2,7 @@ from dataclasses import replace
 
 from tests.builders import change, draft, hook, manifest, owned, plan_of, ref, unit, waved
 
+from kedge.engine.hooks import generated_name
 from kedge.engine.plan import make_plan, named
 from kedge.model.change import Act, Finding, Severity
 from kedge.model.declaration import ApproveSection, OnRemove, SyncSection, When
@@ -81,7 +82,9 @@ def test_a_hook_with_a_generated_name_is_named_by_its_operation_and_its_predeces
     again = hook("PreSync", "", generate_name="migrate-")
     before = owned(ref("Job", "migrate-aaaaaaaa"), hook="migrate-", uid="u1")
     plan = named(plan_of(again, manifest("Service", "web"), inventory=(before,)), "0123456789abcdef")
-    assert order(plan)[:2] == ["PreSync 0 delete Job/migrate-aaaaaaaa", "PreSync 0 create Job/migrate-01234567"]
+    stale, fresh = plan.steps[:2]
+    assert (stale.act, stale.ref.name) == (Act.DELETE, "migrate-aaaaaaaa")
+    assert fresh.ref.name == generated_name("migrate-", "0123456789abcdef", fresh.key)
     assert plan.steps[0].uid == "u1"
 
 

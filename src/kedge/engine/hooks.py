@@ -7,6 +7,7 @@ is live: a unit that owns nothing yet is being installed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from kedge.model.manifest import Manifest
 from kedge.model.plan import DeletePolicy, Phase
@@ -75,6 +76,12 @@ def hook_of(manifest: Manifest, *, installing: bool) -> Hook | None:
 
 def is_hook(manifest: Manifest) -> bool:
     return hook_of(manifest, installing=True) is not None
+
+
+def generated_name(prefix: str, operation: str, step: str) -> str:
+    """`prefix` and ten hex digits, at most 63 characters: the same for the same step of the same operation."""
+    tail = sha256(f"{operation}\0{step}".encode()).hexdigest()[:10]
+    return f"{prefix[: 63 - len(tail)]}{tail}"
 
 
 def policies_of(manifest: Manifest) -> tuple[DeletePolicy, ...]:

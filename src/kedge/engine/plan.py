@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from kedge.engine.hooks import Hook, hook_of, wave_of
+from kedge.engine.hooks import Hook, generated_name, hook_of, wave_of
 from kedge.engine.order import is_definition, is_namespace, kind_rank
 from kedge.model.change import Act, Change, Finding, Severity
 from kedge.model.declaration import OnRemove, When
@@ -236,7 +236,7 @@ def named(plan: Plan, operation: str) -> Plan:
     """Give hooks with generated names the name they will have in this operation: known before the act, so that the
     inventory can hold it and a crash can not run the hook twice."""
     steps = tuple(
-        replace(step, ref=replace(step.ref, name=f"{step.generate_name}{operation[:8]}"))
+        replace(step, ref=replace(step.ref, name=generated_name(step.generate_name, operation, step.key)))
         if step.generate_name and not step.ref.name
         else step
         for step in plan.steps

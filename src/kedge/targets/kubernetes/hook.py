@@ -1,14 +1,13 @@
 """Hooks: objects that run once per operation, across crashes.
 
 The object itself says which operation and phase it belongs to, so that a step which is done again finds it and leaves
-it running. A generated name is derived from the operation, for the same reason.
+it running. The step says its name: a generated one was derived from the operation when it began, for the same reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -22,7 +21,6 @@ from kedge.targets.kubernetes.act import Deed, applied, clear, known_slot, not_o
 from kedge.targets.kubernetes.place import rebuilt
 
 RUN_ONCE = frozenset({("batch", "Job"), ("", "Pod"), ("argoproj.io", "Workflow")})
-MAX_NAME = 63
 
 
 async def run_hook(deed: Deed, manifest: Manifest) -> Outcome:
@@ -51,19 +49,13 @@ def prepared(deed: Deed, manifest: Manifest) -> Manifest:
     """The manifest with its final name and the operation and phase that it is made for."""
     obj = orjson.loads(manifest.body)
     metadata = obj["metadata"]
-    name = manifest.ref.name or generated_name(manifest.generate_name, deed.scope.operation, deed.step.key)
+    name = deed.step.ref.name or manifest.ref.name
     metadata.pop("generateName", None)
     metadata["name"] = name
     run = {marks.OPERATION: deed.scope.operation, marks.PHASE: deed.step.phase.value}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **run}
     ref: Ref = replace(manifest.ref, name=name)
     return rebuilt(manifest, obj, ref)
-
-
-def generated_name(prefix: str, operation: str, step: str) -> str:
-    """`prefix` and ten hex digits: the same for the same step of the same operation. At most 63 characters."""
-    tail = sha256(f"{operation}\0{step}".encode()).hexdigest()[:10]
-    return f"{prefix[: MAX_NAME - len(tail)]}{tail}"
 
 
 def _runs(deed: Deed, live: Mapping[str, Any]) -> bool:
