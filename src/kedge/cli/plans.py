@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import Any
 
 import click
@@ -26,10 +28,11 @@ def plan_of(found: Any) -> Plan | None:
 
 def show(plan: Plan, output: Output) -> Exit:
     """Write a plan to stdout. DIFFERS where it would do anything."""
-    from kedge.cli.views.plan import as_json, text
+    from kedge.cli.views.plan import View, as_json, text
 
     if output.for_people:
-        click.echo(text(plan), nl=False)
+        width = 0 if output.wide or not sys.stdout.isatty() else shutil.get_terminal_size().columns
+        click.echo(text(plan, View(width=width, colour=True, hidden=output.wide)), nl=False)
     else:
         output.write(as_json(plan), [str(change.ref) for change in plan.changes])
     return Exit.OK if plan.empty else Exit.DIFFERS

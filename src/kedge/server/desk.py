@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from kedge.control.road.commands import Commands
+from kedge.dialects.webhooks import Push
 from kedge.model.dossier import Dossier
 from kedge.model.operation import Sight
 from kedge.model.person import Person
 from kedge.model.ref import Ref, UnitName
 from kedge.ports import Clock, Store
-
-if TYPE_CHECKING:
-    from kedge.dialects.webhooks import Push
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+from tests import builders
+from tests.server.driver import Fakes, running, synced
+
+from kedge.model.errors import Problem, Where
+from kedge.model.event import Event
+from kedge.ports import Head, RootState
+
+
+async def test_a_source_shows_its_problem_and_how_old_its_head_is():
+    fakes = Fakes()
+    fakes.store.known_heads = [
+        Head("https://a:secret@git.example.com/good", "main", builders.revision(), 999_940.0),
+        Head("file:///bad", "main", None, 999_000.0, "cannot be reached"),
+    ]
+    async with running(fakes) as client:
+        answer = await client.get("/api/v1/sources")
+    bad, good = answer.json["items"]
+    assert (bad["problem"], bad["age"]) == ("cannot be reached", 1000.0)
+    assert (good["repository"], good["age"]) == ("https://git.example.com/good", 60.0)
+    assert b"secret" not in answer.body
+
+
+async def test_a_root_shows_what_is_wrong_with_it_and_where():
+    problem = Problem("there is no field “spce”", Where("x.yaml", 3), "spec")
+    fakes = Fakes()
+    fakes.store.known_roots = [RootState("admin", None, False, (problem,), 5.0)]
+    async with running(fakes) as client:
+        root = (await client.get("/api/v1/roots")).json["items"][0]
+    assert (root["complete"], root["problems"][0]["where"]) == (False, "x.yaml, line 3")
+
+
+async def test_a_cluster_that_is_not_watched_says_so():
+    fakes = Fakes(fresh={"default": 999_999.0})
+    fakes.put(builders.dossier(**synced()))
+    async with running(fakes) as client:
+        found = (await client.get("/api/v1/clusters")).json["items"]
+        assert found == [{"name": "default", "fresh": 999_999.0, "age": 1.0, "units": 1}]
+        fakes.fresh.clear()
+        assert (await client.get("/api/v1/clusters")).json["items"][0]["fresh"] is None
+
+
+async def test_an_object_is_traced_to_its_author():
+    what = builders.ref("Deployment", "web")
+    fakes = Fakes()
+    fakes.put(builders.dossier(applied=builders.revision("c" * 40)))
+    fakes.store.claimed["default", what] = "shop/web"
+    async with running(fakes) as client:
+        found = (await client.get("/api/v1/trace?group=apps&kind=Deployment&namespace=web&name=web")).json
+        assert (found["unit"], found["revision"]["author"]) == ("shop/web", "Mona")
+        stranger = await client.get("/api/v1/trace?kind=ConfigMap&name=x")
+        assert (stranger.status, stranger.error["what"]) == (404, "no unit owns ConfigMap x in cluster default")
+
+
+async def test_the_record_is_read_from_either_end():
+    fakes = Fakes()
+    for number in range(5):
+        fakes.store.seal(Event("unit.sync", float(number), "admin", unit="shop/web" if number % 2 else "shop/api"))
+    async with running(fakes) as client:
+        newest = (await client.get("/api/v1/events?limit=2")).json
+        assert ([event["id"] for event in newest["items"]], newest["next"]) == ([5, 4], 4)
+        oldest = (await client.get("/api/v1/events?after=0&limit=2")).json
+        assert ([event["id"] for event in oldest["items"]], oldest["next"]) == ([1, 2], 2)
+        one = (await client.get("/api/v1/events?unit=shop/web")).json
+        assert [event["id"] for event in one["items"]] == [4, 2]
+
+
+async def test_a_unit_that_left_is_a_trace_without_end_and_not_a_crash():
+    what = builders.ref("Deployment", "web")
+    fakes = Fakes()
+    fakes.store.claimed["default", what] = "shop/gone"
+    async with running(fakes) as client:
+        answer = await client.get("/api/v1/trace?group=apps&kind=Deployment&namespace=web&name=web")
+    assert answer.status == 404
