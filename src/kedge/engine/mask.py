@@ -137,7 +137,9 @@ def forms(obj: Mapping[str, Any] | None, found: Sensitive) -> Iterator[str]:
     """Every spelling of every secret value of an object: plain, base64, and as JSON writes either."""
     if obj is None:
         return
-    stack: list[tuple[Trail, Any]] = [((name,), value) for name, value in obj.items()]
+    stack: list[tuple[Trail, Any]] = [
+        ((name,), value) for held in (obj, *_copied(obj, found)) for name, value in held.items()
+    ]
     while stack:
         trail, value = stack.pop()
         if isinstance(value, dict):
@@ -146,6 +148,19 @@ def forms(obj: Mapping[str, Any] | None, found: Sensitive) -> Iterator[str]:
             stack += [((*trail, ITEM), item) for item in value if found.touches((*trail, ITEM))]
         elif found.touches(trail) and value is not None and value != "":
             yield from _spellings(value if isinstance(value, str) else json.dumps(value), encoded=trail[0] == "data")
+
+
+def _copied(obj: Mapping[str, Any], found: Sensitive) -> Iterator[Mapping[str, Any]]:
+    """Earlier manifests of a Secret that its annotations keep: their values are as secret."""
+    for name, value in entries(obj, "annotations").items() if found.secret else ():
+        if not copies(name, value, ()) or not isinstance(value, str):
+            continue
+        try:
+            earlier = json.loads(value)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(earlier, dict):
+            yield earlier
 
 
 def _spellings(text: str, *, encoded: bool) -> Iterator[str]:
