@@ -177,20 +177,20 @@ def _read(path: str) -> bytes:
 
 
 @asynccontextmanager
-async def sandbox(folder: Path, clock: Clock, entropy: Entropy) -> AsyncIterator[Access]:
+async def sandbox(folder: Path, clock: Clock, entropy: Entropy, port: int = 0) -> AsyncIterator[Access]:
     """A sandbox cluster on loopback whose state is kept in `folder`, with a kubeconfig beside it."""
     from kedge.kube.kubeconfig import Access
     from kedge.renderers.fieldmanager import Ask, FieldManager
     from kedge.sandbox.core import Sandbox
     from kedge.sandbox.fields import ManagedBy
-    from kedge.sandbox.http import kubeconfig, serve
+    from kedge.sandbox.http import Front, kubeconfig, serve
 
     manager = FieldManager(str(built_worker()))
     kept = folder / "sandbox.json"
     snapshot = kept.read_bytes() if kept.exists() else None
     core = Sandbox(ManagedBy(manager, Ask), clock.now, entropy.token, snapshot=snapshot)
     token = entropy.token(24)
-    served = await serve(core, "127.0.0.1", 0, token, keep=kept)
+    served = await serve(core, Front(port=port, token=token, state=kept))
     place = folder / "kubeconfig"
     place.unlink(missing_ok=True)
     with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
