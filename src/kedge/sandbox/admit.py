@@ -1,0 +1,208 @@
+"""Between a body and the store: decoding, defaulting, what the server itself decides, validation."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from ipaddress import IPv4Address
+
+from kedge.sandbox import decode, defaults, schemas, validate
+from kedge.sandbox.call import Call
+from kedge.sandbox.cluster import Cluster
+from kedge.sandbox.kinds import Kind
+from kedge.sandbox.problems import Cause, Problem, forbidden, invalid, not_found
+from kedge.sandbox.wire import Object
+
+SERVICE_NET = int(IPv4Address("10.96.0.0"))
+SERVICE_NET_SIZE = 65_000
+NODE_PORTS = 2768
+
+
+def shaped(call: Call, obj: Object, patch: bool = False) -> list[str]:
+    """Decodes in place, drops what is unknown and fills in defaults; answers the unknown paths.
+
+    Raises Problem: 400 for a wrong type, or, with strict validation, for unknown fields (422 where they came by a
+    patch).
+    """
+    kind = call.target.kind
+    unknown = prepared(kind, obj)
+    if unknown and call.strictness == "Strict":
+        told = "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
+        if patch:
+            shown = call.request.body.decode("utf-8", "replace")
+            cause = Cause("FieldValueInvalid", f'Invalid value: "{shown}": {told}', "patch")
+            raise invalid(kind, call.target.name, [cause])
+        raise decode.cannot_handle(kind, told)
+    return unknown if call.strictness == "Warn" else []
+
+
+def prepared(kind: Kind, obj: Object) -> list[str]:
+    """``shaped`` without a request: decode or prune, then default."""
+    if not kind.custom:
+        unknown = decode.decode(kind, obj)
+        if kind.key == "secrets.":
+            _string_data(obj)
+        defaults.fill(kind.key, obj)
+        return unknown
+    _clean_metadata(obj["metadata"])
+    unknown = schemas.prune(kind.schema, obj)
+    schemas.default(kind.schema, obj)
+    return unknown
+
+
+def _clean_metadata(meta: Object) -> None:
+    probe: Object = {"metadata": meta}
+    decode.decode(METADATA, probe)
+
+
+METADATA = Kind("", "v1", "", "PartialObjectMetadata", True, type="coordination.v1.Lease")
+
+
+def _string_data(obj: Object) -> None:
+    plain = obj.pop("stringData", None)
+    if plain:
+        data = obj.setdefault("data", {})
+        for key, value in plain.items():
+            data[key] = base64.b64encode(value.encode()).decode()
+
+
+def check_namespace(call: Call, name: str) -> None:
+    """Refuses content for a namespace that is not there (404) or going away (403)."""
+    target = call.target
+    if not target.kind.namespaced:
+        return
+    space = call.cluster.store.get("namespaces.", "", target.namespace or "")
+    if space is None:
+        raise not_found(call.cluster.stored_as["namespaces."], target.namespace or "")
+    if space.meta.get("deletionTimestamp"):
+        why = f"unable to create new content in namespace {target.namespace} because it is being terminated"
+        cause = Cause("NamespaceTerminating", f"namespace {target.namespace} is being terminated", "metadata.namespace")
+        raise forbidden(target.kind, name, why, [cause])
+
+
+def stamp_new(call: Call, obj: Object) -> None:
+    """What the server writes into a new object's metadata; and a status is not the writer's to give."""
+    kind, meta = call.target.kind, obj["metadata"]
+    if not meta.get("name") and meta.get("generateName"):
+        meta["name"] = meta["generateName"][:58] + call.cluster.suffix()
+    meta["uid"] = call.cluster.uid()
+    meta["creationTimestamp"] = call.cluster.stamp()
+    for field in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+        meta.pop(field, None)
+    if kind.generation:
+        meta["generation"] = 1
+    if kind.has_status:
+        reset_status(kind, obj)
+
+
+def reset_status(kind: Kind, obj: Object) -> None:
+    """The status of an object nobody has looked at yet."""
+    if kind.custom:
+        obj.pop("status", None)
+        return
+    fresh = FRESH.get(kind.key)
+    obj["status"] = {} if fresh is None else dict(fresh)
+
+
+FRESH: dict[str, Object] = {
+    "pods.": {"phase": "Pending"},
+    "namespaces.": {"phase": "Active"},
+    "persistentvolumeclaims.": {"phase": "Pending"},
+    "persistentvolumes.": {"phase": "Pending"},
+    "services.": {"loadBalancer": {}},
+    "ingresses.networking.k8s.io": {"loadBalancer": {}},
+    "deployments.apps": {},
+    "replicasets.apps": {"replicas": 0},
+    "statefulsets.apps": {"replicas": 0, "availableReplicas": 0},
+    "daemonsets.apps": {
+        "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
+    },
+    "poddisruptionbudgets.policy": {
+        "disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0,
+    },
+    "horizontalpodautoscalers.autoscaling": {"desiredReplicas": 0, "currentMetrics": None},
+}  # fmt: skip
+
+
+def decided(cluster: Cluster, kind: Kind, obj: Object, live: Object | None) -> None:
+    """What the server itself chooses: addresses and ports of Services, selectors of Jobs, a claim's class."""
+    if kind.key == "services.":
+        _service(cluster, obj, live)
+    elif kind.key == "jobs.batch":
+        _job(obj, live)
+    elif kind.key == "persistentvolumeclaims." and live is None:
+        _claim(cluster, obj)
+    elif kind.key == "pods." and live is not None:
+        obj["spec"].setdefault("nodeName", live["spec"].get("nodeName"))
+        if obj["spec"]["nodeName"] is None:
+            del obj["spec"]["nodeName"]
+
+
+def _service(cluster: Cluster, obj: Object, live: Object | None) -> None:
+    spec = obj["spec"]
+    before: Object = (live or {}).get("spec", {})
+    if spec["type"] == "ExternalName":
+        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            spec.pop(field, None)
+        return
+    address = spec.get("clusterIP") or before.get("clusterIP") or _address(cluster, obj["metadata"])
+    spec["clusterIP"] = address
+    spec["clusterIPs"] = before.get("clusterIPs") if address == before.get("clusterIP") else [address]
+    spec.setdefault("ipFamilies", before.get("ipFamilies", ["IPv4"]))
+    spec.setdefault("ipFamilyPolicy", before.get("ipFamilyPolicy", "SingleStack"))
+    if spec["type"] in ("NodePort", "LoadBalancer"):
+        known = {(port["port"], port["protocol"]): port.get("nodePort") for port in before.get("ports") or ()}
+        for index, port in enumerate(spec.get("ports") or ()):
+            if not port.get("nodePort"):
+                drawn = 30000 + (_draw(obj["metadata"]) + index) % NODE_PORTS
+                port["nodePort"] = known.get((port["port"], port["protocol"])) or drawn
+    elif before.get("type") in ("NodePort", "LoadBalancer"):
+        for port in spec.get("ports") or ():
+            port.pop("nodePort", None)
+
+
+def _draw(meta: Object) -> int:
+    return zlib.crc32(f"{meta.get('namespace')}/{meta.get('name')}".encode())
+
+
+def _address(cluster: Cluster, meta: Object) -> str:
+    start = _draw(meta)
+    for step in range(SERVICE_NET_SIZE):
+        address = str(IPv4Address(SERVICE_NET + 256 + (start + step) % SERVICE_NET_SIZE))
+        if address not in cluster.addresses:
+            return address
+    raise Problem(500, "InternalError", "failed to allocate a serviceIP: range is full")
+
+
+def _job(obj: Object, live: Object | None) -> None:
+    spec, meta = obj["spec"], obj["metadata"]
+    if spec.get("manualSelector"):
+        return
+    if live is not None:
+        spec.setdefault("selector", live["spec"].get("selector"))
+    uid = meta["uid"] if live is None else live["metadata"]["uid"]
+    labels = spec["template"]["metadata"].setdefault("labels", {})
+    name = meta["name"]
+    for key, value in (("controller-uid", uid), ("job-name", name)):
+        labels.setdefault(key, value)
+        labels.setdefault(f"batch.kubernetes.io/{key}", value)
+    spec.setdefault("selector", {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}})
+
+
+def _claim(cluster: Cluster, obj: Object) -> None:
+    obj["metadata"].setdefault("finalizers", ["kubernetes.io/pvc-protection"])
+    if "storageClassName" in obj["spec"]:
+        return
+    for stored in cluster.store.scan("storageclasses.storage.k8s.io"):
+        if (stored.meta.get("annotations") or {}).get("storageclass.kubernetes.io/is-default-class") == "true":
+            obj["spec"]["storageClassName"] = stored.meta["name"]
+
+
+def checked(kind: Kind, obj: Object, live: Object | None) -> None:
+    """Raises Problem (422) with every cause."""
+    if kind.custom:
+        causes = validate.metadata(kind, obj["metadata"]) + schemas.validate(kind.schema, obj)
+    else:
+        causes = validate.validate(kind, obj, live)
+    if causes:
+        raise invalid(kind, obj["metadata"].get("name", ""), causes)

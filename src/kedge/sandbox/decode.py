@@ -1,0 +1,194 @@
+"""Reading a built-in object the way the API server's typed decoder does: unknown fields fall out, types must fit."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from kedge.sandbox.kinds import Kind
+from kedge.sandbox.problems import Problem, bad_request
+from kedge.sandbox.quantities import canonical
+from kedge.sandbox.types import Type, built_in_types
+from kedge.sandbox.wire import Object
+
+JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+GO_NAMES = {"string": "string", "number": "int32", "boolean": "bool", "quantity": "resource.Quantity"}
+# fields whose zero value Go leaves out, so that a live object never shows them
+OMITTED = frozenset(
+    [
+        "paused",
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "stdin",
+        "stdinOnce",
+        "tty",
+        "readOnly",
+        "publishNotReadyAddresses",
+        "minReadySeconds",
+        "initialDelaySeconds",
+        "hostPort",
+        "nodePort",
+        "value",
+        "namespace",
+        "generateName",
+        "subPath",
+        "workingDir",
+        "hostname",
+        "subdomain",
+        "nodeName",
+        "clusterIP",
+        "loadBalancerIP",
+        "externalName",
+        "serviceAccount",
+        "serviceAccountName",
+        "resourceVersion",
+        "uid",
+        "selfLink",
+    ]
+)
+KEPT_EMPTY = frozenset({"rules", "containers", "policyTypes", "ingress", "egress", "clusterIPs"})
+BYTES = frozenset({("core.v1.Secret", "data"), ("core.v1.ConfigMap", "binaryData")})
+
+
+class Misfit(Exception):
+    """A value whose type does not fit its field."""
+
+    def __init__(self, path: str, told: str) -> None:
+        super().__init__(told)
+        self.path = path
+
+
+def cannot_handle(kind: Kind, why: str) -> Problem:
+    """400, as the decoder words it."""
+    return bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+
+
+def decode(kind: Kind, obj: Object) -> list[str]:
+    """Brings ``obj`` into shape in place: drops nulls and unknown fields, spells quantities. Returns the unknown paths.
+
+    Raises Problem (400) where a value has another type than its field.
+    """
+    unknown: list[str] = []
+    try:
+        _object(kind.type, obj, "", unknown)
+    except Misfit as error:
+        raise cannot_handle(kind, str(error)) from error
+    return unknown
+
+
+def _object(name: str, obj: Any, path: str, unknown: list[str]) -> None:
+    table = built_in_types().fields.get(name)
+    if table is None:
+        return
+    if type(obj) is not dict:
+        raise _misfit(obj, path, name.rpartition(".")[2], name)
+    for key in list(obj):
+        field = table.get(key)
+        value = obj[key]
+        if field is None:
+            unknown.append(path + key)
+            del obj[key]
+        elif value is None or (not value and _left_out(key, field)):
+            del obj[key]
+        elif field.shape == "scalar":
+            if field.of == "string":
+                if type(value) is not str:
+                    raise _misfit(value, path + key, "string", name)
+            elif field.of != "any":
+                obj[key] = _scalar(field.of, value, path + key, name)
+        elif field.shape == "object":
+            _object(field.of, value, f"{path}{key}.", unknown)
+        elif field.shape == "list":
+            _list(field, value, path + key, unknown, name)
+        else:
+            _map(field, value, path + key, unknown, name)
+            if (name, key) in BYTES:
+                _check_bytes(value, path + key)
+
+
+def _left_out(key: str, field: Type) -> bool:
+    if field.shape == "scalar":
+        return key in OMITTED
+    return field.shape in ("map", "list") and key not in KEPT_EMPTY
+
+
+def _scalar(of: str, value: Any, path: str, owner: str) -> Any:
+    found = type(value)
+    if of == "number" and found is int:
+        return value
+    if of == "number" and found is float:
+        if value.is_integer():
+            return int(value)
+        raise Misfit(
+            path, f"json: cannot unmarshal number {value} into Go struct field {_go(owner, path)} of type int32"
+        )
+    if of == "boolean" and found is bool:
+        return value
+    if of == "intstr" and found in (int, str):
+        return value
+    if of == "quantity" and found in (int, float, str):
+        try:
+            return canonical(str(value))
+        except ValueError as error:
+            raise Misfit(path, str(error)) from error
+    if of == "any":
+        return value
+    if of == "string" and found is str:
+        return value
+    raise _misfit(value, path, GO_NAMES.get(of, of), owner)
+
+
+def _list(field: Type, value: Any, path: str, unknown: list[str], owner: str) -> None:
+    if type(value) is not list:
+        raise _misfit(value, path, f"[]{_go_element(field)}", owner)
+    element = field.element
+    if element is None or element.of == "any":
+        return
+    for index, item in enumerate(value):
+        if element.shape == "object":
+            if item is not None:
+                _object(element.of, item, f"{path}[{index}].", unknown)
+        elif element.shape == "scalar":
+            value[index] = _scalar(element.of, item, path, owner)
+
+
+def _map(field: Type, value: Any, path: str, unknown: list[str], owner: str) -> None:
+    if type(value) is not dict:
+        raise _misfit(value, path, f"map[string]{_go_element(field)}", owner)
+    element = field.element
+    if element is None or element.of == "any":
+        return
+    for key, item in value.items():
+        if element.shape == "object":
+            _object(element.of, item, f"{path}.{key}.", unknown)
+        elif element.shape == "list":
+            _list(element, item, f"{path}.{key}", unknown, owner)
+        elif item is None and element.of == "string":
+            value[key] = ""
+        elif element.of != "string" or type(item) is not str:
+            value[key] = _scalar(element.of, item, path, owner)
+
+
+def _check_bytes(value: dict[str, str], path: str) -> None:
+    for text in value.values():
+        try:
+            base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise Misfit(path, "illegal base64 data at input byte 0") from error
+
+
+def _go_element(field: Type) -> str:
+    return GO_NAMES.get(field.of, field.of.rpartition(".")[2])
+
+
+def _go(owner: str, path: str) -> str:
+    return f"{owner.rpartition('.')[2]}.{path}"
+
+
+def _misfit(value: Any, path: str, wanted: str, owner: str) -> Misfit:
+    found = JSON_NAMES.get(type(value), "null")
+    return Misfit(
+        path, f"json: cannot unmarshal {found} into Go struct field {_go(owner, path.rstrip('.'))} of type {wanted}"
+    )

@@ -1,0 +1,266 @@
+"""What the API server fills in: one function per kind, in place, on an object that is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kedge.sandbox.defaults_pod import pod_spec
+from kedge.sandbox.wire import Object
+
+Fill = Callable[[Object], None]
+
+
+def _spec(obj: Object) -> Object:
+    spec: Object = obj.setdefault("spec", {})
+    return spec
+
+
+def _template(spec: Object) -> None:
+    template = spec.setdefault("template", {})
+    template.setdefault("metadata", {})
+    pod_spec(template.setdefault("spec", {}))
+
+
+def deployment(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("replicas", 1)
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    strategy = spec.setdefault("strategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    _template(spec)
+
+
+def replica_set(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("replicas", 1)
+    _template(spec)
+
+
+def stateful_set(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("replicas", 1)
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    policy = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    policy.setdefault("whenDeleted", "Retain")
+    policy.setdefault("whenScaled", "Retain")
+    for claim in spec.get("volumeClaimTemplates") or ():
+        claim.setdefault("apiVersion", "v1")
+        claim.setdefault("kind", "PersistentVolumeClaim")
+        claim.setdefault("metadata", {})
+        _spec(claim).setdefault("volumeMode", "Filesystem")
+        claim.setdefault("status", {}).setdefault("phase", "Pending")
+    _template(spec)
+
+
+def daemon_set(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("revisionHistoryLimit", 10)
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", 1)
+        rolling.setdefault("maxSurge", 0)
+    _template(spec)
+
+
+def job_spec(spec: Object) -> None:
+    mode = spec.setdefault("completionMode", "NonIndexed")
+    if "completions" not in spec and "parallelism" not in spec and mode == "NonIndexed":
+        spec["completions"] = 1
+    spec.setdefault("parallelism", 1)
+    spec.setdefault("backoffLimit", 6)
+    spec.setdefault("suspend", False)
+    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
+    _template(spec)
+
+
+def job(obj: Object) -> None:
+    spec = _spec(obj)
+    job_spec(spec)
+    spec.setdefault("manualSelector", False)
+    labels = spec["template"]["metadata"].get("labels")
+    if labels and "labels" not in obj["metadata"]:
+        obj["metadata"]["labels"] = dict(labels)
+
+
+def cron_job(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("concurrencyPolicy", "Allow")
+    spec.setdefault("suspend", False)
+    spec.setdefault("successfulJobsHistoryLimit", 3)
+    spec.setdefault("failedJobsHistoryLimit", 1)
+    template = spec.setdefault("jobTemplate", {})
+    template.setdefault("metadata", {})
+    inner = template.setdefault("spec", {})
+    _template(inner)
+
+
+def pod(obj: Object) -> None:
+    spec = _spec(obj)
+    pod_spec(spec)
+    spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("serviceAccountName", "default")
+    spec.setdefault("serviceAccount", spec["serviceAccountName"])
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    spec.setdefault("priority", 0)
+    obj.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def service(obj: Object) -> None:
+    spec = _spec(obj)
+    kind = spec.setdefault("type", "ClusterIP")
+    spec.setdefault("sessionAffinity", "None")
+    if spec["sessionAffinity"] == "ClientIP":
+        spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {}).setdefault("timeoutSeconds", 10800)
+    for port in spec.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        if port.get("targetPort") in (None, 0, "") and "port" in port:
+            port["targetPort"] = port["port"]
+    if kind != "ExternalName":
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+        if kind in ("NodePort", "LoadBalancer"):
+            spec.setdefault("externalTrafficPolicy", "Cluster")
+        if kind == "LoadBalancer":
+            spec.setdefault("allocateLoadBalancerNodePorts", True)
+    obj.setdefault("status", {}).setdefault("loadBalancer", {})
+
+
+def secret(obj: Object) -> None:
+    obj.setdefault("type", "Opaque")
+
+
+def claim(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("volumeMode", "Filesystem")
+    obj.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def volume(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
+    spec.setdefault("volumeMode", "Filesystem")
+    obj.setdefault("status", {}).setdefault("phase", "Pending")
+    if "hostPath" in spec:
+        spec["hostPath"].setdefault("type", "")
+
+
+def namespace(obj: Object) -> None:
+    meta = obj["metadata"]
+    meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta.get("name", "")}
+    spec = _spec(obj)
+    spec.setdefault("finalizers", ["kubernetes"])
+    obj.setdefault("status", {}).setdefault("phase", "Active")
+
+
+def autoscaler(obj: Object) -> None:
+    spec = _spec(obj)
+    spec.setdefault("minReplicas", 1)
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    for side in ("scaleUp", "scaleDown"):
+        rules = (spec.get("behavior") or {}).get(side)
+        if rules is not None:
+            rules.setdefault("selectPolicy", "Max")
+
+
+def network_policy(obj: Object) -> None:
+    spec = _spec(obj)
+    for rule in [*(spec.get("ingress") or ()), *(spec.get("egress") or ())]:
+        for port in rule.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if "egress" in spec else ["Ingress"]
+
+
+def binding(obj: Object) -> None:
+    role = obj.get("roleRef") or {}
+    if role and not role.get("apiGroup"):
+        role["apiGroup"] = "rbac.authorization.k8s.io"
+    for subject in obj.get("subjects") or ():
+        if "apiGroup" not in subject and subject.get("kind") in ("User", "Group"):
+            subject["apiGroup"] = "rbac.authorization.k8s.io"
+
+
+def storage_class(obj: Object) -> None:
+    obj.setdefault("reclaimPolicy", "Delete")
+    obj.setdefault("volumeBindingMode", "Immediate")
+
+
+def priority_class(obj: Object) -> None:
+    obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def webhooks(obj: Object) -> None:
+    for hook in obj.get("webhooks") or ():
+        hook.setdefault("failurePolicy", "Fail")
+        hook.setdefault("matchPolicy", "Equivalent")
+        hook.setdefault("namespaceSelector", {})
+        hook.setdefault("objectSelector", {})
+        hook.setdefault("timeoutSeconds", 10)
+        if obj.get("kind") == "MutatingWebhookConfiguration":
+            hook.setdefault("reinvocationPolicy", "Never")
+        for rule in hook.get("rules") or ():
+            rule.setdefault("scope", "*")
+        target = (hook.get("clientConfig") or {}).get("service")
+        if target is not None:
+            target.setdefault("port", 443)
+
+
+def definition(obj: Object) -> None:
+    spec = _spec(obj)
+    names = spec.setdefault("names", {})
+    if names.get("kind"):
+        names.setdefault("singular", names["kind"].lower())
+        names.setdefault("listKind", names["kind"] + "List")
+    spec.setdefault("conversion", {}).setdefault("strategy", "None")
+
+
+def api_service(obj: Object) -> None:
+    target = _spec(obj).get("service")
+    if target is not None:
+        target.setdefault("port", 443)
+
+
+TABLE: dict[str, Fill] = {
+    "deployments.apps": deployment,
+    "replicasets.apps": replica_set,
+    "statefulsets.apps": stateful_set,
+    "daemonsets.apps": daemon_set,
+    "replicationcontrollers.": replica_set,
+    "jobs.batch": job,
+    "cronjobs.batch": cron_job,
+    "pods.": pod,
+    "podtemplates.": lambda obj: _template(obj),
+    "services.": service,
+    "secrets.": secret,
+    "persistentvolumeclaims.": claim,
+    "persistentvolumes.": volume,
+    "namespaces.": namespace,
+    "horizontalpodautoscalers.autoscaling": autoscaler,
+    "networkpolicies.networking.k8s.io": network_policy,
+    "rolebindings.rbac.authorization.k8s.io": binding,
+    "clusterrolebindings.rbac.authorization.k8s.io": binding,
+    "storageclasses.storage.k8s.io": storage_class,
+    "priorityclasses.scheduling.k8s.io": priority_class,
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": webhooks,
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": webhooks,
+    "customresourcedefinitions.apiextensions.k8s.io": definition,
+    "apiservices.apiregistration.k8s.io": api_service,
+}
+
+
+def fill(key: str, obj: Object) -> None:
+    """Defaults of one built-in kind; kinds without any are left as they are."""
+    rule: Any = TABLE.get(key)
+    if rule is not None:
+        rule(obj)

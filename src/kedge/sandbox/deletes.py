@@ -1,0 +1,165 @@
+"""Delete and deletecollection: preconditions, finalizers, propagation, grace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from kedge.sandbox.call import Call, parsed
+from kedge.sandbox.cluster import Cluster, rfc3339
+from kedge.sandbox.kinds import Kind
+from kedge.sandbox.problems import Cause, bad_request, conflict, invalid, not_found
+from kedge.sandbox.reads import selection_of
+from kedge.sandbox.store import Place, Stored
+from kedge.sandbox.versions import as_served, served_raw
+from kedge.sandbox.wire import Object, Response, answer
+from kedge.sandbox.writes import finished
+
+ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """``DeleteOptions`` as far as they matter."""
+
+    policy: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    grace: int | None = None
+
+
+def wish_of(call: Call) -> Wish:
+    """From the body, or, where it is empty, from the query."""
+    body = parsed(call.request.body) if call.request.body.strip() else {}
+    if not isinstance(body, dict):
+        raise bad_request("the body of a delete request is DeleteOptions")
+    query = call.request.query
+    before = body.get("preconditions") or {}
+    policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
+    if policy not in ("", "Orphan", "Background", "Foreground"):
+        told = f'Unsupported value: "{policy}": supported values: "Background", "Foreground", "Orphan"'
+        raise invalid(OPTIONS, "", [Cause("FieldValueNotSupported", told, "propagationPolicy")])
+    if body.get("orphanDependents"):
+        policy = "Orphan"
+    grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+    return Wish(
+        policy, before.get("uid") or "", before.get("resourceVersion") or "", None if grace is None else int(grace)
+    )
+
+
+OPTIONS = Kind("meta.k8s.io", "v1", "deleteoptions", "DeleteOptions", False)
+
+
+def dry(call: Call, wish_body: bool = True) -> bool:
+    """A delete may ask for a dry run in its body, too."""
+    if call.dry or not wish_body or not call.request.body.strip():
+        return call.dry
+    body = parsed(call.request.body)
+    return isinstance(body, dict) and body.get("dryRun") == ["All"]
+
+
+def delete(call: Call) -> Response:
+    """DELETE of one object."""
+    kind, name = call.target.kind, call.target.name
+    live = call.cluster.store.at(call.target.place)
+    if live is None:
+        raise not_found(kind, name)
+    wish = wish_of(call)
+    if wish.uid and wish.uid != live.uid:
+        raise conflict(
+            kind, name, f"Precondition failed: UID in precondition: {wish.uid}, UID in object meta: {live.uid}"
+        )
+    if wish.resource_version and wish.resource_version != live.meta["resourceVersion"]:
+        seen = live.meta["resourceVersion"]
+        why = f"ResourceVersion in precondition: {wish.resource_version}, ResourceVersion in object meta: {seen}"
+        raise conflict(kind, name, f"Precondition failed: {why}")
+    going = leaving(call.cluster, kind, live, wish)
+    if going is None:
+        if not dry(call):
+            call.cluster.store.remove(call.target.place)
+        return answer(_gone(kind, live))
+    if dry(call) or going is live.obj:
+        return answer(as_served(kind, going))
+    return answer(served_raw(kind, call.cluster.store.put(kind.key, going)))
+
+
+def _gone(kind: Kind, live: Stored) -> Object:
+    details = {"name": live.meta["name"], "group": kind.group, "kind": kind.plural, "uid": live.uid}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }
+
+
+def leaving(cluster: Cluster, kind: Kind, live: Stored, wish: Wish) -> Object | None:
+    """The object as it is on its way out, or None where nothing holds it any longer."""
+    meta = live.meta
+    finalizers = [item for item in meta.get("finalizers") or () if item not in (ORPHAN, FOREGROUND)]
+    policy = wish.policy
+    if not policy:
+        kept = set(meta.get("finalizers") or ())
+        policy = "Orphan" if ORPHAN in kept else "Foreground" if FOREGROUND in kept else ""
+    if policy == "Orphan":
+        finalizers.append(ORPHAN)
+    elif policy == "Foreground":
+        finalizers.append(FOREGROUND)
+    grace = _grace(cluster, kind, live, wish)
+    made: Object = dict(meta)
+    made.pop("finalizers", None)
+    if finalizers:
+        made["finalizers"] = finalizers
+    if "deletionTimestamp" not in meta or grace < meta.get("deletionGracePeriodSeconds", 0):
+        made["deletionTimestamp"] = rfc3339(cluster.now() + grace)
+        made["deletionGracePeriodSeconds"] = grace
+    if made == meta:
+        return live.obj
+    if kind.generation and "deletionTimestamp" not in meta:
+        made["generation"] = meta.get("generation", 0) + 1
+    going = {**live.obj, "metadata": made}
+    if kind.key == "namespaces.":
+        going["status"] = {**(live.obj.get("status") or {}), "phase": "Terminating"}
+    return None if finished(Stored(going, 0)) else going
+
+
+def _grace(cluster: Cluster, kind: Kind, live: Stored, wish: Wish) -> int:
+    """Only pods that run somewhere get time to end."""
+    if kind.key != "pods.":
+        return 0
+    if wish.grace is not None:
+        return max(0, wish.grace)
+    spec = live.obj["spec"]
+    phase = (live.obj.get("status") or {}).get("phase")
+    if not spec.get("nodeName") or phase in ("Succeeded", "Failed"):
+        return 0
+    return int(spec.get("terminationGracePeriodSeconds", 30))
+
+
+def delete_collection(call: Call) -> Response:
+    """DELETE on a collection: everything a selector takes; answers the list of what was there."""
+    kind, wish = call.target.kind, wish_of(call)
+    chosen = selection_of(kind, call.request.query)
+    found = [stored for stored in call.cluster.store.scan(kind.key, call.target.namespace) if chosen.takes(stored.obj)]
+    if not dry(call):
+        for stored in found:
+            remove(call.cluster, kind, stored, wish)
+    return answer(
+        {
+            "kind": kind.list_kind,
+            "apiVersion": kind.api_version,
+            "metadata": {"resourceVersion": str(call.cluster.store.rv)},
+            "items": [orjson.Fragment(served_raw(kind, stored)) for stored in found],
+        }
+    )
+
+
+def remove(cluster: Cluster, kind: Kind, stored: Stored, wish: Wish) -> None:
+    """What a controller does to delete: the same road as a request's, without preconditions."""
+    going = leaving(cluster, kind, stored, wish)
+    if going is None:
+        cluster.store.remove(Place(kind.key, stored.meta.get("namespace", ""), stored.meta["name"]))
+    elif going is not stored.obj:
+        cluster.store.put(kind.key, going)

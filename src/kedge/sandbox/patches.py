@@ -1,0 +1,180 @@
+"""Merge, JSON and strategic merge patches. Each works in place on a copy of the live object that the caller made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedge.sandbox.problems import Problem, bad_request
+from kedge.sandbox.types import Type, built_in_types
+from kedge.sandbox.wire import Object
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict):
+        return patch
+    if not isinstance(target, dict):
+        target = {}
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        else:
+            target[key] = merge(target.get(key), value)
+    return target
+
+
+def json_patch(target: Any, operations: Any) -> Any:
+    """RFC 6902; raises Problem 422 where an operation does not fit the document."""
+    if not isinstance(operations, list):
+        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    if len(operations) > 10_000:
+        raise Problem(413, "RequestEntityTooLarge", "The allowed maximum operations in a JSON patch is 10000")
+    for operation in operations:
+        target = _operate(target, operation)
+    return target
+
+
+def _operate(document: Any, operation: Any) -> Any:
+    if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
+        raise bad_request("error decoding patch: an operation needs op and path")
+    op, path = operation.get("op"), _pointer(operation["path"])
+    if op == "test":
+        if _look(document, path) != operation.get("value"):
+            raise _unfit(f"testing path {operation['path']} value failed")
+        return document
+    if op in ("move", "copy"):
+        source = _pointer(str(operation.get("from", "")))
+        value = _look(document, source)
+        if op == "move":
+            document = _take(document, source)
+        return _set(document, path, value, insert=True)
+    if op == "remove":
+        return _take(document, path)
+    if op == "replace":
+        _look(document, path)
+        return _set(document, path, operation.get("value"), insert=False)
+    if op == "add":
+        return _set(document, path, operation.get("value"), insert=True)
+    raise bad_request(f"error decoding patch: Unexpected kind: {op}")
+
+
+def _unfit(why: str) -> Problem:
+    return Problem(422, "Invalid", f"the server rejected our request due to an error in our request: {why}", {})
+
+
+def _pointer(path: str) -> list[str]:
+    return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
+
+
+def _look(document: Any, path: list[str]) -> Any:
+    for part in path:
+        if isinstance(document, dict) and part in document:
+            document = document[part]
+        elif isinstance(document, list) and part.isdigit() and int(part) < len(document):
+            document = document[int(part)]
+        else:
+            raise _unfit(f"path {'/' + '/'.join(path)} does not exist")
+    return document
+
+
+def _set(document: Any, path: list[str], value: Any, insert: bool) -> Any:
+    if not path:
+        return value
+    parent, last = _look(document, path[:-1]), path[-1]
+    if isinstance(parent, dict):
+        parent[last] = value
+    elif isinstance(parent, list):
+        index = len(parent) if last == "-" else int(last) if last.isdigit() else -1
+        if index < 0 or index > len(parent):
+            raise _unfit(f"index {last} is out of bounds")
+        parent[index : index if insert else index + 1] = [value]
+    else:
+        raise _unfit(f"path {'/' + '/'.join(path)} does not exist")
+    return document
+
+
+def _take(document: Any, path: list[str]) -> Any:
+    _look(document, path)
+    parent, last = _look(document, path[:-1]), path[-1]
+    if isinstance(parent, dict):
+        del parent[last]
+    else:
+        del parent[int(last)]
+    return document
+
+
+def strategic(type_name: str, target: Any, patch: Any) -> Any:
+    """A strategic merge patch over a built-in type: keyed lists merge by their first key, others are replaced."""
+    if not isinstance(patch, dict):
+        return patch
+    if patch.get("$patch") == "replace":
+        return {key: value for key, value in patch.items() if key != "$patch"}
+    if patch.get("$patch") == "delete":
+        return {}
+    if not isinstance(target, dict):
+        target = {}
+    table = built_in_types().fields.get(type_name, {})
+    keep = patch.get("$retainKeys")
+    if isinstance(keep, list):
+        for key in [key for key in target if key not in keep]:
+            del target[key]
+    for key, value in patch.items():
+        if key.startswith("$deleteFromPrimitiveList/"):
+            name = key.partition("/")[2]
+            target[name] = [item for item in target.get(name) or [] if item not in value]
+        elif not key.startswith("$"):
+            _strategic_field(table.get(key), target, key, value)
+    _order_all(table, target, patch)
+    return target
+
+
+def _strategic_field(field: Type | None, target: Object, key: str, value: Any) -> None:
+    if value is None:
+        target.pop(key, None)
+    elif field is None or field.shape == "scalar":
+        target[key] = merge(target.get(key), value) if field is None or field.of == "any" else value
+    elif field.shape == "object":
+        target[key] = strategic(field.of, target.get(key), value)
+    elif field.shape == "map":
+        inner = field.element.of if field.element and field.element.shape == "object" else ""
+        target[key] = strategic(inner, target.get(key), value)
+    elif field.keys and isinstance(value, list):
+        target[key] = _keyed(field, target.get(key) or [], value)
+    elif field.unique and isinstance(value, list):
+        live = target.get(key) or []
+        target[key] = live + [item for item in value if item not in live]
+    else:
+        target[key] = value
+
+
+def _keyed(field: Type, live: list[Any], patch: list[Any]) -> list[Any]:
+    by = field.keys[0]
+    if any(isinstance(item, dict) and item.get("$patch") == "replace" and by not in item for item in patch):
+        return [item for item in patch if not (isinstance(item, dict) and "$patch" in item)]
+    result = list(live)
+    for item in patch:
+        if not isinstance(item, dict) or by not in item:
+            raise bad_request(f"map: {item} does not contain declared merge key: {by}")
+        found = next((index for index, old in enumerate(result) if old.get(by) == item[by]), None)
+        if item.get("$patch") == "delete":
+            if found is not None:
+                del result[found]
+        elif found is None:
+            result.append(strategic(field.of, {}, item))
+        else:
+            result[found] = strategic(field.of, result[found], item)
+    return result
+
+
+def _order_all(table: dict[str, Type], target: Object, patch: Object) -> None:
+    for key, order in patch.items():
+        if not key.startswith("$setElementOrder/"):
+            continue
+        name = key.partition("/")[2]
+        field, items = table.get(name), target.get(name)
+        if field is None or not isinstance(items, list):
+            continue
+        by = field.keys[0] if field.keys else ""
+        places = {(item.get(by) if by and isinstance(item, dict) else item): index for index, item in enumerate(order)}
+        last = len(places)
+        items.sort(key=lambda item: places.get(item.get(by) if by else item, last))

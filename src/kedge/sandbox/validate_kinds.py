@@ -1,0 +1,193 @@
+"""Rules of the kinds that run nothing themselves."""
+
+from __future__ import annotations
+
+import re
+
+from kedge.sandbox.problems import Cause
+from kedge.sandbox.validate_workloads import PORT_LIMIT, Rule, not_negative, required, unsupported, wrong
+from kedge.sandbox.wire import Object
+
+CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+CONFIG_TOLD = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+DATA_LIMIT = 1024 * 1024
+SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+
+
+def config_map(obj: Object) -> list[Cause]:
+    causes: list[Cause] = []
+    size = 0
+    for field in ("data", "binaryData"):
+        for key, value in (obj.get(field) or {}).items():
+            size += len(value)
+            if not CONFIG_KEY.fullmatch(key):
+                causes.append(wrong(f"{field}[{key}]", key, CONFIG_TOLD))
+    if size > DATA_LIMIT:
+        causes.append(Cause("FieldValueTooLong", "Too long: may not be more than 1048576 bytes"))
+    return causes
+
+
+def secret(obj: Object) -> list[Cause]:
+    data = obj.get("data") or {}
+    causes = [wrong(f"data[{key}]", key, CONFIG_TOLD) for key in data if not CONFIG_KEY.fullmatch(key)]
+    needs = {
+        "kubernetes.io/tls": ("tls.crt", "tls.key"),
+        "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+        "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    }
+    for key in needs.get(obj.get("type", ""), ()):
+        if key not in data:
+            causes.append(required(f"data[{key}]"))
+    if sum(map(len, data.values())) * 3 // 4 > DATA_LIMIT:
+        causes.append(Cause("FieldValueTooLong", "Too long: may not be more than 1048576 bytes", "data"))
+    return causes
+
+
+def service(obj: Object) -> list[Cause]:
+    spec = obj["spec"]
+    causes: list[Cause] = []
+    if spec["type"] not in SERVICE_TYPES:
+        causes.append(unsupported("spec.type", spec["type"], SERVICE_TYPES))
+    ports = spec.get("ports") or []
+    if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
+        causes.append(required("spec.ports"))
+    if spec["type"] == "ExternalName" and not spec.get("externalName"):
+        causes.append(required("spec.externalName"))
+    seen: set[tuple[int, str]] = set()
+    for index, port in enumerate(ports):
+        path = f"spec.ports[{index}]"
+        number = port.get("port", 0)
+        if not 0 < number <= PORT_LIMIT:
+            causes.append(wrong(f"{path}.port", number, "must be between 1 and 65535, inclusive"))
+        if len(ports) > 1 and not port.get("name"):
+            causes.append(required(f"{path}.name"))
+        if (number, port["protocol"]) in seen:
+            told = f'Duplicate value: {{"port":{number},"protocol":"{port["protocol"]}"}}'
+            causes.append(Cause("FieldValueDuplicate", told, path))
+        seen.add((number, port["protocol"]))
+    return causes
+
+
+def claim(obj: Object) -> list[Cause]:
+    spec = obj["spec"]
+    causes: list[Cause] = []
+    if not spec.get("accessModes"):
+        causes.append(required("spec.accessModes", "at least 1 access mode is required"))
+    if "storage" not in ((spec.get("resources") or {}).get("requests") or {}):
+        causes.append(required("spec.resources[storage]"))
+    return causes
+
+
+def ingress(obj: Object) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    causes: list[Cause] = []
+    if not spec.get("rules") and not spec.get("defaultBackend"):
+        causes.append(wrong("spec", {}, "either `defaultBackend` or `rules` must be specified"))
+    kinds = ("Exact", "ImplementationSpecific", "Prefix")
+    for at, rule in enumerate(spec.get("rules") or ()):
+        for index, path in enumerate((rule.get("http") or {}).get("paths") or ()):
+            where = f"spec.rules[{at}].http.paths[{index}]"
+            if not path.get("pathType"):
+                causes.append(required(f"{where}.pathType", "pathType must be specified"))
+            elif path["pathType"] not in kinds:
+                causes.append(unsupported(f"{where}.pathType", path["pathType"], kinds))
+            backend = path.get("backend") or {}
+            if not backend.get("service") and not backend.get("resource"):
+                causes.append(required(f"{where}.backend", "port name or number is required"))
+    return causes
+
+
+def role(obj: Object) -> list[Cause]:
+    return [
+        required(f"rules[{index}].verbs", "verbs must contain at least one value")
+        for index, rule in enumerate(obj.get("rules") or ())
+        if not rule.get("verbs")
+    ]
+
+
+def binding(obj: Object) -> list[Cause]:
+    reference = obj.get("roleRef") or {}
+    causes: list[Cause] = []
+    allowed = ("ClusterRole",) if obj["kind"] == "ClusterRoleBinding" else ("ClusterRole", "Role")
+    if reference.get("kind") not in allowed:
+        causes.append(unsupported("roleRef.kind", reference.get("kind", ""), allowed))
+    if not reference.get("name"):
+        causes.append(required("roleRef.name"))
+    for index, subject in enumerate(obj.get("subjects") or ()):
+        if not subject.get("name"):
+            causes.append(required(f"subjects[{index}].name"))
+        if subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
+            causes.append(required(f"subjects[{index}].namespace"))
+    return causes
+
+
+def autoscaler(obj: Object) -> list[Cause]:
+    spec = obj["spec"]
+    causes: list[Cause] = []
+    if not (spec.get("scaleTargetRef") or {}).get("kind"):
+        causes.append(required("spec.scaleTargetRef.kind"))
+    if not (spec.get("scaleTargetRef") or {}).get("name"):
+        causes.append(required("spec.scaleTargetRef.name"))
+    most = spec.get("maxReplicas", 0)
+    if most < 1:
+        causes.append(wrong("spec.maxReplicas", most, "must be greater than 0"))
+    elif most < spec.get("minReplicas", 1):
+        causes.append(wrong("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
+    return causes
+
+
+def budget(obj: Object) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    if "minAvailable" in spec and "maxUnavailable" in spec:
+        return [wrong("spec", spec, "minAvailable and maxUnavailable cannot be both set")]
+    return not_negative(spec, "spec", "minAvailable", "maxUnavailable")
+
+
+def storage_class(obj: Object) -> list[Cause]:
+    return [] if obj.get("provisioner") else [required("provisioner")]
+
+
+def definition(obj: Object) -> list[Cause]:
+    spec = obj["spec"]
+    names = spec.get("names") or {}
+    causes: list[Cause] = []
+    for name in ("plural", "kind"):
+        if not names.get(name):
+            causes.append(required(f"spec.names.{name}"))
+    if not spec.get("group"):
+        causes.append(required("spec.group"))
+    if spec.get("scope") not in ("Cluster", "Namespaced"):
+        causes.append(unsupported("spec.scope", spec.get("scope", ""), ("Cluster", "Namespaced")))
+    wanted = f"{names.get('plural', '')}.{spec.get('group', '')}"
+    if obj["metadata"]["name"] != wanted:
+        causes.append(wrong("metadata.name", obj["metadata"]["name"], 'must be spec.names.plural+"."+spec.group'))
+    versions = spec.get("versions") or []
+    if not versions:
+        causes.append(required("spec.versions"))
+    elif sum(1 for version in versions if version.get("storage")) != 1:
+        told = "must have exactly one version marked as storage version"
+        causes.append(wrong("spec.versions", [version.get("name") for version in versions], told))
+    for index, version in enumerate(versions):
+        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+            causes.append(required(f"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required"))
+    return causes
+
+
+TABLE: dict[str, Rule] = {
+    "configmaps.": config_map,
+    "secrets.": secret,
+    "services.": service,
+    "persistentvolumeclaims.": claim,
+    "ingresses.networking.k8s.io": ingress,
+    "roles.rbac.authorization.k8s.io": role,
+    "clusterroles.rbac.authorization.k8s.io": role,
+    "rolebindings.rbac.authorization.k8s.io": binding,
+    "clusterrolebindings.rbac.authorization.k8s.io": binding,
+    "horizontalpodautoscalers.autoscaling": autoscaler,
+    "poddisruptionbudgets.policy": budget,
+    "storageclasses.storage.k8s.io": storage_class,
+    "customresourcedefinitions.apiextensions.k8s.io": definition,
+}
