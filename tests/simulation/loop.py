@@ -16,7 +16,7 @@ SPIN = 20_000
 """Turns of the loop without a timer to wait for, before it counts as spinning."""
 
 TICK = 1e-6
-"""Seconds that one turn of the loop takes: time that stood still would keep a timer of one rounding error from ringing."""
+"""Seconds that one turn of the loop takes: in time that stood still, a timer one rounding error away never rings."""
 
 
 class Deadlock(AssertionError):

@@ -38,10 +38,11 @@ class Witness:
         default_factory=lambda: defaultdict(list)
     )
     made: dict[str, tuple[Ref, str]] = field(default_factory=dict)
+    cancelled: dict[str, float] = field(default_factory=dict)
     hooks: dict[tuple[str, Ref], str] = field(default_factory=dict)
 
     def wrote(self, write: Write) -> None:
-        """I1, I2 and I4: a deletion is owned, meant and agreed to; what is made is in the inventory; all is on record."""
+        """I1, I2, I4: a deletion is owned, meant and agreed to; what is made is in the inventory; all is on record."""
         self.world.tell(f"cluster: {write.hand} {write.act} {write.ref}")
         if write.act == "gone":
             self.made.pop(write.thing.uid, None)
@@ -58,6 +59,9 @@ class Witness:
     def _on_record(self, write: Write) -> None:
         dossier = self.remembered.get(write.unit)
         operation = dossier.operation if dossier is not None else None
+        # A request that was on its way when a person cancelled the run arrives all the same.
+        if self.world.loop.time() - self.cancelled.get(write.operation, -1e9) < 3.0:
+            return
         if operation is None or operation.id != write.operation:
             self.world.broke(f"I4 {write.act} {write.ref} by {write.unit} is in no open operation on record")
         if write.operation not in self.operations:
@@ -153,6 +157,8 @@ class Witness:
         if operation is None or operation.open:
             return
         self.world.tell(f"ended {operation.unit} #{operation.number} {operation.result}: {operation.message[:90]}")
+        if operation.result == "Cancelled":
+            self.cancelled[operation.id] = self.world.loop.time()
         if operation.result == "Succeeded":
             self.agreed.pop(str(operation.unit), None)
         if not any(event.kind.startswith("operation.") for event in record.events):
@@ -173,7 +179,8 @@ class Witness:
         if after.pin is not None or revision is None or revision.commit not in self.world.source.commits:
             return
         why = self.world.differs(after.unit, revision.commit)
-        if why and not self.world.stirred(name):
+        since = after.last.started if after.last is not None and after.last.finished == after.verified else None
+        if why and not self.world.stirred(since):
             self.world.broke(f"I3 {name} says Synced at {revision.short}, but {why}")
 
     def _canary(self, record: Record) -> None:

@@ -52,7 +52,7 @@ class World:
         self.witnessed_store = FusedStore(self.store, Chaos(Random(0), self.tell), lambda: False, self.witness.recorded)
         self.house: House | None = None
         self.lives = 0
-        self._stirred = -1e9
+        self._stirred = self._stirred_at = -1e9
 
     def tell(self, line: str) -> None:
         self.story.append(f"{self.loop.time() - 1_000_000:10.2f} {line}")
@@ -66,11 +66,13 @@ class World:
         self.broke(f"{name} ended with {type(error).__name__}: {error}")
 
     def stir(self) -> None:
-        """Another hand is at work: for a while, nobody can know."""
+        """Another hand is at work: until the watch has told of it, nobody can know."""
         self._stirred = self.loop.time()
+        self._stirred_at = self.clock.now()
 
-    def stirred(self, name: str) -> bool:
-        return self.loop.time() - self._stirred < 40.0
+    def stirred(self, since: float | None) -> bool:
+        """Whether another hand was at work just now, or since the wall clock said `since`."""
+        return self.loop.time() - self._stirred < 40.0 or (since is not None and self._stirred_at >= since)
 
     def check(self) -> None:
         if self.broken:
