@@ -194,6 +194,14 @@ def test_a_refusal_that_is_not_about_immutability_is_never_a_replacement() -> No
     assert (change.act, change.rejection, change.fields) == (Act.UPDATE, "denied by webhook", ())
 
 
+def test_defaults_of_a_live_object_are_not_told_as_lost_when_a_change_is_refused() -> None:
+    live = {"spec": {"containers": [{"name": "a", "image": "web:1", "imagePullPolicy": "Always"}]}}
+    rendered = manifest({"spec": {"containers": [{"name": "a", "image": "web:2"}]}})
+    guess = {"spec": {"containers": [{"name": "a", "image": "web:2"}]}}
+    change = changed(live, guess, manifest=rendered, rejection="denied")
+    assert told(change) == ['~ spec.containers[name=a].image "web:1"|"web:2"']
+
+
 def test_a_refused_creation_is_a_creation() -> None:
     change = diff(seen(None, None, manifest=manifest({"spec": {}}), rejection="quota"), KEY)
     assert change is not None

@@ -132,8 +132,8 @@ def _rejected(pair: Seen, key: bytes, wished: bool) -> Change:
     found = sensitive(pair.ref.kind, pair.live, pair.predicted, body)
     shown: tuple[Leaf, ...] = ()
     if pair.live is not None and (body is not None or pair.predicted is not None):
-        after = pair.predicted if pair.predicted is not None and not same(pair.live, pair.predicted) else None
-        shown, _ = _compared(pair, pair.live, after or overlaid(pair.live, body or {}), found)
+        after = overlaid(pair.live, body) if body is not None else pair.predicted
+        shown, _ = _compared(pair, pair.live, after or {}, found)
     replaces = pair.live is not None and pair.immutable and may_replace(pair.manifest)
     act = Act.REPLACE if replaces else _tried(pair)
     said = mask.text(pair.rejection, key, pair.ref.kind, pair.live, pair.predicted, body)
