@@ -107,8 +107,8 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
             raise Unavailable(f"a watch sent a line of more than {MAX_LINE} bytes")
 
 
-def open_transport(access: Access, token: Callable[[], str] | None = None) -> AiohttpTransport:
-    """A transport for an access. `token` replaces the access's own (in a cluster, it reads the mounted file)."""
+def open_transport(access: Access) -> AiohttpTransport:
+    """A transport for an access, on a session that reaches its host alone."""
     url = URL(access.server)
     host = url.host or ""
     settings: dict[str, Any] = {
@@ -117,7 +117,7 @@ def open_transport(access: Access, token: Callable[[], str] | None = None) -> Ai
         "limit": CONNECTIONS,
         "hosts": [host],
     }
-    read_token = token or ((lambda: access.token) if access.token else None)
+    read_token = access.renewed or ((lambda: access.token) if access.token else None)
     return AiohttpTransport(access.server, lambda: _session(access, settings), read_token)
 
 

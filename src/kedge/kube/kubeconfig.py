@@ -36,7 +36,9 @@ ReadFile = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`server` is a URL; `ca`, `certificate` and `key` are PEM text, "" where not used. Secrets stay out of repr."""
+    """`server` is a URL; `ca`, `certificate` and `key` are PEM text, "" where not used. Secrets stay out of repr.
+
+    `renewed` reads the token anew where it is replaced from time to time, as in a pod."""
 
     server: str
     ca: str = ""
@@ -44,6 +46,7 @@ class Access:
     certificate: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
     namespace: str = ""
+    renewed: Callable[[], str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def read_kubeconfig(config: Mapping[str, Any], *, context: str = "", files: File
 def in_cluster(host: str, port: str, read: ReadFile) -> Access:
     """The access of the pod Kedge runs in; `host` and `port` are the service variables that every pod has.
 
-    The token is renewed in its file: read it again for every request (see `open_transport`)."""
+    The token is replaced in its file about once an hour, so that `renewed` reads it for every request."""
     if not host or not port:
         raise Invalid("this process does not run in a Kubernetes pod: there is no API service in its environment")
     try:
@@ -96,7 +99,16 @@ def in_cluster(host: str, port: str, read: ReadFile) -> Access:
     except OSError as error:
         raise Invalid(f"the pod's service account can not be read: {error}") from error
     shown = f"[{host}]" if ":" in host else host
-    return Access(f"https://{shown}:{port}", ca=ca, token=token.strip())
+    last = token.strip()
+
+    def renewed() -> str:
+        try:
+            return read(f"{SERVICE_ACCOUNT}/token").decode().strip()
+        except OSError:
+            # Between two versions of the file the old token is still good.
+            return last
+
+    return Access(f"https://{shown}:{port}", ca=ca, token=last, renewed=renewed)
 
 
 def _named(config: Mapping[str, Any], key: str, name: str, inner: str) -> dict[str, Any]:

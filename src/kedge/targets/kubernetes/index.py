@@ -29,7 +29,7 @@ Ring = Callable[[Slot, str], None]
 
 @dataclass(slots=True)
 class Watching:
-    """One watch. `fresh`: epoch seconds; `error`: why it can not see just now; `seen`: what a snapshot has told so far."""
+    """One watch. `fresh`: epoch seconds; `error`: why it sees nothing now; `seen`: what a snapshot has told so far."""
 
     key: Key
     watcher: Watcher
