@@ -24,7 +24,7 @@ _GENERATED = re.compile(r"(.+)-[2456789bcdfghkmt]{10}\Z")
 """The hash that kustomize's generators append: ten characters of this alphabet."""
 
 _GENERATED_KINDS = frozenset({("", "ConfigMap"), ("", "Secret")})
-_NAMED_BY = frozenset({"configMap", "configMapRef", "configMapKeyRef", "secretRef", "secretKeyRef"})
+_NAMED_BY = frozenset({"secret", "configMap", "configMapRef", "configMapKeyRef", "secretRef", "secretKeyRef"})
 
 
 @dataclass(frozen=True, slots=True)
