@@ -33,10 +33,15 @@ _Dumper.add_representer(str, _string)
 def as_yaml(manifests: Sequence[Manifest]) -> str:
     """One document each, in the order in which they were rendered."""
     whole = [orjson.loads(manifest.body) for manifest in manifests]
-    return "".join("---\n" + yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=False) for body in whole)
+    return "".join("---\n" + document(body) for body in whole)
 
 
 def as_json(manifests: Sequence[Manifest]) -> str:
     """One List, which kubectl takes as it is."""
     items = [orjson.loads(manifest.body) for manifest in manifests]
     return json_text({"apiVersion": "v1", "kind": "List", "items": items}, indent=2)
+
+
+def document(value: dict[str, Any]) -> str:
+    """One document, as `as_yaml` writes it."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=False)

@@ -1,0 +1,129 @@
+"""`kedge check`: what a root's folder declares, whether it holds together, and what its units render to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kedge.dialects.kedge import Reading, read
+from kedge.dialects.loader import LIMITS
+from kedge.dialects.root import CONFIG, RootConfig, included, read_config
+from kedge.engine.resolve import resolve
+from kedge.engine.trust import Trust
+from kedge.model.change import Finding
+from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
+from kedge.model.errors import Invalid, KedgeError, Problem, Where
+from kedge.model.unit import Unit
+from kedge.policy.admit import admit
+from kedge.policy.lint import lint
+
+HERE = "file:///here"
+"""The repository that a check takes the folder for."""
+
+_MOST_FILES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`findings` are by unit name. `elsewhere` are units whose files are in another repository: not rendered."""
+
+    units: tuple[Unit, ...]
+    problems: tuple[Problem, ...]
+    findings: tuple[tuple[str, Finding], ...]
+    elsewhere: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        return not self.problems and not self.findings
+
+
+def check(directory: Path, *, render: bool = True) -> Checked:
+    """Read and render everything below `directory`. Raises Invalid where there is no such directory, Unavailable where
+    there is no worker to render with."""
+    if not directory.is_dir():
+        raise Invalid("there is no such directory", where=Where(str(directory)))
+    reading = declarations(directory)
+    resolved = resolve(_trust(reading), reading.declarations)
+    local = [unit for unit in resolved.units if unit.source.repository == HERE]
+    problems, findings = asyncio.run(_rendered(directory, local)) if render and local else ([], [])
+    elsewhere = tuple(str(unit.name) for unit in resolved.units if unit.source.repository != HERE)
+    return Checked(resolved.units, (*reading.problems, *resolved.problems, *problems), tuple(findings), elsewhere)
+
+
+def declarations(directory: Path) -> Reading:
+    """Everything declared in the files that the folder's `kedge.yaml` includes. Never raises for what is in them."""
+    try:
+        config = read_config(_bytes(directory / CONFIG), CONFIG) if (directory / CONFIG).is_file() else RootConfig()
+    except Invalid as error:
+        return Reading((), error.problems)
+    found: list[Declaration] = []
+    problems: list[Problem] = []
+    for path in _files(directory, config):
+        try:
+            reading = read(_bytes(directory / path), path)
+        except Invalid as error:
+            problems += error.problems
+            continue
+        found += reading.declarations
+        problems += reading.problems
+    return Reading(tuple(found), tuple(problems))
+
+
+def _files(directory: Path, config: RootConfig) -> Iterator[str]:
+    """Paths from the folder, in order; symlinks are not followed."""
+    seen = 0
+    for folder, names, files in os.walk(directory):
+        names[:] = sorted(name for name in names if name != ".git")
+        for name in sorted(files):
+            seen += 1
+            if seen > _MOST_FILES:
+                raise Invalid(f"there are more than {_MOST_FILES} files", where=Where(str(directory)))
+            path = (Path(folder) / name).relative_to(directory).as_posix()
+            if included(config, path) and not (Path(folder) / name).is_symlink():
+                yield path
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LIMITS.size + 1)
+    except OSError as error:
+        raise Invalid(f"it cannot be read: {error.strerror}", where=Where(str(path))) from None
+
+
+def _trust(reading: Reading) -> Trust:
+    """As the admin root is trusted: a folder that is checked may declare everything."""
+    found = reading.declarations
+    return Trust(
+        root=Root("admin", repository=HERE, kinds=("Application", "Root", "Project", "Cluster", "Credential")),
+        admin=True,
+        projects=tuple(one for one in found if isinstance(one, Project)),
+        clusters=tuple(one for one in found if isinstance(one, Cluster)),
+        credentials=tuple(one for one in found if isinstance(one, Credential)),
+    )
+
+
+async def _rendered(directory: Path, units: Sequence[Unit]) -> tuple[list[Problem], list[tuple[str, Finding]]]:
+    from kedge.compose import offline
+
+    problems: list[Problem] = []
+    findings: list[tuple[str, Finding]] = []
+    async with offline() as house:
+        for unit in units:
+            place, name = directory / unit.source.path, str(unit.name)
+            if not place.is_dir():
+                text = f"the source path “{unit.source.path}” of {name} is not there"
+                problems.append(Problem(text, unit.where, f"in {directory}"))
+                continue
+            try:
+                desired = await house.render(
+                    place, unit.render, name=unit.name.name, namespace=unit.target.namespace or "default"
+                )
+            except KedgeError as error:
+                problems += error.problems
+                continue
+            findings += [(name, finding) for finding in (*admit(unit, desired), *lint(desired.manifests))]
+    return problems, findings
