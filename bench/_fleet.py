@@ -1,0 +1,231 @@
+"""A fleet in a Git repository of its own, and the house over it, as `kedge up` composes it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from bench._cluster import Cluster
+from kedge.compose import Parts, open_house
+from kedge.control.road.enlist import AdminRoot
+from kedge.house import House
+from kedge.kube.kubeconfig import Access
+from kedge.model.health import Status
+from kedge.ports import UnitQuery
+
+BRANCH = "main"
+NAMESPACE = "bench"
+PATIENCE = 900.0
+
+DECLARED = """apiVersion: kedge.dev/v1alpha1
+kind: Application
+metadata: {{name: {0}, project: default}}
+spec:
+  source: {{path: apps/{0}}}
+  target: {{namespace: bench}}
+"""
+
+SERVICE_ACCOUNT = """apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: {0}, labels: {{round: "{1}"}}}}
+"""
+
+SERVICE = """apiVersion: v1
+kind: Service
+metadata: {{name: {0}, labels: {{round: "{1}"}}}}
+spec:
+  selector: {{app: {0}}}
+  ports: [{{name: http, port: 80, targetPort: 8080}}]
+"""
+
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {0}, labels: {{round: "{1}"}}}}
+spec:
+  replicas: 0
+  selector: {{matchLabels: {{app: {0}}}}}
+  template:
+    metadata: {{labels: {{app: {0}}}}}
+    spec:
+      serviceAccountName: {0}
+      containers:
+      - name: web
+        image: example/web:1.0
+        ports: [{{containerPort: 8080, name: http}}]
+        env: [{{name: ROUND, value: "{1}"}}]
+        resources: {{requests: {{cpu: 100m, memory: 64Mi}}}}
+"""
+
+INGRESS = """apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: {0}, labels: {{round: "{1}"}}}}
+spec:
+  rules:
+  - host: {0}.example
+    http:
+      paths:
+      - {{path: /, pathType: Prefix, backend: {{service: {{name: {0}, port: {{name: http}}}}}}}}
+"""
+
+CONFIG_MAP = """apiVersion: v1
+kind: ConfigMap
+metadata: {{name: {0}}}
+data: {{round: "{1}", text: "what {0} is told"}}
+"""
+
+FOUR = {
+    "account.yaml": SERVICE_ACCOUNT,
+    "service.yaml": SERVICE,
+    "deployment.yaml": DEPLOYMENT,
+    "ingress.yaml": INGRESS,
+}
+ONE = {"config.yaml": CONFIG_MAP}
+
+
+def sized(name: str, default: int) -> int:
+    """A size of a benchmark, from the environment."""
+    return int(os.environ.get(name) or default)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A working tree with `count` applications, each a folder with `files` (name → template of name and round)."""
+
+    folder: Path
+    count: int
+    files: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.folder.as_uri()
+
+    def names(self) -> list[str]:
+        return [f"a{number:04}" for number in range(self.count)]
+
+    def begin(self) -> str:
+        """A first commit with nothing in it."""
+        self.folder.mkdir(parents=True)
+        self._git("init", "--quiet", f"--initial-branch={BRANCH}")
+        (self.folder / "README").write_text("a fleet\n")
+        return self._commit("begin")
+
+    def declare(self) -> str:
+        """One commit that declares every application."""
+        place = self.folder / ".kedge"
+        place.mkdir()
+        for name in self.names():
+            (place / f"{name}.yaml").write_text(DECLARED.format(name))
+            self._write(name, 0)
+        return self._commit("declare them all")
+
+    def change(self, number: int, *names: str) -> str:
+        """One commit that changes the objects of `names` (all, when none are named)."""
+        for name in names or self.names():
+            self._write(name, number)
+        return self._commit(f"change {number}")
+
+    def _write(self, name: str, number: int) -> None:
+        place = self.folder / "apps" / name
+        place.mkdir(parents=True, exist_ok=True)
+        for file, text in self.files.items():
+            (place / file).write_text(text.format(name, number))
+
+    def _commit(self, subject: str) -> str:
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "-m", subject)
+        return self._git("rev-parse", "HEAD")
+
+    def _git(self, *words: str) -> str:
+        who = {"GIT_AUTHOR_NAME": "Mona", "GIT_AUTHOR_EMAIL": "mona@example.com"}
+        who |= {"GIT_COMMITTER_NAME": "Mona", "GIT_COMMITTER_EMAIL": "mona@example.com"}
+        quiet = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+        argv = ["git", "-c", "gc.auto=0", "-c", "commit.gpgsign=false", *words]
+        done = subprocess.run(argv, cwd=self.folder, env=quiet | who, check=True, capture_output=True)
+        return done.stdout.decode().strip()
+
+
+async def make_namespace(access: Access) -> None:
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    headers = {"authorization": f"Bearer {access.token}"}
+    url = f"{access.server}/api/v1/namespaces"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=headers) as answer:
+        answer.raise_for_status()
+
+
+@asynccontextmanager
+async def house_over(data: Path, repository: Repository, cluster: Cluster) -> AsyncIterator[House]:
+    """A house at work on the repository; polling is off, so that only webhooks bring news."""
+    data.mkdir(parents=True, exist_ok=True)
+    parts = Parts(data, {"PATH": os.environ["PATH"], "HOME": str(data)}, access=cluster.access, poll=3600.0)
+    async with open_house(parts, AdminRoot(repository.url, BRANCH)) as house:
+        await house.start()
+        yield house
+
+
+def push(house: House, repository: Repository) -> None:
+    """What a webhook does once its signature has been found good."""
+    house.shift.push(lambda url: url == repository.url, BRANCH)
+
+
+class Followed:
+    """The house's own record, read as it is sealed: which unit was settled at which commit, and when (monotonic)."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._last = 0
+        self._settled: dict[tuple[str, str], float] = {}
+        self._bell = asyncio.Event()
+        house.spawner.start(self._follow(), "bench follows")
+
+    async def _follow(self) -> None:
+        async for _ in self._house.doors.store.sealed():
+            while events := await self._house.doors.store.events(self._last, limit=1000):
+                for event in events:
+                    self._last = event.id
+                    if event.kind == "operation.finished":
+                        self._settled[event.unit, event.commit] = time.perf_counter()
+                self._bell.set()
+
+    def count(self, commit: str) -> int:
+        return sum(1 for _, at in self._settled if at == commit)
+
+    async def until(self, commit: str, count: int, tell: Callable[[str], None] = lambda text: None) -> float:
+        """When (monotonic) the last of `count` units was settled at a commit. Ends the program after PATIENCE."""
+        began = told = time.perf_counter()
+        while (done := self.count(commit)) < count:
+            now = time.perf_counter()
+            if now - began > PATIENCE:
+                raise SystemExit(f"{done} of {count} units were settled after {PATIENCE:.0f} s")
+            if now - told > 10:
+                told = now
+                tell(f"   … {done:,} of {count:,} after {now - began:.0f} s")
+            self._bell.clear()
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._bell.wait()
+            except TimeoutError:
+                continue
+        return max(when for (_, at), when in self._settled.items() if at == commit)
+
+
+async def quiet(house: House) -> None:
+    """Wait until nobody is due and nobody is at work."""
+    calm = 0
+    while calm < 5:
+        vitals = house.shift.vitals()
+        calm = calm + 1 if vitals["units_due"] + vitals["units_in_flight"] == 0 else 0
+        await asyncio.sleep(0.05)
+
+
+async def good(house: House) -> int:
+    """How many units are Synced and Healthy."""
+    query = UnitQuery(sync="Synced", health=Status.HEALTHY.value, limit=1)
+    return (await house.doors.store.units(query)).total

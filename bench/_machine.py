@@ -1,0 +1,33 @@
+"""What the machine says of processes: CPU seconds and memory, from /proc; nothing where there is none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def child_cpu(pid: int) -> float:
+    """CPU seconds of a process, user and system."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def children(pid: int | None = None) -> list[int]:
+    """The processes that a process (this one) has started and that still run."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid or os.getpid()}/task").glob("*/children"):
+        found += map(int, task.read_text().split())
+    return found
+
+
+def resident(pid: int | None = None) -> float:
+    """MiB that a process (this one) holds."""
+    status = Path(f"/proc/{pid or os.getpid()}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)

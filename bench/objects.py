@@ -1,0 +1,145 @@
+"""Objects a second from a commit to verified, beside a bare loop of dry run and apply.
+
+A commit declares 200 applications of four objects (ServiceAccount, Service, Deployment of no replicas, Ingress), a
+second one changes every object. The whole house works them off against a sandbox cluster in a process of its own, until
+its record says of every application that it is settled. The bare loop sends the same bodies to a fresh sandbox, dry run
+and then apply of each, many at once, and does nothing with the answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import yaml
+
+from bench._cluster import Cluster, Tally, cluster
+from bench._fleet import FOUR, NAMESPACE, Followed, Repository, good, house_over, make_namespace, push, quiet, sized
+from bench._machine import child_cpu, children
+from kedge.kube.aiohttp_transport import open_transport
+from kedge.kube.client import APPLY
+
+COUNT = sized("BENCH_APPLICATIONS", 200)
+AT_ONCE = 32
+PLURALS = {
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
+    "Service": "/api/v1/namespaces/{}/services",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """Seconds, and what they were spent on: requests, and CPU seconds by process."""
+
+    seconds: float
+    tally: Tally
+    house: float = 0.0
+    renderers: float = 0.0
+
+
+def bodies(number: int, names: Iterable[str]) -> list[tuple[str, bytes]]:
+    """Path and body of every object of a round, as a client would send it."""
+    found: list[tuple[str, bytes]] = []
+    for name in names:
+        for text in FOUR.values():
+            value = yaml.safe_load(text.format(name, number))
+            value["metadata"]["namespace"] = NAMESPACE
+            found.append((f"{PLURALS[value['kind']].format(NAMESPACE)}/{name}", orjson.dumps(value)))
+    return found
+
+
+async def bare(target: Cluster, objects: Sequence[tuple[str, bytes]]) -> float:
+    """Seconds for a dry run and an apply of every object, `AT_ONCE` objects at a time."""
+    transport = open_transport(target.access)
+    headers = {"content-type": APPLY, "accept": "application/json"}
+    query = {"fieldManager": "bare", "force": "true"}
+    left = iter(objects)
+
+    async def lane() -> None:
+        for path, body in left:
+            for asked in ({**query, "dryRun": "All"}, query):
+                answer = await transport.request("PATCH", path, asked, headers, body)
+                if answer.status not in (200, 201):
+                    raise SystemExit(f"PATCH {path}: {answer.status} {answer.body[:300]!r}")
+
+    started = time.perf_counter()
+    await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
+    taken = time.perf_counter() - started
+    await transport.close()
+    return taken
+
+
+async def bare_laps(names: Sequence[str]) -> list[Lap]:
+    laps: list[Lap] = []
+    async with cluster() as target:
+        await make_namespace(target.access)
+        for number in (0, 1):
+            before = await target.tally()
+            seconds = await bare(target, bodies(number, names))
+            laps.append(Lap(seconds, (await target.tally()).since(before)))
+    return laps
+
+
+async def house_laps(folder: Path, names: int) -> list[Lap]:
+    repository = Repository(folder / "fleet", names, FOUR)
+    repository.begin()
+    laps: list[Lap] = []
+    async with cluster() as target:
+        await make_namespace(target.access)
+        async with house_over(folder / "data", repository, target) as house:
+            followed = Followed(house)
+            await asyncio.sleep(1.5)
+            for commit in (repository.declare, lambda: repository.change(1)):
+                head = commit()
+                before, spent, helped = await target.tally(), time.process_time(), _helpers(target)
+                started = time.perf_counter()
+                push(house, repository)
+                ended = await followed.until(head, names, print)
+                await quiet(house)
+                after = (await target.tally()).since(before)
+                laps.append(Lap(ended - started, after, time.process_time() - spent, _helpers(target) - helped))
+                if (count := await good(house)) != names:
+                    raise SystemExit(f"only {count} of {names} applications are Synced and Healthy")
+                await asyncio.sleep(1.0)
+    return laps
+
+
+def _helpers(target: Cluster) -> float:
+    """CPU seconds of the processes that render; the sandbox tells of itself."""
+    return sum(child_cpu(pid) for pid in children() if not _is_sandbox(pid))
+
+
+def _is_sandbox(pid: int) -> bool:
+    return b"bench._cluster" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+async def measure(folder: Path) -> None:
+    count = COUNT * len(FOUR)
+    theirs = await bare_laps(Repository(folder, COUNT, FOUR).names())
+    ours = await house_laps(folder, COUNT)
+    for what, rival, lap in zip(("declared", "changed"), theirs, ours, strict=True):
+        print(f"   {count} objects {what}:")
+        print(f"      bare loop   {rival.seconds:6.2f} s  {count / rival.seconds:6.0f} objects/s   {_spent(rival)}")
+        print(f"      the house   {lap.seconds:6.2f} s  {count / lap.seconds:6.0f} objects/s   {_spent(lap)}")
+        print(f"      the house ÷ bare = {rival.seconds / lap.seconds:.0%}   asked: {lap.tally}")
+
+
+def _spent(lap: Lap) -> str:
+    mine = f"house {lap.house:.1f}, renderers {lap.renderers:.1f}, " if lap.house else ""
+    return f"CPU s: {mine}sandbox {lap.tally.cpu['sandbox']:.1f}, its fields {lap.tally.cpu['fields']:.1f}"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="kedge-bench-") as folder:
+        asyncio.run(measure(Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
