@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from kedge.model.errors import Unavailable
 from kedge.process import Pipes
 from kedge.renderers import fieldmanager
 from kedge.renderers.fieldmanager import Ask, FieldManager, conflicts_of
@@ -183,3 +184,11 @@ def test_a_worker_that_has_gone_is_replaced(manager: FieldManager) -> None:
 def test_a_failure_is_reported_as_the_api_server_reports_one() -> None:
     status = fieldmanager._failure("it broke")
     assert (status["kind"], status["status"], status["code"]) == ("Status", "Failure", 500)
+
+
+def test_a_closed_manager_starts_no_child_that_nobody_would_end(worker: str) -> None:
+    """A late request after `close` started a new worker, which lived on."""
+    manager = FieldManager(worker)
+    manager.close()
+    with pytest.raises(Unavailable, match="has ended"):
+        manager.apply(None, b"{}", Ask(manager="kedge"))

@@ -100,6 +100,7 @@ class FieldManager:
         self._child: Talk | None = None
         self._decoder = Decoder()
         self._number = 0
+        self._closed = False
 
     def apply(self, live: bytes | None, applied: bytes, ask: Ask) -> Managed:
         """Server-side apply of a configuration to the live object (None: there is none). Bodies are JSON."""
@@ -110,6 +111,11 @@ class FieldManager:
         return self._remembered("update", live or b"", new, ask)
 
     def close(self) -> None:
+        """End the child. Later calls raise Unavailable: none may start another that nobody ends."""
+        self._closed = True
+        self._drop()
+
+    def _drop(self) -> None:
         if self._child is not None:
             self._child.close()
             self._child = None
@@ -137,14 +143,16 @@ class FieldManager:
 
     def _ask(self, header: bytes, raw: bytes) -> Managed:
         """One request, once more on a fresh child when the old one has gone. Raises Unavailable after that."""
+        if self._closed:
+            raise Unavailable("field management has ended with its sandbox")
         try:
             return self._converse(header, raw)
         except (Unavailable, Garbled):
-            self.close()
+            self._drop()
         try:
             return self._converse(header, raw)
         except (Unavailable, Garbled) as error:
-            self.close()
+            self._drop()
             raise Unavailable(f"field management is not to be had: {error}") from error
 
     def _converse(self, header: bytes, raw: bytes) -> Managed:

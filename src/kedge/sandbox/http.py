@@ -6,6 +6,7 @@ Only loopback, one bearer token, no compression. It starts no tasks: the control
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import os
 import ssl
@@ -57,12 +58,13 @@ class Server:
 
     async def close(self) -> None:
         """Ends watches, lets running requests finish, writes the state a last time."""
-        for handle in (self._timer, self._soon, self._saver):
-            if handle is not None:
-                handle.cancel()
         for watch in list(self._open.values()):
             watch.close()
         await self.runner.cleanup()
+        # Last, for every request that was still running has stirred the controllers once more.
+        for handle in (self._timer, self._soon, self._saver):
+            if handle is not None:
+                handle.cancel()
         self._save()
 
     def stir(self) -> None:
@@ -177,14 +179,17 @@ async def serve(sandbox: Sandbox, front: Front) -> Server:
     return server
 
 
-def kubeconfig(url: str, token: str = "", name: str = "sandbox") -> str:
-    """A kubeconfig as YAML text that selects this server."""
-    user = f"token: {token}" if token else "{}"
-    inner = f"\n    {user}" if token else f" {user}"
+def kubeconfig(url: str, token: str = "", authority: bytes = b"", name: str = "sandbox") -> str:
+    """A kubeconfig as YAML text that selects this server; ``authority`` is the certificate (PEM) it is to be trusted by.
+
+    kubectl sends a token over TLS only: without ``authority`` it can not use one.
+    """
+    trusted = f"\n    certificate-authority-data: {base64.b64encode(authority).decode()}" if authority else ""
+    user = f"\n    token: {token}" if token else " {}"
     return (
         "apiVersion: v1\nkind: Config\n"
-        f"clusters:\n- name: {name}\n  cluster:\n    server: {url}\n"
-        f"users:\n- name: {name}\n  user:{inner}\n"
+        f"clusters:\n- name: {name}\n  cluster:\n    server: {url}{trusted}\n"
+        f"users:\n- name: {name}\n  user:{user}\n"
         f"contexts:\n- name: {name}\n  context:\n    cluster: {name}\n    user: {name}\n"
         f"current-context: {name}\n"
     )
