@@ -16,6 +16,7 @@ from kedge.engine.trust import Trust
 from kedge.model.change import Finding
 from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
 from kedge.model.errors import Invalid, KedgeError, Problem, Where
+from kedge.model.manifest import Desired
 from kedge.model.unit import Unit
 from kedge.policy.admit import admit
 from kedge.policy.lint import lint
@@ -125,5 +126,11 @@ async def _rendered(directory: Path, units: Sequence[Unit]) -> tuple[list[Proble
             except KedgeError as error:
                 problems += error.problems
                 continue
-            findings += [(name, finding) for finding in (*admit(unit, desired), *lint(desired.manifests))]
+            findings += [(name, finding) for finding in (*admit(unit, desired), *_linted(unit, desired))]
     return problems, findings
+
+
+def _linted(unit: Unit, desired: Desired) -> list[Finding]:
+    """The set is as written, not placed: a missing namespace is the target's to give."""
+    placed = bool(unit.target.namespace)
+    return [found for found in lint(desired.manifests) if not (placed and found.rule == "lint/namespace")]

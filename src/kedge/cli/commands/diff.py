@@ -14,12 +14,13 @@ from kedge.cli.options import output_of, server_of, with_output, with_server
 @click.command("diff")
 @click.argument("words", nargs=-1, metavar="NAME | DIR1 DIR2 | [DIR]", required=False)
 @click.option("--pending", is_flag=True, help="The plan that waits, not a new one.")
+@click.option("--hidden", is_flag=True, help="Also list what rules hide, and which rule.")
 @click.option("--from", "old", default="", metavar="REF", help="Offline: render DIR at this commit, branch or tag …")
 @click.option("--to", "new", default="", metavar="REF", help="… and at this one; the working tree by default.")
 @with_rendering
 @with_output
 @with_server
-def diff_command(words: tuple[str, ...], pending: bool, old: str, new: str, **given: Any) -> int:
+def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, new: str, **given: Any) -> int:
     """What a sync of NAME would change now; or, offline, what lies between two directories or two refs.
 
     Exit code 1 where anything differs.
@@ -30,14 +31,14 @@ def diff_command(words: tuple[str, ...], pending: bool, old: str, new: str, **gi
 
     output = output_of(given)
     if old or new or (len(words) == 2 and all(Path(word).is_dir() for word in words)):
-        return show(_offline(words, old, new, given), output)
+        return show(_offline(words, old, new, given), output, hidden=hidden)
     if not words:
         raise Invalid("nothing to compare", hint="kedge diff NAME, kedge diff DIR1 DIR2, or kedge diff --from REF DIR")
     plan = _live(words, pending, given)
     if plan is None:
         say("nothing waits")
         return 0
-    return show(plan, output)
+    return show(plan, output, hidden=hidden)
 
 
 def _live(words: tuple[str, ...], pending: bool, given: dict[str, Any]) -> Any:

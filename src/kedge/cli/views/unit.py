@@ -34,7 +34,7 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
         "target",
         f"cluster {target['cluster']}" + (f", namespace {target['namespace']}" if target["namespace"] else ""),
     )
-    yield "objects", f"{unit['objects']}" + (f", rendered by {unit['renderer']}" if unit["renderer"] else "")
+    yield "objects", str(unit["objects"])
     yield "drifted", ", ".join(unit["drifted"])
     yield from _doings(unit)
     if wide:
