@@ -47,7 +47,9 @@ def rendered(*objects: dict[str, Any]) -> Desired:
     return Desired(manifests, digest_of(manifests))
 
 
-def config_map(name: str, namespace: str = "", annotations: dict[str, str] | None = None, **data: str) -> dict[str, Any]:
+def config_map(
+    name: str, namespace: str = "", annotations: dict[str, str] | None = None, **data: str
+) -> dict[str, Any]:
     metadata: dict[str, Any] = {"name": name} | ({"namespace": namespace} if namespace else {})
     if annotations:
         metadata["annotations"] = annotations
@@ -83,7 +85,10 @@ def namespace(name: str = "web") -> dict[str, Any]:
 
 def definition(group: str = "example.org", kind: str = "Widget", scope: str = "Namespaced") -> dict[str, Any]:
     plural = f"{kind.lower()}s"
-    schema = {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+    }
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -179,9 +184,7 @@ class World:
         return self.call("PATCH", f"{url}?fieldManager={manager}", change, "application/merge-patch+json")
 
     def applied(self, url: str, body: dict[str, Any], manager: str) -> Any:
-        return self.call(
-            "PATCH", f"{url}?fieldManager={manager}&force=true", body, "application/apply-patch+yaml"
-        )
+        return self.call("PATCH", f"{url}?fieldManager={manager}&force=true", body, "application/apply-patch+yaml")
 
     def get(self, url: str) -> Any:
         return self.call("GET", url)

@@ -97,8 +97,6 @@ class SandboxTransport:
         if self.down:
             raise Unavailable(f"{method} {path}: connection refused")
 
-    def _handle(
-        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
-    ) -> Any:
+    def _handle(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Any:
         self.log.append((method, path, dict(query)))
         return self._sandbox.handle(self._make(method, unquote(path), dict(query), dict(headers), body))

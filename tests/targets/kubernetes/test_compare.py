@@ -230,7 +230,9 @@ async def test_an_object_of_another_installation_names_it(world: World) -> None:
 
 @staged
 async def test_an_object_of_argo_cd_is_reported(world: World) -> None:
-    tracked = config_map("settings", annotations={"argocd.argoproj.io/tracking-id": "guestbook:/ConfigMap:web/settings"})
+    tracked = config_map(
+        "settings", annotations={"argocd.argoproj.io/tracking-id": "guestbook:/ConfigMap:web/settings"}
+    )
     world.applied(f"{CONFIG_MAPS}/settings", {**tracked, "data": {"extra": "1"}}, "argocd-controller")
     (pair,) = (await world.compare(config_map("settings", color="red"))).pairs
     assert str(pair.owner) == "argocd guestbook"
