@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from kedge.cli.exits import Exit
 
@@ -109,6 +110,10 @@ def run(args: list[str] | None = None) -> int:
         return 130
     except KedgeError as error:
         return _complain(error)
+    except SystemExit as error:
+        if isinstance(sys.stdout, PacifyFlushWrapper):  # click ends so when whoever read our output has enough
+            return _pipe_closed()
+        return error.code if isinstance(error.code, int) else Exit.ERROR
     except BrokenPipeError:
         return _pipe_closed()
 
@@ -123,8 +128,8 @@ def _complain(error: Exception) -> int:
 
 
 def _pipe_closed() -> int:
-    """Whoever read our output (`head`) has enough: that is no error, and the interpreter must not flush again."""
+    """That is no error, and what is left to flush at the end goes nowhere."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return Exit.OK

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kedge.cli.client import Server, find
-from kedge.model.errors import Invalid
-
 if TYPE_CHECKING:
+    from kedge.cli.client import Server
     from kedge.cli.views.machine import Output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -77,6 +75,8 @@ def with_act(command: Command) -> Command:
 
 def server_of(given: dict[str, Any]) -> Server:
     """Take the options of `with_server` out of `given`. Raises Unavailable, Invalid, Denied."""
+    from kedge.cli.client import Server, find
+
     token, file = given.pop("token"), given.pop("token_file")
     if file is not None:
         token = _token(file)
@@ -84,6 +84,8 @@ def server_of(given: dict[str, Any]) -> Server:
 
 
 def _token(file: Path) -> str:
+    from kedge.model.errors import Invalid
+
     try:
         return file.read_text("utf-8").strip()[:10_000]
     except (OSError, ValueError) as error:
