@@ -1,6 +1,6 @@
 """`make bench`: every benchmark, one after the other. Each prints ratios to a rival or limit measured in the same run.
 
-    python -m bench [NAME ...]
+python -m bench [NAME ...]
 """
 
 from __future__ import annotations

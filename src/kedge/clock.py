@@ -28,4 +28,4 @@ class SystemEntropy:
         return secrets.token_hex(size)
 
     def uniform(self) -> float:
-        return random.random()
+        return random.random()  # noqa: S311 - jitter, not a secret

@@ -97,9 +97,9 @@ class Shown:
 class Dossier:
     """`version` guards optimistic writes. `head` is the newest known commit of the unit's source.
 
-    `removed` is the time at which its declaration left Git, or None. `orphaned` marks a unit recovered from the
-    cluster that no root declares. `plan` is the newest plan, pending or running; `applied` the revision whose
-    effects are live; `cluster` where the inventory is; `verified` when sync was last really judged (epoch seconds); `due` when to come back.
+    `removed` is the time at which its declaration left Git, or None. `plan` is the newest plan, pending or running;
+    `applied` the revision whose effects are live; `cluster` where the inventory is; `verified` when sync was last
+    really judged and `due` when to come back (epoch seconds). `heals` are the times of recent repairs.
     """
 
     name: UnitName

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from kedge.sandbox import protobuf
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.problems import Cause, Problem, bad_request, invalid, too_large
 from kedge.sandbox.routes import Target
@@ -52,9 +53,14 @@ def call_of(cluster: Cluster, request: Request, target: Target) -> Call:
 
 
 def parsed(body: bytes) -> Any:
-    """A JSON body; raises Problem (400) for anything else (this server reads no YAML)."""
+    """A JSON body, or one in protobuf as kubectl sends it; raises Problem (400) for others (this server reads no
+    YAML)."""
     try:
+        if body.startswith(protobuf.MAGIC):
+            return protobuf.read(body)
         return orjson.loads(body)
+    except (protobuf.Unreadable, UnicodeDecodeError) as error:
+        raise bad_request(f"the body is no protobuf message of this kind: {error}") from error
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the body is not JSON, which is all that the sandbox reads: {error}") from error
 

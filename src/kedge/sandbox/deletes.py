@@ -9,13 +9,14 @@ import orjson
 from kedge.sandbox.call import Call, parsed
 from kedge.sandbox.cluster import Cluster, rfc3339
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.problems import Cause, bad_request, conflict, invalid, not_found
+from kedge.sandbox.problems import Cause, bad_request, conflict, forbidden, invalid, not_found
 from kedge.sandbox.reads import selection_of
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.versions import as_served, served_raw
 from kedge.sandbox.wire import Object, Response, answer
 from kedge.sandbox.writes import finished
 
+KEPT_NAMESPACES = frozenset({"default", "kube-public", "kube-system"})
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
 
@@ -65,6 +66,8 @@ def delete(call: Call) -> Response:
     live = call.cluster.store.at(call.target.place)
     if live is None:
         raise not_found(kind, name)
+    if kind.key == "namespaces." and name in KEPT_NAMESPACES:
+        raise forbidden(kind, name, "this namespace may not be deleted")
     wish = wish_of(call)
     if wish.uid and wish.uid != live.uid:
         raise conflict(

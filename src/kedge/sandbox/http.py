@@ -180,7 +180,8 @@ async def serve(sandbox: Sandbox, front: Front) -> Server:
 
 
 def kubeconfig(url: str, token: str = "", authority: bytes = b"", name: str = "sandbox") -> str:
-    """A kubeconfig as YAML text that selects this server; ``authority`` is the certificate (PEM) it is to be trusted by.
+    """A kubeconfig as YAML text that selects this server; ``authority`` is the certificate (PEM) it is to be trusted
+    by.
 
     kubectl sends a token over TLS only: without ``authority`` it can not use one.
     """

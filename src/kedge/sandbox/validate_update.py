@@ -13,16 +13,14 @@ from kedge.sandbox.wire import Object
 
 Change = Callable[[Object, Object], list[Cause]]
 IMMUTABLE = "field is immutable"
-STATEFUL = frozenset(
-    [
-        "replicas",
-        "ordinals",
-        "template",
-        "updateStrategy",
-        "revisionHistoryLimit",
-        "persistentVolumeClaimRetentionPolicy",
-        "minReadySeconds",
-    ]
+STATEFUL = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
 )
 STATEFUL_TOLD = (
     "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "

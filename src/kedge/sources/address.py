@@ -13,7 +13,8 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 _SCP = re.compile(r"(?:([A-Za-z0-9_.][A-Za-z0-9_.-]*)@)?([A-Za-z0-9][A-Za-z0-9.-]*):(?!/?/)([^:]*)\Z")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9.])?\Z|[0-9A-Fa-f:.]+\Z")
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*\Z")
-_LITERAL = re.compile(r"[0-9.]+\Z|.*:")
+_LITERAL = re.compile(r"(.*\.)?(0[xX][0-9a-fA-F]*|[0-9]+)\.?\Z|.*:")
+"""What a resolver would take for an address, odd spellings included: none of those is a name."""
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 _LONGEST = 2_000
 

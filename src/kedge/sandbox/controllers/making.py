@@ -19,6 +19,7 @@ FAIL = "sandbox.kedge.dev/fail"
 DELAY = "sandbox.kedge.dev/delay"
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+SOURCES = {"Deployment": "deployment-controller", "Pod": "kubelet", "Job": "job-controller"}
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
