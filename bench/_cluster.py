@@ -1,4 +1,4 @@
-"""A sandbox cluster in a process of its own, as the benchmarks need it: served over HTTP, and counting what it is asked.
+"""A sandbox cluster in a process of its own, for the benchmarks: served over HTTP, and counting what it is asked.
 
 As a program it serves one sandbox until its stdin ends. `GET /bench` answers how often which verb was asked, and the
 CPU seconds that it and its field manager have taken.
@@ -7,7 +7,9 @@ CPU seconds that it and its field manager have taken.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 import sys
 import time
 from collections import Counter
@@ -109,7 +111,7 @@ async def cluster() -> AsyncIterator[Cluster]:
             raise SystemExit(f"the sandbox did not start: {child.last_words}")
         yield Cluster(Access(url, token=token))
     finally:
-        child.kill()
+        os.kill(child.pid, signal.SIGTERM)
         await child.gone()
 
 

@@ -216,13 +216,18 @@ class Followed:
         return max(when for (_, at), when in self._settled.items() if at == commit)
 
 
-async def quiet(house: House) -> None:
-    """Wait until nobody is due and nobody is at work."""
-    calm = 0
+async def quiet(house: House) -> float:
+    """Wait until nobody is due and nobody is at work; answers since when (monotonic)."""
+    calm, since = 0, time.perf_counter()
     while calm < 5:
         vitals = house.shift.vitals()
-        calm = calm + 1 if vitals["units_due"] + vitals["units_in_flight"] == 0 else 0
-        await asyncio.sleep(0.05)
+        if vitals["units_due"] + vitals["units_in_flight"]:
+            calm = 0
+        else:
+            since = since if calm else time.perf_counter()
+            calm += 1
+        await asyncio.sleep(0.01)
+    return since
 
 
 async def good(house: House) -> int:
