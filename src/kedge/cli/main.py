@@ -6,7 +6,6 @@ import sys
 from importlib import import_module
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from kedge.cli.exits import Exit
 
@@ -111,7 +110,7 @@ def run(args: list[str] | None = None) -> int:
     except KedgeError as error:
         return _complain(error)
     except SystemExit as error:
-        if isinstance(sys.stdout, PacifyFlushWrapper):  # click ends so when whoever read our output has enough
+        if isinstance(error.__context__, BrokenPipeError):  # click ends so when whoever reads has enough
             return _pipe_closed()
         return error.code if isinstance(error.code, int) else Exit.ERROR
     except BrokenPipeError:
