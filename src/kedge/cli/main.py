@@ -97,6 +97,7 @@ def run(args: list[str] | None = None) -> int:
     """Run one command line; answers the exit code. Nothing but a bug of ours ends in a traceback."""
     from kedge.model.errors import KedgeError
 
+    out = sys.stdout
     try:
         code = kedge.main(args, prog_name="kedge", standalone_mode=False)
         sys.stdout.flush()
@@ -104,13 +105,13 @@ def run(args: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return Exit.ERROR
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt, EOFError):
         click.echo("kedge: stopped", err=True)
         return 130
     except KedgeError as error:
         return _complain(error)
     except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # click ends so when whoever reads has enough
+        if sys.stdout is not out:  # click replaces it when whoever read our output has enough
             return _pipe_closed()
         return error.code if isinstance(error.code, int) else Exit.ERROR
     except BrokenPipeError:
