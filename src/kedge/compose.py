@@ -179,6 +179,7 @@ def _read(path: str) -> bytes:
 @asynccontextmanager
 async def sandbox(folder: Path, clock: Clock, entropy: Entropy, port: int = 0) -> AsyncIterator[Access]:
     """A sandbox cluster on loopback whose state is kept in `folder`, with a kubeconfig beside it."""
+    from kedge.certificate import server_context
     from kedge.kube.kubeconfig import Access
     from kedge.renderers.fieldmanager import Ask, FieldManager
     from kedge.sandbox.core import Sandbox
@@ -190,13 +191,14 @@ async def sandbox(folder: Path, clock: Clock, entropy: Entropy, port: int = 0) -
     snapshot = kept.read_bytes() if kept.exists() else None
     core = Sandbox(ManagedBy(manager, Ask), clock.now, entropy.token, snapshot=snapshot)
     token = entropy.token(24)
-    served = await serve(core, Front(port=port, token=token, state=kept))
+    context, authority = server_context(folder, clock.now())
+    served = await serve(core, Front(port=port, token=token, tls=context, state=kept))
     place = folder / "kubeconfig"
     place.unlink(missing_ok=True)
     with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(kubeconfig(served.url, token))
+        file.write(kubeconfig(served.url, token, authority))
     try:
-        yield Access(served.url, token=token)
+        yield Access(served.url, ca=authority.decode(), token=token)
     finally:
         await served.close()
         manager.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -106,13 +107,16 @@ class World:
         headers = {"Authorization": f"Bearer {self.access.token}", "Content-Type": kind}
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, self.access.server + path, json=body, headers=headers) as answer,
+            session.request(method, self.access.server + path, json=body, headers=headers, ssl=self.tls()) as answer,
         ):
             found = await answer.json(content_type=None)
             if answer.status == 404:
                 return None
             assert answer.status < 400, found
             return found
+
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cadata=self.access.ca)
 
     async def retried(self, work: Callable[[], Any]) -> Any:
         """Commands may meet a turn that is under way."""
