@@ -22,7 +22,7 @@ from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
 from kedge.targets.kubernetes.compare import raise_if_passing
 from kedge.targets.kubernetes.owners import hands, judged_owner, mark_of, taking_over
-from kedge.targets.kubernetes.replicas import states_replicas
+from kedge.targets.kubernetes.replicas import scalable
 from kedge.targets.kubernetes.site import Site
 from kedge.targets.kubernetes.slot import slot_of
 
@@ -71,7 +71,7 @@ async def apply(deed: Deed, manifest: Manifest) -> Outcome:
     with deed.site.index.writing(manifest.ref):
         await _take_over(deed, kind, manifest.ref)
         body = manifest.body
-        if states_replicas(body):
+        if scalable(manifest):
             scaled = await deed.site.autoscalers.targets(deed.scope.unit)
             body = await deed.site.sendable(manifest, scaled, None)
         answer = await deed.site.client.apply(kind, manifest.ref.namespace, manifest.ref.name, body)

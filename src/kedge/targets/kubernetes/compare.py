@@ -22,7 +22,7 @@ from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
 from kedge.targets.kubernetes.gather import gathered
 from kedge.targets.kubernetes.owners import hands, judged_owner, without_declared, without_surplus
-from kedge.targets.kubernetes.replicas import scaled_in, states_replicas
+from kedge.targets.kubernetes.replicas import scalable, scaled_in
 from kedge.targets.kubernetes.scopes import GroupKind, defined_in
 from kedge.targets.kubernetes.site import Site
 from kedge.targets.kubernetes.slot import Slot, bare, newer, slot_of
@@ -99,7 +99,7 @@ def _unchanged(site: Site, scope: Scope, manifest: Manifest, known: Known | None
 
 async def _setting(site: Site, scope: Scope, desired: Desired, manifests: Sequence[Manifest], since: float) -> Setting:
     site.autoscalers.declare(scope.unit, scaled_in(desired.manifests))
-    asked = any(states_replicas(manifest.body) for manifest in manifests)
+    asked = any(scalable(manifest) for manifest in manifests)
     scaled: frozenset[Ref] = await site.autoscalers.targets(scope.unit) if asked else frozenset()
     return Setting(
         site=site,
@@ -117,7 +117,7 @@ async def _look(setting: Setting, manifest: Manifest) -> Look:
     if kind is None:
         return Look(Presumed(ref, manifest, _undefined(setting, manifest)))
     live: Mapping[str, Any] | None = None
-    if ref in setting.scaled and states_replicas(manifest.body):
+    if ref in setting.scaled:
         live = await site.client.get(kind, ref.namespace, ref.name)
     body = await site.sendable(manifest, setting.scaled if live is not None else frozenset(), live)
     answer = await site.client.apply(kind, ref.namespace, ref.name, body, dry_run=True)

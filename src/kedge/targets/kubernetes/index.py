@@ -59,6 +59,7 @@ class Index:
         self._messages: dict[Ref, str] = {}
         self._watches: dict[Key, Watching] = {}
         self._writing: dict[Ref, int] = {}
+        self._expected: dict[Ref, Slot | None] = {}
         self._narrow: set[tuple[str, str]] = set()
         self.changed: Callable[[Slot], None] = _nobody
 
@@ -175,23 +176,29 @@ class Index:
 
     @contextmanager
     def writing(self, ref: Ref) -> Iterator[None]:
-        """While Kedge itself writes an object, its change is no drift."""
+        """While Kedge itself writes an object, its change is no drift; what else happened is told at the end."""
         self._writing[ref] = self._writing.get(ref, 0) + 1
+        self._expected.setdefault(ref, self._slots.get(ref))
         try:
             yield
         finally:
             self._writing[ref] -= 1
             if not self._writing[ref]:
                 del self._writing[ref]
+                self._settle(self._expected.pop(ref), self._slots.get(ref))
+
+    def _settle(self, expected: Slot | None, found: Slot | None) -> None:
+        slot = found or expected
+        if slot is not None and (_identity(expected) != _identity(found)):
+            self._tell(slot, "drift")
 
     def learn(self, obj: Mapping[str, Any]) -> Slot:
         """Take the answer to a write of our own: the watch will tell the same a little later, or something newer."""
         slot = slot_of(obj, self._clock.now())
         held = self._slots.get(slot.ref)
+        if slot.ref in self._writing:
+            self._expected[slot.ref] = slot
         if held is not None and not newer(slot.version, held.version):
-            if held.fingerprint != slot.fingerprint or held.uid != slot.uid:
-                # Somebody wrote right after us, and we were not told because we were writing.
-                self._tell(held, "drift")
             return slot
         for watch in self._watches.values():
             if watch.key[:2] == slot.ref.group_kind:
@@ -261,6 +268,10 @@ class Index:
         if what == "drift" and slot.ref in self._writing:
             return
         self._ring(slot, "health" if slot.hook else what)
+
+
+def _identity(slot: Slot | None) -> tuple[str, str] | None:
+    return None if slot is None else (slot.uid, slot.fingerprint)
 
 
 def _nobody(slot: Slot) -> None:

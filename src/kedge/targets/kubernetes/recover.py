@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kedge.kube.discovery import Kind
-from kedge.model.errors import Denied
+from kedge.model.errors import Denied, Unavailable
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
 from kedge.targets.kubernetes.gather import gathered
@@ -16,8 +16,12 @@ from kedge.targets.kubernetes.slot import ref_of
 async def recovered(site: Site, installation: str) -> Mapping[str, Sequence[Ref]]:
     """Unit → its objects, in order. Kinds that Kedge may not list can hold nothing of its own.
 
-    Raises Unavailable when a group can not be listed: an inventory with holes is worse than none."""
+    Raises Unavailable when a group can not be listed: an inventory with holes is worse than none. Metrics are
+    no objects that anybody applies, and their servers are often away."""
     catalog = await site.client.discovery.catalog()
+    failed = [f"{group}: {why}" for group, why in catalog.failed.items() if not group.endswith("metrics.k8s.io")]
+    if failed:
+        raise Unavailable(f"{site.name}: the inventory can not be recovered whole: {'; '.join(failed)}")
     kinds = [served[0] for served in catalog.kinds.values() if {"list", "patch"} <= served[0].verbs]
     found: dict[str, set[Ref]] = {}
     for listed in await gathered([_marked(site, kind) for kind in kinds]):

@@ -1,7 +1,8 @@
 """Replicas that an autoscaler owns are left to it.
 
-Simply not sending `spec.replicas` would be wrong: a field that only we own is removed when we stop sending it, and the
-server would set it to 1. So the live number is sent until somebody else owns the field, and nothing from then on.
+Simply not sending `spec.replicas` would be wrong, even where Git has ceased to state it: a field that only we own is
+removed when we stop sending it, and the server would set it to 1. So the live number is sent until somebody else owns
+the field, and nothing from then on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kedge.targets.kubernetes import marks
 KIND = ("autoscaling", "HorizontalPodAutoscaler")
 KEPT = 30.0
 _FIELD = ("f:spec", "f:replicas")
+_SCALABLE = frozenset({("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "ReplicaSet")})
 
 
 def target_of(scaler: Mapping[str, Any]) -> Ref | None:
@@ -78,26 +80,27 @@ class Autoscalers:
         return frozenset(ref for ref in map(target_of, listing.items) if ref is not None)
 
 
-def states_replicas(body: bytes) -> bool:
-    """Cheap: whether a body may say anything about replicas at all."""
-    return b'"replicas"' in body
+def scalable(manifest: Manifest) -> bool:
+    """Cheap: whether an autoscaler may scale the object at all."""
+    return manifest.ref.group_kind in _SCALABLE or b'"replicas"' in manifest.body
 
 
 def with_replicas_left(body: bytes, live: Mapping[str, Any] | None) -> bytes:
     """The body to send for an object that an autoscaler scales; `live` with its managedFields, None before creation."""
     wished = orjson.loads(body)
     spec, now = wished.get("spec"), (live or {}).get("spec")
-    if live is None or not isinstance(spec, dict) or not isinstance(now, dict):
+    if live is None or not isinstance(spec, dict) or not isinstance(now, dict) or "replicas" not in now:
         return body
-    if "replicas" not in spec or "replicas" not in now:
-        return body
-    others = any(
+    if _held_by_others(live):
+        spec.pop("replicas", None)
+    else:
+        spec["replicas"] = now["replicas"]
+    return orjson.dumps(wished, option=orjson.OPT_SORT_KEYS)
+
+
+def _held_by_others(live: Mapping[str, Any]) -> bool:
+    return any(
         _FIELD in entry.fields
         for entry in entries(marks.managed_fields_of(live))
         if entry.manager != MANAGER or entry.operation != "Apply"
     )
-    if others:
-        del spec["replicas"]
-    else:
-        spec["replicas"] = now["replicas"]
-    return orjson.dumps(wished, option=orjson.OPT_SORT_KEYS)

@@ -11,7 +11,7 @@ from kedge.kube.discovery import Kind
 from kedge.model.manifest import Manifest
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes.index import Index
-from kedge.targets.kubernetes.replicas import Autoscalers, states_replicas, with_replicas_left
+from kedge.targets.kubernetes.replicas import Autoscalers, with_replicas_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,6 @@ class Site:
         """The bytes to apply: the manifest's own, but for replicas that an autoscaler owns.
 
         `live` saves a read where it is at hand with its managedFields."""
-        if manifest.ref not in scaled or not states_replicas(manifest.body):
+        if manifest.ref not in scaled:
             return manifest.body
         return with_replicas_left(manifest.body, live if live is not None else await self.get(manifest.ref))

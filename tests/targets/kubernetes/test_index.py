@@ -1,0 +1,317 @@
+"""The watch index: what is live, told at once, and honest about what it can not see."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from tests.doors.kube_world import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    WEB,
+    World,
+    config_map,
+    definition,
+    deployment,
+    ref,
+    staged,
+)
+
+from kedge.model.change import Act
+from kedge.model.errors import Denied, Unavailable
+
+SETTINGS = ref("ConfigMap", "settings")
+URL = f"{CONFIG_MAPS}/settings"
+UNIT = "shop/web@prod"
+
+
+async def quiet(world: World) -> None:
+    await asyncio.sleep(3.0)
+    world.rings.clear()
+
+
+@staged
+async def test_what_is_not_there_is_seen_as_absent(world: World) -> None:
+    (sight,) = await world.look(SETTINGS)
+    assert not sight.exists
+    assert sight.status == "Missing"
+
+
+@staged
+async def test_looking_costs_no_call_once_a_kind_is_watched(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    world.transport.log.clear()
+    for _ in range(20):
+        await world.look(SETTINGS)
+    assert world.transport.log == []
+
+
+@staged
+async def test_what_was_just_applied_is_never_seen_as_it_was_before(world: World) -> None:
+    await world.deploy(deployment())
+    await world.until(ref("Deployment", "web", group="apps"), "Healthy")
+    await world.deploy(deployment(image="web:2"), act=Act.UPDATE)
+    (sight,) = await world.look(ref("Deployment", "web", group="apps"))
+    assert sight.status == "Progressing"
+
+
+@staged
+async def test_a_change_behind_our_back_rings_within_a_second(world: World) -> None:
+    await world.deploy(config_map("settings", color="red"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    world.merge(URL, {"data": {"color": "blue"}})
+    await asyncio.sleep(0.5)
+    assert (UNIT, str(SETTINGS), "drift") in world.rings
+
+
+@staged
+async def test_a_deletion_behind_our_back_rings(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    world.call("DELETE", URL)
+    await asyncio.sleep(0.5)
+    assert (UNIT, str(SETTINGS), "drift") in world.rings
+    assert not (await world.look(SETTINGS))[0].exists
+
+
+@staged
+async def test_labels_stripped_by_hand_ring(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    world.merge(URL, {"metadata": {"labels": {"kedge.dev/shard": None}}})
+    await asyncio.sleep(0.5)
+    assert (UNIT, str(SETTINGS), "drift") in world.rings
+
+
+@staged
+async def test_our_own_writes_are_no_drift(world: World) -> None:
+    await world.deploy(config_map("settings", color="red"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    await world.deploy(config_map("settings", color="blue"), act=Act.UPDATE)
+    await asyncio.sleep(1.0)
+    assert [ring for ring in world.rings if ring[2] == "drift"] == []
+
+
+@staged
+async def test_a_change_right_after_our_own_write_is_drift(world: World) -> None:
+    await world.deploy(config_map("settings", color="red"))
+    await world.look(SETTINGS)
+    await quiet(world)
+
+    async def meddle(method: str, path: str) -> None:
+        if method == "PATCH":
+            world.merge(URL, {"data": {"color": "green"}})
+            await asyncio.sleep(0.1)  # the watch tells of both before our reply arrives
+
+    world.transport._after = meddle
+    await world.deploy(config_map("settings", color="blue"), act=Act.UPDATE)
+    assert (UNIT, str(SETTINGS), "drift") in world.rings
+
+
+@staged
+async def test_progress_to_health_rings(world: World) -> None:
+    web = ref("Deployment", "web", group="apps")
+    await world.deploy(deployment())
+    await world.look(web)
+    world.rings.clear()
+    await world.until(web, "Healthy")
+    assert (UNIT, str(web), "health") in world.rings
+
+
+@staged
+async def test_a_status_that_says_the_same_rings_nobody(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    world.merge(URL, {"metadata": {"annotations": {"noise": "1"}}}, manager="some-controller")
+    await asyncio.sleep(0.5)
+    assert world.rings == []
+
+
+@staged
+async def test_another_installation_s_objects_ring_nobody(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    stranger = config_map("theirs", annotations={"kedge.dev/owner": "inst-9:team/x"})
+    stranger["metadata"]["labels"] = {"kedge.dev/shard": "3"}
+    world.applied(f"{CONFIG_MAPS}/theirs", stranger, "kedge")
+    await asyncio.sleep(0.5)
+    assert world.rings == []
+
+
+@staged
+async def test_a_dropped_watch_goes_on_where_it_was(world: World) -> None:
+    await world.deploy(config_map("settings", color="red"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    world.transport.drop_watches()
+    world.merge(URL, {"data": {"color": "blue"}})
+    await asyncio.sleep(1.0)
+    assert world.rings.count((UNIT, str(SETTINGS), "drift")) == 1
+
+
+@staged
+async def test_a_deletion_while_the_server_was_away_is_noticed(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    world.transport.down = True
+    world.transport.drop_watches()
+    world.call("DELETE", URL)
+    await asyncio.sleep(20)
+    world.transport.down = False
+    await asyncio.sleep(60)
+    assert (UNIT, str(SETTINGS), "drift") in world.rings
+
+
+@staged
+async def test_a_forgotten_version_means_a_new_snapshot(world: World) -> None:
+    await world.deploy(config_map("settings", color="red"), config_map("gone"))
+    await world.look(SETTINGS)
+    await quiet(world)
+    world.transport.down = True
+    world.transport.drop_watches()
+    world.call("DELETE", f"{CONFIG_MAPS}/gone")
+    for number in range(5_000):
+        world.call("POST", CONFIG_MAPS, config_map(f"noise-{number % 2}-{number}"))
+    world.transport.down = False
+    await asyncio.sleep(60)
+    assert (UNIT, str(ref("ConfigMap", "gone")), "drift") in world.rings
+    assert (await world.look(SETTINGS))[0].exists
+
+
+@staged
+async def test_freshness_moves_with_bookmarks(world: World) -> None:
+    assert world.target.fresh("default") is None
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    first = world.target.fresh("default")
+    await asyncio.sleep(70)
+    second = world.target.fresh("default")
+    assert first is not None
+    assert second is not None
+    assert second >= first + 50
+
+
+@staged
+async def test_freshness_stands_still_while_the_server_is_away(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    await asyncio.sleep(70)
+    world.transport.down = True
+    world.transport.drop_watches()
+    before = world.target.fresh("default")
+    await asyncio.sleep(300)
+    assert world.target.fresh("default") == before
+
+
+@staged
+async def test_a_cluster_that_is_down_is_unavailable(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    world.transport.down = True
+    with pytest.raises(Unavailable, match="no first look at Secret"):
+        await world.look(ref("Secret", "token"))
+
+
+def forbidden(world: World, allowed: str) -> None:
+    """Watches and lists of ConfigMaps are permitted under `allowed` only."""
+    handle = world.transport._handle
+
+    def guarded(method, path, query, headers, body):
+        if method == "GET" and path.endswith("/configmaps") and not path.startswith(allowed):
+            raw = b'{"kind":"Status","code":403,"reason":"Forbidden","message":"configmaps is forbidden"}'
+            return type("Answer", (), {"status": 403, "headers": {}, "body": raw})()
+        return handle(method, path, query, headers, body)
+
+    world.transport._handle = guarded
+
+
+@staged
+async def test_without_a_right_to_all_namespaces_one_is_watched(world: World) -> None:
+    forbidden(world, "/api/v1/namespaces/web/")
+    await world.deploy(config_map("settings", color="red"))
+    (sight,) = await world.look(SETTINGS)
+    assert sight.exists
+    await quiet(world)
+    world.merge(URL, {"data": {"color": "blue"}})
+    await asyncio.sleep(0.5)
+    assert (UNIT, str(SETTINGS), "drift") in world.rings
+
+
+@staged
+async def test_without_any_right_looking_is_denied(world: World) -> None:
+    forbidden(world, "/nowhere")
+    with pytest.raises(Denied, match="configmaps is forbidden"):
+        await world.look(SETTINGS)
+
+
+@staged
+async def test_objects_of_a_new_kind_are_watched_as_soon_as_they_are_applied(world: World) -> None:
+    widget = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}}
+    what = ref("Widget", "w", group="example.org")
+    await world.compare(definition(), widget)
+    assert not (await world.look(what))[0].exists
+    await world.deploy(definition())
+    await asyncio.sleep(20)
+    await world.deploy(widget)
+    await quiet(world)
+    world.merge("/apis/example.org/v1/namespaces/web/widgets/w", {"spec": {"size": 2}})
+    await asyncio.sleep(0.5)
+    assert (UNIT, str(what), "drift") in world.rings
+
+
+@staged
+async def test_one_watch_serves_all_units_of_a_cluster(world: World) -> None:
+    for number in range(20):
+        scope = replace(WEB, unit=f"shop/app-{number}")
+        await world.deploy(config_map(f"c{number}"), scope=scope)
+        await world.look(ref("ConfigMap", f"c{number}"), scope=scope)
+    assert world.transport.open_watches == 1
+
+
+@staged
+async def test_a_kind_without_health_is_not_waited_for(world: World) -> None:
+    await world.deploy(config_map("settings"), deployment())
+    plain, gated = await world.look(SETTINGS, ref("Deployment", "web", group="apps"))
+    assert not plain.gated
+    assert gated.gated
+
+
+@staged
+async def test_a_copy_that_a_controller_made_is_not_taken_for_ours(world: World) -> None:
+    (made,) = await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    source = world.get(URL)["metadata"]
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "settings", "uid": made.uid, "controller": True}
+    metadata = {"name": "copy", "ownerReferences": [owner]} | {k: source[k] for k in ("labels", "annotations")}
+    world.call("POST", f"{CONFIG_MAPS}?fieldManager=some-controller", {**config_map("copy"), "metadata": metadata})
+    await asyncio.sleep(0.5)
+    assert not (await world.look(ref("ConfigMap", "copy")))[0].exists
+
+
+@staged
+async def test_a_terminating_object_says_what_holds_it(world: World) -> None:
+    obj = config_map("settings")
+    obj["metadata"]["finalizers"] = ["example.org/hold"]
+    await world.deploy(obj)
+    await world.look(SETTINGS)
+    world.call("DELETE", URL)
+    await asyncio.sleep(0.5)
+    (sight,) = await world.look(SETTINGS)
+    assert sight.terminating
+    assert sight.finalizers == ("example.org/hold",)
+
+
+@staged
+async def test_a_managed_object_keeps_its_url(world: World) -> None:
+    """Deployments of two groups and versions are one kind of object: the index follows the preferred version."""
+    await world.deploy(deployment())
+    await world.until(ref("Deployment", "web", group="apps"), "Healthy")
+    assert world.get(f"{DEPLOYMENTS}/web")["status"]["readyReplicas"] == 2
