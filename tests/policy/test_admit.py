@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kedge.model.change import Severity
@@ -62,7 +64,7 @@ def test_kinds_are_admitted_by_globs_and_a_denial_wins(
 )
 def test_namespaces_outside_the_projects_targets_are_refused(ref: Ref, admitted: bool) -> None:
     targets = (AllowedTarget("staging", "*"), AllowedTarget("prod", "web*"))
-    assert (admit(unit(), desired(ref), targets) == ()) is admitted
+    assert (admit(replace(unit(), targets=targets), desired(ref)) == ()) is admitted
 
 
 def test_a_project_without_targets_takes_what_the_admin_root_trusts() -> None:

@@ -151,6 +151,7 @@ def _unit(
         after=after,
         labels=application.labels,
         kinds=KindRules(project.kinds, project.deniedKinds),
+        targets=project.targets,
         where=where,
     )
     problems = [problem for problem in found if problem is not None] + dangling

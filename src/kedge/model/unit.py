@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kedge.model.declaration import (
+    AllowedTarget,
     ApproveSection,
     DirectorySection,
     HelmSection,
@@ -37,7 +38,10 @@ class KindRules:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """`digest` covers everything that can change what the unit does; `root` names the root that declares it."""
+    """`digest` covers everything that can change what the unit does; `root` names the root that declares it.
+
+    `kinds` and `targets` are the project's: which kinds it admits, and which clusters and namespaces (none: any).
+    """
 
     name: UnitName
     root: str
@@ -50,5 +54,6 @@ class Unit:
     after: tuple[UnitName, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     kinds: KindRules = KindRules()
+    targets: tuple[AllowedTarget, ...] = ()
     where: Where = Where()
     digest: str = ""

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from kedge.model.change import Finding, Severity
-from kedge.model.declaration import AllowedTarget
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.ref import Ref
 from kedge.model.unit import KindRules, Unit
 
 
-def admit(unit: Unit, desired: Desired, targets: Sequence[AllowedTarget] = ()) -> tuple[Finding, ...]:
-    """An error for every object that the unit may not have, hooks included. `targets` are the project's; none mean any.
+def admit(unit: Unit, desired: Desired) -> tuple[Finding, ...]:
+    """An error for every object that the unit may not have, hooks included.
 
     A Namespace counts as being in itself: who may not use it may not make it either.
     """
     return tuple(
         Finding(Severity.ERROR, rule, text, manifest.ref)
         for manifest in desired.manifests
-        for rule, text in (*_kind(unit, manifest), *_namespace(unit, manifest, targets))
+        for rule, text in (*_kind(unit, manifest), *_namespace(unit, manifest))
     )
 
 
@@ -42,8 +40,8 @@ def kind_refused(rules: KindRules, ref: Ref) -> str:
     return ""
 
 
-def _namespace(unit: Unit, manifest: Manifest, targets: Sequence[AllowedTarget]) -> list[tuple[str, str]]:
-    ref = manifest.ref
+def _namespace(unit: Unit, manifest: Manifest) -> list[tuple[str, str]]:
+    ref, targets = manifest.ref, unit.targets
     namespace = ref.name if ref.group_kind == ("", "Namespace") else ref.namespace
     cluster = unit.target.cluster
     if not targets or not namespace:

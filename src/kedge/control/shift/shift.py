@@ -5,6 +5,7 @@ Start takes up where the store left off; a bell lost in a crash costs one poll, 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from kedge.control.road.doors import Doors
@@ -22,6 +23,9 @@ from kedge.spawn import Spawner
 
 SWEEP = 6 * 3600.0
 """Seconds in which every unit is dry-run once, whatever its watch says."""
+
+TIDY = 60.0
+"""Seconds between two bounded clean-ups of the store."""
 
 AGAIN = 30.0
 """Seconds until a root that could not be read is read again."""
@@ -53,6 +57,7 @@ class Shift:
         self._spawner.start(self.turns.run(), "turns")
         self._spawner.start(self.rounds.run(), "rounds")
         self._spawner.start(self._sweep(), "sweep")
+        self._spawner.start(self._tidy(), "tidy")
         for root in self._enlister.roots():
             self._enlist(root)
 
@@ -141,6 +146,13 @@ class Shift:
                 await self._doors.clock.sleep(SWEEP / max(1, len(self._units)))
                 if unit in self._units:
                     self.turns.ring(unit, Lane.SWEEP)
+
+    async def _tidy(self) -> None:
+        """Let go of plans and rendered sets that nothing needs any more, a bounded number at a time."""
+        while True:
+            await self._doors.clock.sleep(TIDY)
+            with contextlib.suppress(Unavailable):  # a full disk: the next time will do
+                await self._doors.store.collect(self._doors.clock.now())
 
 
 def _trouble(root: str, text: str, now: float) -> Event:
