@@ -127,11 +127,12 @@ async def _agree(world: World, history: History) -> None:
                 if dossier.plan is not None and dossier.plan.needs is not None and dossier.operation is None:
                     await history.approve_one(unit, person)
             gave_up = dossier.trouble is not None and dossier.trouble.again is None
-            if dossier.operation is None and (
-                gave_up or not dossier.unit.sync.auto or dossier.unit.sync.heal == "never"
+            if (
+                dossier.operation is None
+                and (gave_up or not dossier.unit.sync.auto or dossier.unit.sync.heal == "never")
+                and (dossier.plan is not None or gave_up)
             ):
-                if dossier.plan is not None or gave_up:
-                    await world.house.commands.sync(PEOPLE[0], unit, "calm")
+                await world.house.commands.sync(PEOPLE[0], unit, "calm")
         except KedgeError as error:
             world.tell(f"person: {error}")
 
