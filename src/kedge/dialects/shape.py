@@ -46,7 +46,7 @@ def named(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"the text “{value[:_SHOWN]}”"
+        return f"the text “{rules.shown(value)}”"
     if isinstance(value, int | float):
         return f"the number {value}"[:_SHOWN]
     return "a list" if isinstance(value, list) else "a mapping"
@@ -103,7 +103,7 @@ class Shape:
             complaint = self._complaint(place, text)
             if complaint:
                 at = (*path, index) if isinstance(read, tuple) else path
-                return self.wrong(at, f"“{str(text)[:_SHOWN]}”: {complaint}")
+                return self.wrong(at, f"“{rules.shown(str(text))}”: {complaint}")
         return read
 
     def _complaint(self, place: tuple[type, str], value: Any) -> str:
