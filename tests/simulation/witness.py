@@ -169,9 +169,10 @@ class Witness:
         owned = {entry.ref for entry in after.inventory}
         for uid, (ref, unit) in self.made.items():
             thing = self.world.cluster.things.get(ref)
-            if unit == name and ref not in owned and thing is not None and thing.uid == uid and not thing.terminating:
-                if thing.owner == name or thing.operation:
-                    self.world.broke(f"I2 {ref} lives and fell out of the inventory of {name}")
+            if unit != name or ref in owned or thing is None or thing.uid != uid or thing.terminating:
+                continue
+            if thing.owner == name or thing.operation:
+                self.world.broke(f"I2 {ref} lives and fell out of the inventory of {name}")
 
     def _synced(self, name: str, after: Dossier) -> None:
         """I3: who says Synced has compared: the cluster was as wanted at that moment, or a change is on its way."""
