@@ -83,6 +83,11 @@ def parse_object(body: bytes, what: str) -> dict[str, Any]:
     return value
 
 
+def mapping(value: Any) -> dict[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def read_refusal(response: Response) -> Refusal:
     try:
         value = orjson.loads(response.body)
@@ -100,8 +105,7 @@ def read_refusal(response: Response) -> Refusal:
 
 def refusal_of(status: Mapping[str, Any], code: int = 0) -> Refusal:
     """A Status object as a refusal; `code` wins over the one inside when given."""
-    details = status.get("details")
-    details = details if isinstance(details, dict) else {}
+    details = mapping(status.get("details"))
     causes = details.get("causes")
     found = tuple(
         (_cut(str(cause.get("field") or "")), _cut(str(cause.get("message") or "")))

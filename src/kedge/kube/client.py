@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from kedge.kube.answer import Answer, error_of, parse_object, read_answer, read_refusal
+from kedge.kube.answer import Answer, error_of, mapping, parse_object, read_answer, read_refusal
 from kedge.kube.ask import Asker
 from kedge.kube.discovery import Discovery, Kind
 from kedge.kube.transport import JSON, Transport
@@ -51,7 +51,7 @@ class Client:
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, or None when it is not there."""
         path = kind.path(namespace, name)
-        answer = read_answer(await self.asker.ask("GET", path), f"GET {path}")
+        answer = _whole(read_answer(await self.asker.ask("GET", path), f"GET {path}"), f"GET {path}")
         if answer.refusal is None:
             return answer.value
         if answer.refusal.missing:
@@ -86,7 +86,7 @@ class Client:
             items.extend(_typed(value.get("items"), kind))
             if len(items) > MAX_OBJECTS:
                 raise Unavailable(f"{path} lists more than {MAX_OBJECTS} objects: that is more than Kedge watches")
-            metadata = value.get("metadata") or {}
+            metadata = mapping(value.get("metadata"))
             token = metadata.get("continue")
             if not token:
                 return Listing(tuple(items), str(metadata.get("resourceVersion") or ""))
@@ -128,7 +128,7 @@ class Client:
 
     async def _write(self, method: str, path: str, query: Mapping[str, str], body: bytes, content: str) -> Answer:
         response = await self.asker.ask(method, path, query, {"content-type": content}, body)
-        return read_answer(response, f"{method} {path}")
+        return _whole(read_answer(response, f"{method} {path}"), f"{method} {path}")
 
     async def version(self) -> str:
         """The server's own version, such as v1.35.4: also the cheapest question to see whether it is there."""
@@ -158,4 +158,13 @@ def _typed(items: Any, kind: Kind) -> list[dict[str, Any]]:
     """Items of a list carry no kind of their own."""
     if not isinstance(items, list):
         return []
-    return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in items if isinstance(item, dict)]
+    whole = [item for item in items if isinstance(item, dict) and isinstance(item.get("metadata"), dict)]
+    return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in whole]
+
+
+def _whole(answer: Answer, what: str) -> Answer:
+    """Every object has metadata (a deletion may be answered by a Status). Raises Unavailable for what is none."""
+    known = isinstance(answer.value.get("metadata"), dict) or answer.value.get("kind") == "Status"
+    if answer.refusal is None and not known:
+        raise Unavailable(f"{what}: the answer is no Kubernetes object: it has no metadata")
+    return answer

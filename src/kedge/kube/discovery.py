@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from kedge.kube.answer import error_of, parse_object, read_refusal
+from kedge.kube.answer import error_of, mapping, parse_object, read_refusal
 from kedge.kube.ask import Asker
 from kedge.kube.transport import Response
 from kedge.model.errors import Invalid, Unavailable
@@ -185,13 +185,13 @@ def _items(value: Mapping[str, Any], key: str, limit: int = MAX_GROUPS) -> list[
 
 def _read_aggregated(value: Mapping[str, Any], kinds: list[Kind], failed: dict[str, str]) -> None:
     for item in _items(value, "items"):
-        group = str((item.get("metadata") or {}).get("name") or "")
+        group = str(mapping(item.get("metadata")).get("name") or "")
         for version in _items(item, "versions"):
             name = str(version.get("version") or "")
             if version.get("freshness") == "Stale" and group:
                 failed[group] = f"its API server does not answer ({group}/{name} is stale)"
             for resource in _items(version, "resources", MAX_KINDS):
-                kind = (resource.get("responseKind") or {}).get("kind")
+                kind = mapping(resource.get("responseKind")).get("kind")
                 if isinstance(kind, str) and kind:
                     namespaced = resource.get("scope") == "Namespaced"
                     kinds.append(_kind(group, name, kind, str(resource.get("resource") or ""), namespaced, resource))
@@ -211,7 +211,7 @@ def _core_lists(value: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _group_lists(value: Mapping[str, Any]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for group in _items(value, "groups"):
-        preferred = (group.get("preferredVersion") or {}).get("groupVersion")
+        preferred = mapping(group.get("preferredVersion")).get("groupVersion")
         versions = [str(version.get("groupVersion") or "") for version in _items(group, "versions")]
         versions.sort(key=lambda version: version != preferred)
         found.extend((str(group.get("name") or ""), f"/apis/{version}") for version in versions)

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from kedge.kube.answer import Refusal, error_of, refusal_of
+from kedge.kube.answer import Refusal, error_of, mapping, refusal_of
 from kedge.kube.client import Client
 from kedge.kube.discovery import Kind
 from kedge.model.errors import KedgeError, Unavailable
@@ -220,7 +220,7 @@ class Watcher:
 
     def _event(self, what: str, obj: dict[str, Any], at: float, *, keep: bool) -> WatchEvent:
         if keep:
-            self._version = str((obj.get("metadata") or {}).get("resourceVersion") or self._version)
+            self._version = str(obj["metadata"].get("resourceVersion") or self._version)
         return WatchEvent(_WHAT[what], {} if what == "BOOKMARK" else obj, at)
 
 
@@ -228,7 +228,7 @@ _WHAT = {"ADDED": What.ADDED, "MODIFIED": What.MODIFIED, "DELETED": What.DELETED
 
 
 def _ends_snapshot(obj: dict[str, Any]) -> bool:
-    return ((obj.get("metadata") or {}).get("annotations") or {}).get(_END) == "true"
+    return mapping(obj["metadata"].get("annotations")).get(_END) == "true"
 
 
 def _parse(line: bytes, path: str) -> tuple[str, dict[str, Any]]:
@@ -239,6 +239,8 @@ def _parse(line: bytes, path: str) -> tuple[str, dict[str, Any]]:
     what, obj = (value.get("type"), value.get("object")) if isinstance(value, dict) else (None, None)
     if (what not in _WHAT and what != "ERROR") or not isinstance(obj, dict):
         raise Unavailable(f"watch {path}: a line is no watch event")
+    if what != "ERROR" and not isinstance(obj.get("metadata"), dict):
+        raise Unavailable(f"watch {path}: an object has no metadata")
     return what, obj
 
 

@@ -1,0 +1,136 @@
+"""One request within bounds: the window, deadlines, and patience with 429."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.kube.scripted import Scripted, ok, status, virtual
+from tests.simulation.loop import SeededEntropy, VirtualClock
+
+from kedge.kube.ask import Asker
+from kedge.kube.window import Window
+from kedge.model.errors import Unavailable
+
+
+def asker(transport: Scripted, clock: VirtualClock) -> Asker:
+    return Asker(transport, clock, SeededEntropy(1))
+
+
+@virtual
+async def test_a_429_is_asked_again_after_the_time_it_names(clock: VirtualClock) -> None:
+    transport = Scripted(status(429, **{"retry-after": "5"}), ok({}))
+    began = clock.monotonic()
+    assert (await asker(transport, clock).ask("GET", "/x")).status == 200
+    assert 5 <= clock.monotonic() - began < 6
+
+
+@virtual
+async def test_a_429_for_ever_is_given_back(clock: VirtualClock) -> None:
+    transport = Scripted(*[status(429)] * 4)
+    assert (await asker(transport, clock).ask("GET", "/x")).status == 429
+    assert len(transport.asked) == 4
+
+
+@virtual
+async def test_a_429_that_asks_for_too_long_is_given_back_at_once(clock: VirtualClock) -> None:
+    transport = Scripted(status(429, **{"retry-after": "300"}))
+    began = clock.monotonic()
+    assert (await asker(transport, clock).ask("GET", "/x")).status == 429
+    assert clock.monotonic() - began < 1
+
+
+@virtual
+async def test_a_500_is_never_asked_again(clock: VirtualClock) -> None:
+    transport = Scripted(status(500))
+    assert (await asker(transport, clock).ask("PATCH", "/x")).status == 500
+    assert len(transport.asked) == 1
+
+
+@virtual
+async def test_a_late_answer_is_unavailable(clock: VirtualClock) -> None:
+    class Late(Scripted):
+        async def request(self, *args: object) -> object:
+            await asyncio.sleep(3600)
+
+    with pytest.raises(Unavailable, match="no answer within 30 s"):
+        await asker(Late(), clock).ask("GET", "/x")
+
+
+@virtual
+async def test_no_more_than_the_window_are_on_their_way(clock: VirtualClock) -> None:
+    window, busy, most = Window(clock, first=4), 0, 0
+
+    async def one() -> None:
+        nonlocal busy, most
+        async with window.slot():
+            busy += 1
+            most = max(most, busy)
+            await asyncio.sleep(1)
+            busy -= 1
+
+    await asyncio.gather(*(one() for _ in range(20)))
+    assert most == 4
+
+
+@virtual
+async def test_the_window_grows_by_one_for_a_window_of_answers(clock: VirtualClock) -> None:
+    window = Window(clock, first=10)
+    for _ in range(10):
+        window.succeeded()
+    assert 10.9 < window.size < 11.1
+
+
+@virtual
+async def test_the_window_never_passes_its_bounds(clock: VirtualClock) -> None:
+    window = Window(clock, first=2, most=4)
+    for _ in range(500):
+        window.succeeded()
+    assert window.size == 4
+    for _ in range(10):
+        async with window.slot() as started:
+            window.throttled(started, None)
+        await clock.sleep(1)
+    assert window.size == 1
+
+
+@virtual
+async def test_a_burst_of_429_halves_once(clock: VirtualClock) -> None:
+    window = Window(clock, first=16)
+
+    async def one() -> None:
+        async with window.slot() as started:
+            await asyncio.sleep(1)
+            window.throttled(started, None)
+
+    await asyncio.gather(*(one() for _ in range(16)))
+    assert window.size == 8
+
+
+@virtual
+async def test_nothing_starts_before_the_time_that_the_server_named(clock: VirtualClock) -> None:
+    window = Window(clock)
+    async with window.slot() as started:
+        window.throttled(started, 10.0)
+    async with window.slot() as later:
+        assert later >= started + 10
+
+
+@virtual
+async def test_a_cancelled_waiter_loses_no_place(clock: VirtualClock) -> None:
+    window = Window(clock, first=1)
+    entered: list[int] = []
+
+    async def one(number: int) -> None:
+        async with window.slot():
+            entered.append(number)
+            await asyncio.sleep(1)
+
+    tasks = [asyncio.get_running_loop().create_task(one(number)) for number in range(3)]
+    await asyncio.sleep(0.5)
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert entered == [0, 2]
+    async with window.slot():
+        entered.append(9)
+    assert entered[-1] == 9

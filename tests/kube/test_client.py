@@ -1,0 +1,109 @@
+"""The verbs: what is sent, and what comes back."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from tests.kube.scripted import CONFIG_MAP, Scripted, client, item, ok, status, virtual
+from tests.simulation.loop import VirtualClock
+
+from kedge.model.errors import Denied, Invalid, Unavailable
+
+PATH = "/api/v1/namespaces/web/configmaps"
+
+
+def page(*items: object, version: str = "9", token: str = "") -> object:
+    metadata = {"resourceVersion": version} | ({"continue": token} if token else {})
+    return ok({"kind": "ConfigMapList", "metadata": metadata, "items": list(items)})
+
+
+@virtual
+async def test_apply_is_forced_as_kedge(clock: VirtualClock) -> None:
+    transport = Scripted(ok(item("a", 1), 201))
+    assert (await client(transport, clock).apply(CONFIG_MAP, "web", "a", b"{}", dry_run=True)).created
+    method, path, query, headers, body = transport.asked[0]
+    assert (method, path, body) == ("PATCH", f"{PATH}/a", b"{}")
+    assert query["fieldManager"] == "kedge"
+    assert (query["force"], query["dryRun"]) == ("true", "All")
+    assert headers["content-type"] == "application/apply-patch+yaml"
+
+
+@virtual
+async def test_a_real_apply_is_no_dry_run(clock: VirtualClock) -> None:
+    transport = Scripted(ok(item("a", 1)))
+    await client(transport, clock).apply(CONFIG_MAP, "web", "a", b"{}")
+    assert "dryRun" not in transport.asked[0][2]
+
+
+@virtual
+async def test_what_is_not_there_is_none(clock: VirtualClock) -> None:
+    assert await client(Scripted(status(404)), clock).get(CONFIG_MAP, "web", "a") is None
+
+
+@virtual
+async def test_reading_without_the_right_is_denied(clock: VirtualClock) -> None:
+    with pytest.raises(Denied, match="forbidden"):
+        await client(Scripted(status(403, "forbidden")), clock).get(CONFIG_MAP, "web", "a")
+
+
+@virtual
+async def test_a_deletion_is_of_one_uid(clock: VirtualClock) -> None:
+    transport = Scripted(ok(item("a", 1)))
+    await client(transport, clock).delete(CONFIG_MAP, "web", "a", uid="u-1")
+    options = orjson.loads(transport.asked[0][4])
+    assert options["preconditions"] == {"uid": "u-1"}
+    assert options["propagationPolicy"] == "Background"
+
+
+@virtual
+async def test_a_list_is_read_page_by_page(clock: VirtualClock) -> None:
+    transport = Scripted(page(item("a", 1), token="t"), page(item("b", 2)))
+    listing = await client(transport, clock).list(CONFIG_MAP, "web", labels="x")
+    assert [entry["metadata"]["name"] for entry in listing.items] == ["a", "b"]
+    assert listing.version == "9"
+    assert [query.get("continue") for _, _, query, _, _ in transport.asked] == [None, "t"]
+
+
+@virtual
+async def test_a_list_that_expires_under_way_starts_again_and_mixes_nothing(clock: VirtualClock) -> None:
+    transport = Scripted(page(item("a", 1), token="t"), status(410), page(item("b", 2)))
+    listing = await client(transport, clock).list(CONFIG_MAP, "web")
+    assert [entry["metadata"]["name"] for entry in listing.items] == ["b"]
+
+
+@virtual
+async def test_a_list_that_always_expires_is_asked_for_whole_and_then_unavailable(clock: VirtualClock) -> None:
+    transport = Scripted(*[status(410)] * 3)
+    with pytest.raises(Unavailable, match="expired 3 times"):
+        await client(transport, clock).list(CONFIG_MAP, "web")
+    assert "limit" not in transport.asked[2][2]
+
+
+@virtual
+async def test_listed_objects_carry_their_kind(clock: VirtualClock) -> None:
+    bare = {"metadata": {"name": "a"}}
+    listing = await client(Scripted(page(bare, "noise")), clock).list(CONFIG_MAP, "web")
+    assert listing.items == ({"apiVersion": "v1", "kind": "ConfigMap", **bare},)
+
+
+@virtual
+async def test_an_answer_without_metadata_is_no_object(clock: VirtualClock) -> None:
+    with pytest.raises(Unavailable, match="no metadata"):
+        await client(Scripted(ok({"metadata": "x"})), clock).get(CONFIG_MAP, "web", "a")
+
+
+@virtual
+async def test_a_kind_that_is_not_served_any_more_lists_nothing(clock: VirtualClock) -> None:
+    assert (await client(Scripted(status(404)), clock).list(CONFIG_MAP)).items == ()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "a%2fb", "../../nodes/x"])
+def test_a_name_never_leads_to_another_path(name: str) -> None:
+    with pytest.raises(Invalid, match="can not be an object's name"):
+        CONFIG_MAP.path("web", name)
+    with pytest.raises(Invalid):
+        CONFIG_MAP.path(name, "a")
+
+
+def test_odd_but_valid_names_are_encoded() -> None:
+    assert CONFIG_MAP.path("web", "system:node?x#y") == f"{PATH}/system:node%3Fx%23y"
