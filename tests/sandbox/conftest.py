@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.sandbox.standin import StandIn
 
 from kedge.sandbox import Options, Request, Response, Sandbox, Watch
-from tests.sandbox.standin import StandIn
 
 START = 1_764_000_000.0
 MERGE = "application/merge-patch+json"

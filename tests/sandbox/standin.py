@@ -12,8 +12,18 @@ from kedge.sandbox.types import Type, built_in_types
 
 Path = tuple[str, ...]
 META = frozenset(
-    "name namespace uid resourceVersion generation creationTimestamp deletionTimestamp selfLink managedFields "
-    "deletionGracePeriodSeconds".split()
+    [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "selfLink",
+        "managedFields",
+        "deletionGracePeriodSeconds",
+    ]
 )
 MISSING = object()
 ANY = Type("scalar", "any")
@@ -35,14 +45,14 @@ def _of_schema(schema: dict[str, Any]) -> Type:
 
 def leaves(value: Any, type_: Type | None, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Every owned path of a value with what is there; atomic values are leaves."""
-    if type_ is not None and (type_.atomic or type_.of in built_in_types().atomic and type_.shape == "object"):
+    if type_ is not None and (type_.atomic or (type_.of in built_in_types().atomic and type_.shape == "object")):
         yield path, value
         return
     if isinstance(value, dict) and value and (type_ is None or type_.shape in ("object", "map", "scalar")):
         fields = built_in_types().fields.get(type_.of, {}) if type_ and type_.shape == "object" else {}
         element = type_.element if type_ and type_.shape == "map" else None
         for key, item in value.items():
-            if path == () and key in ("apiVersion", "kind") or path == ("f:metadata",) and key in META:
+            if (path == () and key in ("apiVersion", "kind")) or (path == ("f:metadata",) and key in META):
                 continue
             yield from leaves(item, fields.get(key, element), (*path, "f:" + key))
     elif isinstance(value, list) and type_ is not None and type_.keys:

@@ -18,6 +18,7 @@ GO_NAMES = {"string": "string", "number": "int32", "boolean": "bool", "quantity"
 OMITTED = frozenset(
     [
         "paused",
+        "generation",
         "hostNetwork",
         "hostPID",
         "hostIPC",
@@ -110,7 +111,7 @@ def _object(name: str, obj: Any, path: str, unknown: list[str]) -> None:
 
 def _left_out(key: str, field: Type) -> bool:
     if field.shape == "scalar":
-        return key in OMITTED
+        return key in OMITTED and (key != "value" or field.of == "string")
     return field.shape in ("map", "list") and key not in KEPT_EMPTY
 
 
