@@ -7,6 +7,7 @@ a request says `allow_redirects=False`; they are never followed, so that a crede
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import ssl
@@ -73,7 +74,7 @@ def guard(allow_loopback: bool) -> Callable[[Any], socket.socket]:
         family, kind, protocol, _, place = info
         reason = refusal(str(place[0]), allow_loopback=allow_loopback)
         if reason:
-            raise Refused(f"{place[0]} is not connected to: {reason}")
+            raise Refused(errno.EACCES, f"{place[0]} is not connected to: {reason}")
         return socket.socket(family=family, type=kind, proto=protocol)
 
     return make

@@ -67,7 +67,7 @@ def repository(text: str) -> str:
         return "a URL holds no user or password: declare a Credential for its prefix instead"
     if text.startswith("-") or "\\" in text or _CONTROL.search(text) or " " in text:
         return "a repository is a URL without spaces, backslashes or control characters"
-    if "::" in text or ".." in text.split("/"):
+    if "::" in text.partition("/")[0] or ".." in text.split("/"):
         return "a repository is a plain https://, ssh:// or file:// URL"
     return ""
 
