@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from kedge.engine.fieldset import CLIENT_SIDE, INTERACTIVE, FieldSet, entries, fingerprint, owned, remove
+from kedge.engine.fieldset import CLIENT_SIDE, INTERACTIVE, FieldSet, entries, fingerprint, owned, remove, writers
 from kedge.engine.fieldset import take_over as merged
 from kedge.kube.client import MANAGER
 from kedge.model.pair import Owner, Scope
@@ -44,6 +44,8 @@ def mark_of(obj: Mapping[str, Any]) -> Owner | None:
             return Owner("flux", f"{kind} {labels.get(f'{prefix}/namespace', '')}/{name}")
     if release := annotations.get(HELM_RELEASE):
         return Owner("helm", f"release {annotations.get(HELM_NAMESPACE, '')}/{release}")
+    if not any(manager in _PROGRAMS for manager, _, _ in writers(marks.managed_fields_of(obj))):
+        return None
     for entry in entries(marks.managed_fields_of(obj)):
         if entry.manager in _PROGRAMS and not entry.subresource and entry.fields:
             return Owner(_PROGRAMS[entry.manager], f"(field manager {entry.manager})")
@@ -78,9 +80,9 @@ def hands(obj: Mapping[str, Any], *, adopt: Owner | None = None) -> tuple[str, .
     """Managers whose entries are to be taken over: people's, and the programs' of an owner that is being adopted."""
     programs = {name for name, kind in _PROGRAMS.items() if adopt is not None and kind == adopt.kind}
     names = {
-        entry.manager
-        for entry in entries(marks.managed_fields_of(obj))
-        if not entry.subresource and (entry.manager in BY_HAND or entry.manager in programs)
+        manager
+        for manager, _, subresource in writers(marks.managed_fields_of(obj))
+        if not subresource and (manager in BY_HAND or manager in programs)
     }
     return tuple(sorted(names))
 
@@ -88,6 +90,8 @@ def hands(obj: Mapping[str, Any], *, adopt: Owner | None = None) -> tuple[str, .
 def surplus_fields(obj: Mapping[str, Any], names: Iterable[str]) -> FieldSet:
     """Fields that nobody but the managers `names` keeps on the object: they go once those are taken over."""
     taken = set(names)
+    if not taken:
+        return FieldSet()
     theirs, others = FieldSet(), owned(marks.managed_fields_of(obj), MANAGER)
     for entry in entries(marks.managed_fields_of(obj)):
         if entry.manager in taken and not entry.subresource:
