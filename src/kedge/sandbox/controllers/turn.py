@@ -42,10 +42,8 @@ def _observe(cluster: Cluster, happening: Happening) -> None:
     if new is not None and (place.key in STEPS or garbage.concerned(cluster, new)):
         cluster.wake(place)
     seen = new or happening.old
-    for owner in (seen.meta.get("ownerReferences") or ()) if seen else ():
-        parent = store.uids.get(owner["uid"])
-        if parent is not None:
-            cluster.wake(parent)
+    if seen is not None:
+        _wake_owners(cluster, seen, further=new is None)
     if new is None and happening.old is not None:
         for child in store.children.get(happening.old.uid, {}):
             cluster.wake(child)
@@ -54,6 +52,18 @@ def _observe(cluster: Cluster, happening: Happening) -> None:
             _wake_ending_namespace(cluster, place.namespace)
         if place.key not in STEPS:
             _wake_ending_definition(cluster, place.key)
+
+
+def _wake_owners(cluster: Cluster, stored: Stored, further: bool) -> None:
+    """A removal concerns the owner's owner, too: a Deployment waits for the pods of its old set to be gone."""
+    for owner in stored.meta.get("ownerReferences") or ():
+        place = cluster.store.uids.get(owner["uid"])
+        if place is None:
+            continue
+        cluster.wake(place)
+        parent = cluster.store.at(place)
+        if further and parent is not None:
+            _wake_owners(cluster, parent, further=False)
 
 
 def _wake_ending_namespace(cluster: Cluster, name: str) -> None:
