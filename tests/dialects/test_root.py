@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kedge.dialects.root import RootConfig, included, matches, read_config
@@ -83,6 +83,7 @@ def test_a_wrong_configuration_is_refused_with_its_place(text: str, said: str) -
     assert str(refused.value).startswith("kedge.yaml")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="*a/?", max_size=40), st.text(alphabet="a/", max_size=200))
 def test_no_glob_takes_more_than_pattern_times_path(glob: str, path: str) -> None:
     matches(glob, path)

@@ -380,6 +380,37 @@ class TestRecovery:
         await again.fetch(repository.url, "main")
         assert len(again.snapshot(revision).entries("b")) == 1
 
+    async def test_a_mirror_is_not_thrown_away_for_the_ruin_of_the_other_side(
+        self, source: GitSource, repository: Repository
+    ) -> None:
+        repository.commit({"a.yaml": "a: 1"})
+        before = await source.fetch(repository.url, "main")
+        repository.commit({"a.yaml": "a: 2"})
+        blob = repository.git("rev-parse", "HEAD:a.yaml")
+        lose(repository.bare, blob)
+        with pytest.raises(KedgeError):
+            await source.fetch(repository.url, "main")
+        entry = source.snapshot(before).entry("a.yaml")
+        assert entry is not None
+        assert source.snapshot(before).read(entry) == b"a: 1"
+
+    async def test_what_is_left_of_a_mirror_stays_until_the_other_side_answers(
+        self, tmp_path: Path, source: GitSource, repository: Repository
+    ) -> None:
+        repository.commit({"a.yaml": "a: 1", "b/c.yaml": "c: 1"})
+        revision = await source.fetch(repository.url, "main")
+        lose(mirror_of(tmp_path, repository.url), repository.git("rev-parse", "HEAD:b/c.yaml"))
+        again = GitSource(tmp_path / "data", Vault(), search=os.environ["PATH"], allowed=LOCAL)
+        with pytest.raises(Unavailable):
+            again.snapshot(revision).entries("b")
+        away = repository.bare.rename(repository.bare.with_name("away"))
+        with pytest.raises(KedgeError):
+            await again.fetch(repository.url, "main")
+        assert again.snapshot(revision).entry("a.yaml") is not None
+        away.rename(repository.bare)
+        await again.fetch(repository.url, "main")
+        assert len(again.snapshot(revision).entries("b")) == 1
+
     async def test_locks_of_a_killed_process_do_not_last(
         self, tmp_path: Path, source: GitSource, repository: Repository
     ) -> None:

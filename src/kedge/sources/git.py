@@ -95,7 +95,6 @@ class GitSource:
             await asyncio.sleep(0)  # those who came together fly together
             async with mirror.lock:
                 flight.asking = True
-                mirror.settle()
                 answer = await self._bring(mirror, address, *key)
             return answer
         except KedgeError as error:

@@ -56,6 +56,8 @@ class Mirror:
 
     def commit(self, name: str) -> pygit2.Commit | None:
         """The commit that a local ref or a (short) id leads to, or None. A short id must be unique."""
+        if self._suspected:
+            return None
         try:
             return self.repository.revparse_single(name).peel(pygit2.Commit)
         except (Unavailable, KeyError, ValueError, pygit2.GitError):
@@ -66,10 +68,15 @@ class Mirror:
         try:
             await self._fetch(address, specs)
         except KedgeError as error:
-            if not _BROKEN.search(str(error)) or isinstance(error, Invalid):
+            if isinstance(error, Invalid) or not _BROKEN.search(str(error)) or await self._healthy():
                 raise
             self.discard()
             await self._fetch(address, specs)
+
+    async def _healthy(self) -> bool:
+        """Whether it is whole: then it was the other side that spoke of ruin, and what is here stays."""
+        arguments = ["fsck", "--connectivity-only", "--no-dangling", "--no-progress"]
+        return (await self._remote.local(self._folder, arguments, timeout=FETCH_SECONDS)).code == 0
 
     async def _fetch(self, address: Address, specs: Sequence[str]) -> None:
         await self._prepare()
@@ -102,7 +109,7 @@ class Mirror:
 
     async def _prepare(self) -> None:
         """Make sure of a whole, unlocked, empty or filled repository."""
-        if not (self._folder / "HEAD").is_file() or not (self._folder / "objects").is_dir():
+        if self._suspected or not (self._folder / "HEAD").is_file() or not (self._folder / "objects").is_dir():
             self.discard()
             fresh = self._folder.with_suffix(".new")
             shutil.rmtree(fresh, ignore_errors=True)
@@ -129,13 +136,8 @@ class Mirror:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def suspect(self) -> None:
-        """An object was not there that should be: begin anew at the next fetch."""
+        """An object was not there that should be: begin anew at the next fetch, once the other side answers."""
         self._suspected = True
-
-    def settle(self) -> None:
-        """Throw away a mirror that is suspected."""
-        if self._suspected:
-            self.discard()
 
     def forget(self) -> None:
         """Close the object database, so that it is opened anew."""
