@@ -1,0 +1,230 @@
+"""HTTP: tokens, certificates, redirects, sizes, and streams cut anywhere."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from aiohttp import web
+
+from kedge import http
+from kedge.certificate import self_signed
+from kedge.clock import SystemClock
+from kedge.kube import aiohttp_transport
+from kedge.kube.aiohttp_transport import AiohttpTransport, open_transport
+from kedge.kube.kubeconfig import Access
+from kedge.model.errors import Unavailable
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """`await serve(handler, tls)` answers the URL of a server on loopback."""
+    runners: list[web.AppRunner] = []
+
+    async def start(handler: Handler, tls: ssl.SSLContext | None = None) -> str:
+        app = web.Application()
+        app.router.add_route("*", "/{rest:.*}", handler)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        runners.append(runner)
+        return f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+async def get(transport: AiohttpTransport, path: str = "/api") -> object:
+    return await transport.request("GET", path, {}, {"accept": "application/json"}, b"")
+
+
+async def echo(request: web.Request) -> web.StreamResponse:
+    told = {
+        "path": request.raw_path,
+        "query": dict(request.query),
+        "token": request.headers.get("authorization", ""),
+        "body": (await request.read()).decode(),
+    }
+    return web.json_response(told)
+
+
+async def test_a_request_arrives_as_it_was_asked(serve: Serve) -> None:
+    transport = open_transport(Access(await serve(echo), token="t0ken"))
+    query = {"labelSelector": "a in (b,c)", "continue": "x+y/z=="}
+    answer = await transport.request("PATCH", "/api/v1/a%3Fb", query, {}, b"{}")
+    told = orjson.loads(answer.body)
+    assert told["path"].startswith("/api/v1/a%3Fb?")
+    assert (told["query"], told["token"], told["body"]) == (query, "Bearer t0ken", "{}")
+    await transport.close()
+
+
+async def test_a_renewed_token_is_sent_with_the_next_request(serve: Serve) -> None:
+    tokens = ["first"]
+    access = Access(await serve(echo), token="old", renewed=lambda: tokens[-1])
+    transport = open_transport(access)
+    assert b"Bearer first" in (await get(transport)).body
+    tokens.append("second")
+    assert b"Bearer second" in (await get(transport)).body
+    await transport.close()
+
+
+async def test_any_status_is_an_answer(serve: Serve) -> None:
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=429, headers={"Retry-After": "3"}, text="slow")
+
+    transport = open_transport(Access(await serve(refuse)))
+    answer = await get(transport)
+    assert (answer.status, answer.headers["retry-after"], answer.body) == (429, "3", b"slow")
+    await transport.close()
+
+
+async def test_a_redirect_is_not_followed_so_the_token_stays(serve: Serve) -> None:
+    seen: list[str] = []
+
+    async def thief(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers.get("authorization", ""))
+        return web.json_response({})
+
+    elsewhere = await serve(thief)
+
+    async def redirect(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": elsewhere})
+
+    transport = open_transport(Access(await serve(redirect), token="t0ken"))
+    assert (await get(transport)).status == 302
+    assert seen == []
+    await transport.close()
+
+
+async def test_a_connection_that_is_cut_is_unavailable(serve: Serve) -> None:
+    async def cut(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    transport = open_transport(Access(await serve(cut)))
+    with pytest.raises(Unavailable, match="GET /api: no answer from"):
+        await get(transport)
+    await transport.close()
+
+
+async def test_an_answer_without_end_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def flood(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        try:
+            for _ in range(100):
+                await answer.write(b"x" * 100_000)
+        except ConnectionError:
+            return answer
+        return answer
+
+    real = http.read
+    monkeypatch.setattr(http, "read", lambda answer: real(answer, 1_000_000))
+    transport = open_transport(Access(await serve(flood)))
+    with pytest.raises(Unavailable, match="1000000 bytes allowed"):
+        await get(transport)
+    await transport.close()
+
+
+async def lines_of(transport: AiohttpTransport) -> list[bytes]:
+    return [line async for line in transport.watch("/watch", {})]
+
+
+async def test_lines_of_a_watch_are_whole_however_they_are_cut(serve: Serve) -> None:
+    async def stream(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for part in (b'{"a"', b":1}\n{", b'"b":2}\n', b'\n{"c":3}\n{"d"', b":4}"):
+            await answer.write(part)
+        return answer
+
+    transport = open_transport(Access(await serve(stream)))
+    assert await lines_of(transport) == [b'{"a":1}', b'{"b":2}', b'{"c":3}']
+    await transport.close()
+
+
+async def test_a_line_without_end_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def flood(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        try:
+            for _ in range(200):
+                await answer.write(b"x" * 10_000)
+        except ConnectionError:
+            return answer
+        return answer
+
+    monkeypatch.setattr(aiohttp_transport, "MAX_LINE", 100_000)
+    transport = open_transport(Access(await serve(flood)))
+    with pytest.raises(Unavailable, match="a line of more than"):
+        await lines_of(transport)
+    await transport.close()
+
+
+async def test_a_refused_watch_is_an_error_line(serve: Serve) -> None:
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "Status", "code": 410, "reason": "Expired"}, status=410)
+
+    transport = open_transport(Access(await serve(refuse)))
+    (line,) = await lines_of(transport)
+    assert orjson.loads(line)["type"] == "ERROR"
+    assert orjson.loads(line)["object"]["code"] == 410
+    await transport.close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str, Path]:
+    """(certificate, key, folder with both as files)"""
+    made, key = self_signed(SystemClock().now())
+    (tmp_path / "crt").write_bytes(made)
+    (tmp_path / "key").write_bytes(key)
+    return made.decode(), key.decode(), tmp_path
+
+
+def server_tls(folder: Path, *, clients: bool = False) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "crt", folder / "key")
+    if clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(folder / "crt")
+    return context
+
+
+async def test_a_server_is_trusted_by_its_ca_alone(serve: Serve, certificate: tuple[str, str, Path]) -> None:
+    made, _, folder = certificate
+    url = await serve(echo, server_tls(folder))
+    known = open_transport(Access(url, ca=made, token="t0ken"))
+    assert (await get(known)).status == 200
+    await known.close()
+    unknown = open_transport(Access(url, token="t0ken"))
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        await get(unknown)
+    await unknown.close()
+
+
+async def test_a_client_certificate_is_shown_and_leaves_no_file(
+    serve: Serve,
+    certificate: tuple[str, str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, key, folder = certificate
+    room = tmp_path_factory.mktemp("room")
+    monkeypatch.setattr(aiohttp_transport.tempfile, "tempdir", str(room))
+    url = await serve(echo, server_tls(folder, clients=True))
+    transport = open_transport(Access(url, ca=made, certificate=made, key=key))
+    assert (await get(transport)).status == 200
+    assert list(room.iterdir()) == []
+    await transport.close()
+
+
+async def test_closing_before_the_first_request_is_fine() -> None:
+    await open_transport(Access("https://127.0.0.1:1")).close()
