@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from kedge.model.change import Act
 from kedge.model.manifest import Manifest
-from kedge.model.operation import Did, Operation, Owned
+from kedge.model.operation import Did, Operation, Owned, Sight
 from kedge.model.pair import Known
 from kedge.model.plan import Plan, Step, StepKind
 from kedge.model.ref import Ref
@@ -61,6 +61,19 @@ def verified(
             before = owned.get(entry.ref) or Owned(entry.ref)
             owned[entry.ref] = replace(before, digest=entry.digest, fingerprint=entry.fingerprint)
     return _ordered(owned)
+
+
+def moved(inventory: Sequence[Owned], sights: Mapping[Ref, Sight]) -> tuple[Ref, ...]:
+    """Ordinary objects that the watch shows otherwise than they were left: gone, going, or changed by another hand."""
+    found = []
+    for entry in inventory:
+        sight = sights.get(entry.ref)
+        if entry.hook or sight is None:
+            continue
+        changed = entry.fingerprint and sight.fingerprint and entry.fingerprint != sight.fingerprint
+        if not sight.exists or sight.terminating or changed:
+            found.append(entry.ref)
+    return tuple(found)
 
 
 def known(inventory: Sequence[Owned]) -> tuple[Known, ...]:

@@ -21,9 +21,10 @@ from kedge.model.errors import Conflict, KedgeError
 from kedge.model.event import Event
 from kedge.model.health import Health
 from kedge.model.manifest import Manifest
-from kedge.model.operation import Cause, Operation, Outcome, Result
+from kedge.model.operation import Cause, Operation, Outcome, Result, Sight
 from kedge.model.pair import Scope
 from kedge.model.plan import Step, StepKind
+from kedge.model.ref import Ref
 from kedge.ports import Record
 
 _TRIES = 8
@@ -141,7 +142,8 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
     left = inventory.after(dossier.inventory, plan, ended)
     if plan.removal and result is Result.SUCCEEDED and not left:
         return await _forget(doors, dossier, ended)
-    health = await look_at(doors, replace(dossier, operation=None, inventory=left))
+    sights = await _look(doors, replace(dossier, inventory=left))
+    health, moved = worst(sights), inventory.moved(left, sights)
 
     def settled(current: Dossier) -> Record:
         # What a person wished or approved while the run was at work is for the next one.
@@ -149,7 +151,7 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
         approvals = tuple(given for given in current.approvals if given.at > ended.started)
         over = replace(current, operation=None, last=ended, inventory=left, wish=wish)
         after = (
-            _succeeded(replace(over, approvals=approvals), ended, health, now)
+            _succeeded(replace(over, approvals=approvals), ended, health, moved)
             if result is Result.SUCCEEDED
             else _failed(over, ended, health, now)
         )
@@ -158,18 +160,15 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
     return await write_down(doors, dossier, settled)
 
 
-def _succeeded(dossier: Dossier, operation: Operation, health: Health, now: float) -> Dossier:
+def _succeeded(dossier: Dossier, operation: Operation, health: Health, moved: tuple[Ref, ...]) -> Dossier:
+    now = operation.finished or 0.0
     heals = (*remembered_heals(dossier, now), now) if operation.cause is Cause.DRIFT else dossier.heals
-    return replace(
-        dossier,
-        applied=operation.revision,
-        trouble=None,
-        heals=heals,
-        plan=None,
-        shown=shown_synced(dossier, health),
-        verified=now,
-        due=None,
-    )
+    after = replace(dossier, applied=operation.revision, trouble=None, heals=heals, plan=None, due=None)
+    if moved:
+        # Another hand was at work beside the run: nobody may read Synced before it has been compared.
+        why = f"{moved[0]} changed while run {operation.number} was at work: it is compared again"
+        return replace(after, shown=Shown(Sync.OUT_OF_SYNC, health, why))
+    return replace(after, shown=shown_synced(after, health), verified=now)
 
 
 def _failed(dossier: Dossier, operation: Operation, health: Health, now: float) -> Dossier:
@@ -188,8 +187,12 @@ async def _forget(doors: Doors, dossier: Dossier, operation: Operation) -> Dossi
 
 async def look_at(doors: Doors, dossier: Dossier) -> Health:
     """The unit's health as the watch sees it now."""
+    return worst(await _look(doors, dossier))
+
+
+async def _look(doors: Doors, dossier: Dossier) -> Mapping[Ref, Sight]:
     refs = tuple(entry.ref for entry in dossier.inventory if not entry.hook)
-    return worst(await doors.target.look(doors.scope(wanted(dossier).unit), refs))
+    return await doors.target.look(doors.scope(wanted(dossier).unit), refs)
 
 
 def ended_event(dossier: Dossier, operation: Operation) -> Event:
