@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType
+from pygit2.enums import FileMode, ObjectType, Option
 
 from kedge.model.errors import Invalid, Unavailable, Where
 from kedge.model.source import Entry, EntryKind, Revision
@@ -13,6 +13,11 @@ from kedge.model.source import Entry, EntryKind, Revision
 FILE_LIMIT = 16 * 1024 * 1024
 MOST_ENTRIES = 500_000
 """Bound of one listing: a hostile tree may name the same folder again and again, on every level."""
+
+# libgit2 remembers no tree of more than 4 KiB by itself: a folder of 5,000 would be read and parsed anew for each path.
+TREE_REMEMBERED, TREES_REMEMBERED = 4 << 20, 32 << 20
+pygit2.option(Option.SET_CACHE_OBJECT_LIMIT, ObjectType.TREE, TREE_REMEMBERED)
+pygit2.option(Option.SET_CACHE_MAX_SIZE, TREES_REMEMBERED)
 
 KINDS = {
     FileMode.BLOB: EntryKind.FILE,
