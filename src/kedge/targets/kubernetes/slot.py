@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 import orjson
@@ -56,8 +57,9 @@ class Slot:
 
 def ref_of(obj: Mapping[str, Any]) -> Ref:
     metadata = obj.get("metadata") or {}
-    group = str(obj.get("apiVersion") or "").rpartition("/")[0]
-    return Ref(group, str(obj.get("kind") or ""), str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+    group = intern(str(obj.get("apiVersion") or "").rpartition("/")[0])
+    kind, namespace = intern(str(obj.get("kind") or "")), intern(str(metadata.get("namespace") or ""))
+    return Ref(group, kind, namespace, str(metadata.get("name") or ""))
 
 
 def slot_of(obj: Mapping[str, Any], now: float) -> Slot:
@@ -72,7 +74,7 @@ def slot_of(obj: Mapping[str, Any], now: float) -> Slot:
         fingerprint=owners_fingerprint(obj, value_of(obj)),
         health=health,
         gated=gated,
-        owner=marks.owner_of(obj),
+        owner=intern(marks.owner_of(obj)),
         mark=mark_of(obj),
         hands=hands(obj),
         operation=str(marks.annotations_of(obj).get(marks.OPERATION) or ""),
