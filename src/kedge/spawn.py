@@ -37,4 +37,15 @@ class Spawner:
         for task in list(self._tasks)[::-1]:
             task.cancel()
         for task in list(self._tasks):
-            await asyncio.gather(task, return_exceptions=True)
+            await _end(task)
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Wait until a cancelled task has ended. One whose own timeout ran out in the same instant takes our cancelling for
+    that timeout and goes on; giving up on it cancels it once more."""
+    while not task.done():
+        try:
+            async with asyncio.timeout(1.0):
+                await asyncio.gather(task, return_exceptions=True)
+        except TimeoutError:
+            continue

@@ -1,0 +1,28 @@
+"""Whole histories of the house in virtual time, with faults; each seed is one history."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.run import run
+
+QUICK = 60
+CHUNK = 6
+
+
+@pytest.mark.parametrize("chunk", range(QUICK // CHUNK))
+def test_whatever_happens_the_house_keeps_its_promises_and_comes_to_rest(chunk: int) -> None:
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        run(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", range(20))
+def test_many_more_histories(chunk: int) -> None:
+    for seed in range(1000 + chunk * 10, 1010 + chunk * 10):
+        run(seed, actions=60)
+
+
+def test_the_same_seed_tells_the_same_story_twice() -> None:
+    assert run(7).trace == run(7).trace
+    assert run(7).trace != run(8).trace
