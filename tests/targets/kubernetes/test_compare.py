@@ -181,6 +181,22 @@ async def test_a_refused_object_tells_why_and_does_not_hide_its_neighbours(world
 
 
 @staged
+async def test_a_webhook_that_can_not_be_tried_makes_it_presumed(world: World) -> None:
+    handle = world.transport._handle
+
+    def guarded(method, path, query, headers, body):
+        if "dryRun" in query:
+            text = b'{"kind":"Status","code":400,"message":"admission webhook \\"a.b\\" does not support dry run"}'
+            return type("Answer", (), {"status": 400, "headers": {}, "body": text})()
+        return handle(method, path, query, headers, body)
+
+    world.transport._handle = guarded
+    (pair,) = (await world.compare(config_map("settings"))).pairs
+    assert isinstance(pair, Presumed)
+    assert "a.b" in pair.why
+
+
+@staged
 async def test_an_immutable_field_asks_for_a_replacement(world: World) -> None:
     await settled(world, deployment())
     changed = deployment()

@@ -216,7 +216,7 @@ async def test_freshness_stands_still_while_the_server_is_away(world: World) -> 
 async def test_a_cluster_that_is_down_is_unavailable(world: World) -> None:
     await world.deploy(config_map("settings"))
     world.transport.down = True
-    with pytest.raises(Unavailable, match="no first look at Secret"):
+    with pytest.raises(Unavailable, match=r"Secret can not be watched: .*connection refused"):
         await world.look(ref("Secret", "token"))
 
 
@@ -243,6 +243,31 @@ async def test_without_a_right_to_all_namespaces_one_is_watched(world: World) ->
     world.merge(URL, {"data": {"color": "blue"}})
     await asyncio.sleep(0.5)
     assert (UNIT, str(SETTINGS), "drift") in world.rings
+
+
+@staged
+async def test_a_narrow_watch_is_believed_like_a_wide_one(world: World) -> None:
+    forbidden(world, "/api/v1/namespaces/web/")
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    known = (await world.compare(config_map("settings"))).fingerprints
+    assert (await world.compare(config_map("settings"), known=known)).unchanged == (SETTINGS,)
+
+
+@staged
+async def test_a_server_that_is_down_is_told_quickly_and_found_again_at_once(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    world.transport.down = True
+    began = world.clock.monotonic()
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await world.look(ref("Secret", "token"))
+    assert world.clock.monotonic() - began < 10
+    await asyncio.sleep(120)
+    world.transport.down = False
+    began = world.clock.monotonic()
+    assert not (await world.look(ref("Secret", "token")))[0].exists
+    assert world.clock.monotonic() - began < 1
 
 
 @staged

@@ -161,6 +161,8 @@ async def _refused(setting: Setting, kind: Kind, manifest: Manifest, refusal: Re
     ref = manifest.ref
     if refusal.missing:
         return Look(Presumed(ref, manifest, _homeless(setting, ref, refusal)))
+    if "does not support dry run" in refusal.text:
+        return Look(Presumed(ref, manifest, f"the cluster can not try it: {refusal.text}"))
     raise_if_passing(refusal, f"{ref} can not be compared")
     slot = await _live(setting, kind, ref, None)
     desired = orjson.loads(manifest.body)

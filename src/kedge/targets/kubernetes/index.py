@@ -39,6 +39,16 @@ class Watching:
     seen: set[Ref] | None = None
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
+    async def news(self, seconds: float) -> None:
+        """Waits until the watch is synced or has failed (again), or the time is up."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(future)
+        try:
+            async with asyncio.timeout(seconds):
+                await future
+        except TimeoutError:
+            return
+
     def wake(self) -> None:
         waiting, self.waiting = self.waiting, []
         for future in waiting:
@@ -77,8 +87,7 @@ class Index:
 
     def watching(self, ref: Ref) -> Watching | None:
         """The watch that sees a ref, or None."""
-        wide = self._watches.get((ref.group, ref.kind, ""))
-        return wide or self._watches.get((ref.group, ref.kind, ref.namespace))
+        return self._watches.get(self._key(ref.group, ref.kind, ref.namespace))
 
     def sees(self, ref: Ref, since: float) -> bool:
         """Whether the index shows what the cluster holds (of labelled objects) as of `since` or later."""
@@ -96,47 +105,46 @@ class Index:
     async def ready(self, refs: Iterable[Ref]) -> None:
         """Watch the kinds of `refs`, and wait for the first snapshot of each.
 
-        Raises Denied where watching is not permitted, Unavailable after PATIENCE."""
+        Raises Denied where watching is not permitted, Unavailable when the server fails one more time, or after
+        PATIENCE for all of them together."""
+        deadline = self._clock.monotonic() + PATIENCE
         for place in dict.fromkeys((ref.group, ref.kind, ref.namespace) for ref in refs):
-            await self._ready(*place)
+            await self._ready(*place, deadline)
 
     def start(self, refs: Iterable[Ref]) -> None:
         """Begin to watch the kinds of `refs`, without waiting."""
         for group, kind, namespace in dict.fromkeys((ref.group, ref.kind, ref.namespace) for ref in refs):
             self._watch(group, kind, namespace)
 
-    async def _ready(self, group: str, kind: str, namespace: str) -> None:
-        deadline = self._clock.monotonic() + PATIENCE
-        while True:
-            watch = self._watch(group, kind, namespace)
-            if watch.synced:
-                return
+    async def _ready(self, group: str, kind: str, namespace: str, deadline: float) -> None:
+        tried = False
+        while not (watch := self._watch(group, kind, namespace)).synced:
             if isinstance(watch.error, Denied):
                 if watch.key[2] or not namespace:
                     raise watch.error
                 self._narrow.add((group, kind))
                 continue
             left = deadline - self._clock.monotonic()
-            if left <= 0:
-                why = f": {watch.error}" if watch.error else ""
-                raise Unavailable(f"{self._cluster}: no first look at {kind} within {PATIENCE:.0f} s{why}")
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            watch.waiting.append(future)
-            try:
-                async with asyncio.timeout(left):
-                    await future
-            except TimeoutError:
-                continue
+            if left <= 0 or (watch.error is not None and tried):
+                why = f": {watch.error}" if watch.error else f" within {PATIENCE:.0f} s"
+                raise Unavailable(f"{self._cluster}: {kind} can not be watched{why}")
+            if watch.error is not None:
+                watch.watcher.nudge()
+            tried = True
+            await watch.news(left)
 
     def _watch(self, group: str, kind: str, namespace: str) -> Watching:
         """The watch over all namespaces, or over one where only that is permitted."""
-        key = (group, kind, namespace if (group, kind) in self._narrow else "")
+        key = self._key(group, kind, namespace)
         watch = self._watches.get(key)
         if watch is None:
             watcher = Watcher(self._client, Interest(group, kind, key[2], marks.SHARD))
             watch = self._watches[key] = Watching(key, watcher)
             self._spawner.start(self._follow(watch), f"watch {self._cluster} {kind} {key[2]}".strip())
         return watch
+
+    def _key(self, group: str, kind: str, namespace: str) -> Key:
+        return group, kind, namespace if (group, kind) in self._narrow else ""
 
     async def _follow(self, watch: Watching) -> None:
         async with aclosing(watch.watcher.events()) as events:
