@@ -157,6 +157,8 @@ async def run(
     finally:
         protocol.end(at_once=True)
         transport.close()
+        # Also when cancelled: a loop that closes before the child is reaped would leave a zombie.
+        await asyncio.shield(protocol.ended)
     if protocol.flooded:
         raise Invalid(f"{name} printed more than {max_output} bytes and was ended")
     return Completed(transport.get_returncode() or 0, bytes(protocol.output), plain_text(bytes(protocol.errors)))

@@ -132,6 +132,7 @@ class Pool:
         self._spawn = spawn
         self._places = asyncio.Semaphore(size)
         self._idle: list[_Worker] = []
+        self._ending: list[Conversation] = []
         self._closed = False
 
     async def call(self, call: Call, snapshot: Snapshot) -> Rendered:
@@ -171,16 +172,16 @@ class Pool:
         self._closed = True
         idle, self._idle = self._idle, []
         for worker in idle:
-            worker.child.kill()
-        for worker in idle:
-            await worker.child.gone()
+            self._end(worker.child)
+        for child in self._ending:
+            await child.gone()
 
     async def _ready(self) -> _Worker:
         while self._idle:
             worker = self._idle.pop()
             if worker.child.alive:
                 return worker
-            worker.child.kill()
+            self._end(worker.child)
         child = await self._spawn([self._program], env=confined(self.limits.memory), cwd="/", memory=self.limits.memory)
         worker = _Worker(child)
         try:
@@ -192,14 +193,19 @@ class Pool:
             raise Unavailable(f"{self._program} is no native worker of this Kedge: {why}") from error
         finally:
             if not worker.hello:
-                child.kill()
+                self._end(child)
 
     def _put_back(self, worker: _Worker, served: bool) -> None:
         worker.served += 1
         if served and not self._closed and worker.served < self.limits.recycle:
             self._idle.append(worker)
         else:
-            worker.child.kill()
+            self._end(worker.child)
+
+    def _end(self, child: Conversation) -> None:
+        """Kill it, and remember it until it has gone: `close` leaves none behind that nobody waits for."""
+        child.kill()
+        self._ending = [ending for ending in self._ending if ending.alive] + [child]
 
     async def _converse(self, worker: _Worker, call: Call, snapshot: Snapshot, asked: list[Read]) -> Rendered:
         number = worker.served + 1
