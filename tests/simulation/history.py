@@ -183,8 +183,11 @@ class History:
 
     async def _ask(self, what: str, call: Awaitable[Any]) -> None:
         try:
-            await call
+            async with asyncio.timeout(60.0):
+                await call
             self.world.tell(f"person: {what}")
+        except TimeoutError:
+            self.world.tell(f"person: {what}: no answer")
         except KedgeError as error:
             self.world.tell(f"person: {what}: refused, {str(error)[:80]}")
 
