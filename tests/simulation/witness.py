@@ -38,6 +38,7 @@ class Witness:
         default_factory=lambda: defaultdict(list)
     )
     made: dict[str, tuple[Ref, str]] = field(default_factory=dict)
+    rules: dict[str, tuple[str, str]] = field(default_factory=dict)
     cancelled: dict[str, float] = field(default_factory=dict)
     hooks: dict[tuple[str, Ref], str] = field(default_factory=dict)
 
@@ -93,8 +94,17 @@ class Witness:
             self.world.broke(f"I1 {write.ref} deleted though it belongs to “{write.thing.owner}”, not to {write.unit}")
         if write.ref not in {entry.ref for entry in dossier.inventory}:
             self.world.broke(f"I1 {write.ref} deleted though it is not in the inventory of {write.unit}")
+        if not hook:
+            self._gated(write, plan)
         if not hook and not plan.removal:
             self._left_git(write, plan)
+
+    def _gated(self, write: Write, plan: Plan) -> None:
+        when, on_remove = self.rules[write.operation]
+        asked = on_remove != "delete" if plan.removal else when != "never"
+        stateful = write.ref.kind in ("PersistentVolumeClaim", "Namespace")
+        if asked and (stateful or plan.removal) and plan.needs is None:
+            self.world.broke(f"I1 {write.ref} deleted without asking anybody")
 
     def _left_git(self, write: Write, plan: Plan) -> None:
         unit = self.remembered[write.unit].unit
@@ -140,6 +150,8 @@ class Witness:
             self.world.broke(f"I5 {name} began run {operation.number} while {before.operation.number} was open")
         self.operations[operation.id] = operation
         self.plans[operation.id] = plan
+        unit = after.pin.unit if after.pin is not None and after.removed is None else after.unit
+        self.rules[operation.id] = (unit.approve.when.value, unit.on_remove.value)
         if not any(event.kind == "operation.started" for event in record.events):
             self.world.broke(f"I4 run {operation.number} of {name} began without an event")
         if plan.needs is not None:
