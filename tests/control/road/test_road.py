@@ -1,0 +1,236 @@
+"""The road, told as stories over the fakes at the doors."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from tests.doors.town import WEB, Town, file, in_town, ref
+
+from kedge.model.declaration import ApproveSection, OnRemove, SyncSection, When
+from kedge.model.dossier import Sync
+from kedge.model.errors import Conflict, Denied, Invalid
+from kedge.model.operation import Cause, Result
+from kedge.model.person import Person
+
+MONA = Person("mona", ("sre",))
+PIA = Person("pia", ("dev",))
+HOOK = "argocd.argoproj.io/hook"
+POLICY = "argocd.argoproj.io/hook-delete-policy"
+
+
+def test_a_commit_is_applied_and_the_unit_says_so() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a", n=1), file("Deployment", "b", seconds=20))
+        await asyncio.sleep(5)
+        assert (await town.web()).shown.sync is Sync.OUT_OF_SYNC
+        await asyncio.sleep(60)
+        web = await town.web()
+        assert (web.shown.sync, web.shown.health.status) == (Sync.SYNCED, "Healthy")
+        assert web.last is not None
+        assert (web.last.cause, web.last.result) == (Cause.COMMIT, Result.SUCCEEDED)
+
+    in_town(story)
+
+
+def test_an_object_edited_by_hand_is_put_right() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a", n=1))
+        await asyncio.sleep(60)
+        body = {**town.cluster.things[ref("ConfigMap", "a")].body, "spec": {"n": 9}}
+        town.cluster.apply(ref("ConfigMap", "a"), body, "kubectl")
+        await asyncio.sleep(5)
+        assert town.cluster.things[ref("ConfigMap", "a")].body["spec"] == {"n": 1}
+        last = (await town.web()).last
+        assert last is not None
+        assert last.cause is Cause.DRIFT
+
+    in_town(story)
+
+
+def test_a_commit_that_comes_in_during_a_hook_is_applied_right_after_the_run() -> None:
+    async def story(town: Town) -> None:
+        hook = file("Job", "move", notes={HOOK: "PreSync"}, seconds=40)
+        await town.open(hook, file("ConfigMap", "a", n=1))
+        await asyncio.sleep(10)
+        town.push(hook, file("ConfigMap", "a", n=2))
+        await asyncio.sleep(45)
+        assert town.witness.begun == 2
+
+    in_town(story)
+
+
+def test_a_cancelled_run_stops_before_its_next_wave() -> None:
+    async def story(town: Town) -> None:
+        wave = {"argocd.argoproj.io/sync-wave": "1"}
+        await town.open(file("Deployment", "a", seconds=60), file("ConfigMap", "b", notes=wave))
+        await asyncio.sleep(10)
+        await town.kedge.commands.cancel(MONA, WEB, "stop")
+        await asyncio.sleep(120)
+        assert town.standing() == ["Deployment a"]
+        assert (await town.web()).suspended
+
+    in_town(story)
+
+
+def test_what_a_person_asks_for_during_a_run_neither_undoes_nor_is_undone_by_its_end() -> None:
+    async def story(town: Town) -> None:
+        hook = file("Job", "move", notes={HOOK: "PreSync", POLICY: "HookSucceeded"}, seconds=20)
+        await town.open(hook, file("ConfigMap", "a", n=1))
+        await asyncio.sleep(10)
+        await town.kedge.commands.sync(MONA, WEB, "once more")
+        await asyncio.sleep(120)
+        runs = await town.store.operations("shop/web")
+        assert [run.cause for run in runs] == [Cause.SYNC, Cause.COMMIT]
+        assert all(run.result is Result.SUCCEEDED for run in runs)
+
+    in_town(story)
+
+
+def test_a_crash_right_after_a_hooks_object_went_does_not_lose_that_it_succeeded() -> None:
+    async def story(town: Town) -> None:
+        hook = file("Job", "move", notes={HOOK: "PreSync", POLICY: "HookSucceeded"}, seconds=20)
+        await town.open(hook, file("ConfigMap", "a", n=1))
+        await asyncio.sleep(10)
+        wrote = town.cluster.witness
+
+        def crash(write: object) -> None:
+            wrote(write)  # type: ignore[arg-type]
+            if getattr(write, "act", "") == "delete":
+                town.chaos.crash_at = 1
+
+        town.cluster.witness = crash
+        await asyncio.sleep(30)
+        assert town.kedge.dead
+        await town.revive()
+        await asyncio.sleep(60)
+        last = (await town.web()).last
+        assert last is not None
+        assert (last.number, last.result) == (1, Result.SUCCEEDED)
+
+    in_town(story)
+
+
+@pytest.mark.parametrize("point", range(1, 40))
+def test_a_crash_at_any_point_of_a_run_costs_time_and_nothing_else(point: int) -> None:
+    async def story(town: Town) -> None:
+        before = file("Job", "before", notes={HOOK: "PreSync", POLICY: "HookSucceeded"}, seconds=3)
+        after = file("Job", "after", notes={HOOK: "PostSync"}, seconds=3)
+        await town.open(before, after, file("ConfigMap", "a", n=1), file("Deployment", "b", seconds=3))
+        town.chaos.crash_at = point
+        for _ in range(20):
+            await asyncio.sleep(10)
+            await town.revive()
+        town.push(before, after, file("ConfigMap", "c", n=1), file("Deployment", "b", seconds=3))
+        for _ in range(20):
+            await asyncio.sleep(10)
+            await town.revive()
+        assert town.standing() == ["ConfigMap c", "Deployment b", "Job after"]
+        assert (await town.web()).shown.sync is Sync.SYNCED
+
+    in_town(story)
+
+
+def test_a_volume_goes_only_after_a_person_agreed_to_it() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("PersistentVolumeClaim", "data"), file("ConfigMap", "a"))
+        await asyncio.sleep(60)
+        town.push(file("ConfigMap", "a"))
+        await asyncio.sleep(60)
+        web = await town.web()
+        assert web.plan is not None
+        assert "PersistentVolumeClaim data" in town.standing()
+        await town.kedge.commands.approve(MONA, WEB, web.plan.effects, "empty by now")
+        await asyncio.sleep(60)
+        assert town.standing() == ["ConfigMap a"]
+
+    in_town(story)
+
+
+def test_an_approval_of_something_else_is_refused() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"), approve=ApproveSection(When.ALWAYS, ("group:sre",)))
+        await asyncio.sleep(10)
+        plan = (await town.web()).plan
+        assert plan is not None
+        with pytest.raises(Conflict):
+            await town.kedge.commands.approve(MONA, WEB, "0000ffff", "fine")
+        with pytest.raises(Denied):
+            await town.kedge.commands.approve(PIA, WEB, plan.effects, "fine")
+        assert town.standing() == []
+
+    in_town(story)
+
+
+def test_a_broken_commit_changes_nothing_and_says_why() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        await asyncio.sleep(60)
+        town.push(("apps/web/broken.json", b"{"))
+        await asyncio.sleep(60)
+        assert town.standing() == ["ConfigMap a"]
+        assert "no manifest" in (await town.web()).shown.why
+
+    in_town(story)
+
+
+def test_a_suspended_unit_waits_until_it_is_resumed() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a", n=1))
+        await asyncio.sleep(60)
+        await town.kedge.commands.suspend(MONA, WEB, "freeze")
+        town.push(file("ConfigMap", "a", n=2))
+        await asyncio.sleep(60)
+        assert town.cluster.things[ref("ConfigMap", "a")].body["spec"] == {"n": 1}
+        await town.kedge.commands.resume(MONA, WEB, "go")
+        await asyncio.sleep(60)
+        assert town.cluster.things[ref("ConfigMap", "a")].body["spec"] == {"n": 2}
+        with pytest.raises(Invalid):
+            await town.kedge.commands.resume(MONA, WEB, "again")
+
+    in_town(story)
+
+
+def test_a_rollback_holds_against_newer_commits_until_it_is_resumed() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a", n=1))
+        await asyncio.sleep(60)
+        town.push(file("ConfigMap", "a", n=2))
+        await asyncio.sleep(60)
+        await town.kedge.commands.rollback(MONA, WEB, "", "worse")
+        await asyncio.sleep(60)
+        town.push(file("ConfigMap", "a", n=3))
+        await asyncio.sleep(60)
+        assert town.cluster.things[ref("ConfigMap", "a")].body["spec"] == {"n": 1}
+        await town.kedge.commands.resume(MONA, WEB, "mended")
+        await asyncio.sleep(60)
+        assert town.cluster.things[ref("ConfigMap", "a")].body["spec"] == {"n": 3}
+
+    in_town(story)
+
+
+@pytest.mark.parametrize(("rule", "left"), [(OnRemove.KEEP, 1), (OnRemove.DELETE, 0), (OnRemove.ASK, 1)])
+def test_a_unit_that_leaves_git_does_with_its_objects_as_it_declared(rule: OnRemove, left: int) -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"), on_remove=rule)
+        await asyncio.sleep(60)
+        await town.enlist({})
+        await asyncio.sleep(60)
+        assert len(town.standing()) == left
+        assert (await town.dossier("shop/web") is not None) == (rule is OnRemove.ASK)
+
+    in_town(story)
+
+
+def test_a_failing_run_is_retried_with_ever_longer_pauses() -> None:
+    async def story(town: Town) -> None:
+        hook = file("Job", "move", notes={HOOK: "PreSync"}, seconds=1, sick=True)
+        await town.open(hook, file("ConfigMap", "a"), sync=SyncSection(timeout=30))
+        await asyncio.sleep(600)
+        runs = await town.store.operations("shop/web")
+        assert 4 < len(runs) <= 10
+        gaps = [newer.started - older.started for newer, older in pairwise(runs)]
+        assert gaps == sorted(gaps, reverse=True)
+
+    in_town(story)

@@ -1,0 +1,82 @@
+"""Turns: one unit at a time, and what goes wrong in one comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.doors.town import Town, file, in_town, unit
+
+from kedge.model.errors import Unavailable
+from kedge.model.ref import UnitName
+
+
+def test_a_cluster_that_does_not_answer_is_asked_again_and_the_unit_says_why() -> None:
+    async def story(town: Town) -> None:
+        await town.live()
+        calls = []
+
+        async def down(what: str) -> None:
+            calls.append(town.clock.now())
+            if len(calls) < 4:
+                raise Unavailable("the cluster does not answer")
+
+        town.kedge.target.before = down
+        town.source.commit(dict([file("ConfigMap", "a")]))
+        await town.enlist({"shop/web": unit()})
+        await asyncio.sleep(3)
+        assert (await town.web()).shown.why.startswith("the cluster does not answer")
+        await asyncio.sleep(120)
+        assert town.standing() == ["ConfigMap a"]
+
+    in_town(story)
+
+
+def test_a_dependent_goes_on_as_soon_as_what_it_waits_for_is_healthy() -> None:
+    async def story(town: Town) -> None:
+        await town.live()
+        db = UnitName("shop", "db")
+        _, body = file("Deployment", "db", seconds=40)
+        town.source.commit({"apps/db/db.json": body, **dict([file("ConfigMap", "a")])})
+        await town.enlist({"shop/web": unit(after=(db,)), "shop/db": unit(db)})
+        await asyncio.sleep(30)
+        assert town.standing() == ["Deployment db"]
+        assert "waits for shop/db" in (await town.web()).shown.why
+        await asyncio.sleep(20)
+        assert town.standing() == ["ConfigMap a", "Deployment db"]
+
+    in_town(story)
+
+
+def test_a_unit_never_has_two_turns_at_once() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        at_once: list[int] = [0, 0]
+        load = town.store.load
+
+        async def slow(name: UnitName) -> Any:
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+            await asyncio.sleep(1)
+            at_once[0] -= 1
+            return await load(name)
+
+        town.store.load = slow  # type: ignore[method-assign]
+        for _ in range(20):
+            town.kedge.turns.ring("shop/web")
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(30)
+        assert at_once[1] == 1
+
+    in_town(story)
+
+
+def test_a_resync_of_a_unit_at_rest_writes_nothing() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"), file("Deployment", "b", seconds=5))
+        await asyncio.sleep(60)
+        version, writes = (await town.web()).version, town.witness.writes
+        await asyncio.sleep(24 * 3600)
+        assert ((await town.web()).version, town.witness.writes) == (version, writes)
+
+    in_town(story)
