@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
+from typing import Any
 
 from kedge.engine.trust import (
     Trust,
@@ -53,12 +54,12 @@ def resolve(trust: Trust, declarations: Sequence[Declaration]) -> Resolved:
         wanted.extend(_named(application))
     twice = _duplicates(wanted)
     problems.extend(twice.values())
-    known = {name for name, _, _ in wanted}
+    known = {name for name, _, _ in wanted} | set(trust.elsewhere)
     units = []
     for name, application, spec in wanted:
         if name in twice:
             continue
-        unit, wrong = _unit(trust, name, application, spec, known | set(trust.elsewhere))
+        unit, wrong = _unit(trust, name, application, spec, known)
         problems.extend(wrong)
         if not wrong:
             units.append(unit)
@@ -235,6 +236,12 @@ def _circle(waits: Mapping[UnitName, Sequence[UnitName]]) -> list[UnitName]:
 
 def _digest(unit: Unit) -> str:
     """Over everything but the place where it is written: moving a declaration changes nothing."""
-    parts = asdict(unit)
+    parts = _parts(unit)
     del parts["where"], parts["digest"]
-    return sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_parts)
+    return sha256(text.encode()).hexdigest()
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """A dataclass by field, without the deep copy that `asdict` makes: one commit may bring thousands."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
