@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kedge.dialects.root import RootConfig, included, matches, read_config
+from kedge.dialects.root import RootConfig, included, matches, places, read_config
 from kedge.model.errors import Invalid
 
 
@@ -92,3 +92,29 @@ def test_no_glob_takes_more_than_pattern_times_path(glob: str, path: str) -> Non
 def test_a_hostile_glob_is_answered() -> None:
     assert not matches("*a" * 200 + "b", "a" * 400)
     assert not matches("**/a/" * 80 + "b", "a/" * 200)
+
+
+@pytest.mark.parametrize(
+    ("include", "expected"),
+    [
+        ((".kedge/**", "kedge.yaml"), (".kedge", "kedge.yaml")),
+        (("apps/*/kedge.yaml", "apps/**", "roots/eu-*/x.yaml"), ("apps", "roots")),
+        (("apps/**", "apps/web/**", "apps2/*"), ("apps", "apps2")),
+        (("**/kedge.yaml", "apps/**"), ("",)),
+        (("?/a.yaml",), ("",)),
+    ],
+)
+def test_only_places_that_a_glob_can_reach_are_looked_into(include: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    assert places(RootConfig(include=include)) == expected
+
+
+_NAMES = st.lists(st.sampled_from(["a", "b", "ab", "c.yaml"]), min_size=1, max_size=4).map("/".join)
+_GLOBS = st.lists(st.sampled_from(["a", "b", "a*", "?", "*", "**", "c.yaml"]), min_size=1, max_size=4).map("/".join)
+
+
+@settings(deadline=None)
+@given(st.lists(_GLOBS, min_size=1, max_size=4), _NAMES)
+def test_whatever_is_included_lies_in_one_of_the_places(globs: list[str], path: str) -> None:
+    config = RootConfig(include=tuple(globs))
+    if included(config, path):
+        assert any(place in ("", path) or path.startswith(f"{place}/") for place in places(config))

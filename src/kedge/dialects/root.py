@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from typing import TypeVar
 
 from kedge.dialects import loader
@@ -64,6 +65,23 @@ def included(config: RootConfig, path: str) -> bool:
         return False
     chosen = any(matches(glob, path) for glob in config.include)
     return chosen and not any(matches(glob, path) for glob in config.exclude)
+
+
+def places(config: RootConfig) -> tuple[str, ...]:
+    """Files and folders, from the root's folder, outside which nothing can be included; "" is that folder itself."""
+    found = dict.fromkeys(_place(glob) for glob in config.include)
+    return ("",) if "" in found else tuple(place for place in found if not _inside(place, found))
+
+
+def _place(glob: str) -> str:
+    """A glob up to its first wild name."""
+    return "/".join(takewhile(lambda name: "*" not in name and "?" not in name, _names(glob)))
+
+
+def _inside(place: str, others: Container[str]) -> bool:
+    """Whether a folder above `place` is among the others: a tree is listed once, whatever globs name its parts."""
+    names = place.split("/")
+    return any("/".join(names[:depth]) in others for depth in range(1, len(names)))
 
 
 def matches(glob: str, path: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kedge.control.road.doors import Doors
 from kedge.dialects.kedge import Reading, read
-from kedge.dialects.root import CONFIG, RootConfig, included, read_config
+from kedge.dialects.root import CONFIG, RootConfig, included, places, read_config
 from kedge.engine.resolve import Resolved, resolve
 from kedge.engine.trust import Trust
 from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
@@ -120,7 +120,7 @@ class Enlister:
             return [], config, (gone,)
         files = [
             entry
-            for entry in snapshot.entries(root.path, recurse=True)
+            for entry in candidates(snapshot, root.path, config)
             if entry.kind is EntryKind.FILE and included(config, entry.path[len(prefix) :])
         ]
         return [self._readings.read(snapshot, entry) for entry in files], config, ()
@@ -164,6 +164,19 @@ class Enlister:
             self._credentials if admin else (),
             events,
         )
+
+
+def candidates(snapshot: Snapshot, folder: str, config: RootConfig) -> list[Entry]:
+    """Entries that may be included, ordered by path: what can not be is not even listed, however large the tree is."""
+    found: dict[str, Entry] = {}
+    for place in places(config):
+        path = "/".join(part for part in (folder, place) if part)
+        entry = snapshot.entry(path) if path else None
+        if entry is not None and entry.kind is not EntryKind.FOLDER:
+            found[path] = entry
+        elif entry is not None or not path:
+            found.update((below.path, below) for below in snapshot.entries(path, recurse=True))
+    return sorted(found.values())
 
 
 def _config(snapshot: Snapshot, prefix: str) -> RootConfig:
