@@ -99,10 +99,20 @@ class _Protocol(asyncio.SubprocessProtocol):
         pid = self.transport.get_pid()
         if at_once:
             _signal_group(pid, signal.SIGKILL)
+            self._let_go(self.transport)
         else:
             _signal_group(pid, signal.SIGTERM)
             if self._last_word is None:
                 self._last_word = self.loop.call_later(GRACE, _signal_group, pid, signal.SIGKILL)
+
+    @staticmethod
+    def _let_go(transport: asyncio.SubprocessTransport) -> None:
+        """Close the pipes only: to close the transport of a child that has not been reaped is to reap it behind the
+        back of the loop's child watcher, which then tells of an unknown child."""
+        for fd in (0, 1, 2):
+            pipe = transport.get_pipe_transport(fd)
+            if pipe is not None:
+                pipe.close()
 
 
 _P = TypeVar("_P", bound=_Protocol)
@@ -156,7 +166,6 @@ async def run(
         raise Unavailable(f"{name} took longer than {timeout:g} s and was ended{': ' if said else ''}{said}") from None
     finally:
         protocol.end(at_once=True)
-        transport.close()
         # Also when cancelled: a loop that closes before the child is reaped would leave a zombie.
         await asyncio.shield(protocol.ended)
     if protocol.flooded:
@@ -267,10 +276,14 @@ class Child:
     def kill(self) -> None:
         """End it and its group at once, without waiting for it to be gone."""
         self._protocol.end(at_once=True)
-        self._transport.close()
+
+    @property
+    def reaped(self) -> bool:
+        """Whether it has ended, its exit code has been taken and its pipes are closed."""
+        return self._protocol.ended.done()
 
     async def gone(self) -> None:
-        """Wait until it has ended and its pipes are closed."""
+        """Wait until it is `reaped`."""
         await asyncio.shield(self._protocol.ended)
 
 

@@ -171,6 +171,8 @@ class Scripted:
     def kill(self) -> None:
         self.killed, self.alive = True, False
 
+    reaped = True
+
     async def gone(self) -> None: ...
 
 

@@ -34,6 +34,9 @@ class Conversation(Protocol):
 
     def kill(self) -> None: ...
 
+    @property
+    def reaped(self) -> bool: ...
+
     async def gone(self) -> None: ...
 
 
@@ -205,7 +208,7 @@ class Pool:
     def _end(self, child: Conversation) -> None:
         """Kill it, and remember it until it has gone: `close` leaves none behind that nobody waits for."""
         child.kill()
-        self._ending = [ending for ending in self._ending if ending.alive] + [child]
+        self._ending = [ending for ending in self._ending if not ending.reaped] + [child]
 
     async def _converse(self, worker: _Worker, call: Call, snapshot: Snapshot, asked: list[Read]) -> Rendered:
         number = worker.served + 1
