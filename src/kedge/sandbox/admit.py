@@ -155,7 +155,7 @@ def _service(cluster: Cluster, obj: Object, live: Object | None) -> None:
         for index, port in enumerate(spec.get("ports") or ()):
             if not port.get("nodePort"):
                 drawn = 30000 + (_draw(obj["metadata"]) + index) % NODE_PORTS
-                port["nodePort"] = known.get((port["port"], port["protocol"])) or drawn
+                port["nodePort"] = known.get((port.get("port"), port["protocol"])) or drawn
     elif before.get("type") in ("NodePort", "LoadBalancer"):
         for port in spec.get("ports") or ():
             port.pop("nodePort", None)

@@ -14,6 +14,7 @@ from kedge.sandbox.routes import Target
 from kedge.sandbox.wire import Object, Request
 
 MANAGER_LENGTH = 128
+DEPTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,28 @@ def parsed(body: bytes) -> Any:
     try:
         if body.startswith(protobuf.MAGIC):
             return protobuf.read(body)
-        return orjson.loads(body)
+        found = orjson.loads(body)
     except (protobuf.Unreadable, UnicodeDecodeError) as error:
         raise bad_request(f"the body is no protobuf message of this kind: {error}") from error
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the body is not JSON, which is all that the sandbox reads: {error}") from error
+    if body.count(b"{") + body.count(b"[") > DEPTH and _depth(found) > DEPTH:
+        raise bad_request(f"the body is nested more than {DEPTH} levels deep")
+    return found
+
+
+def _depth(value: Any) -> int:
+    """How deeply dicts and lists are nested, level by level."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
+            if isinstance(inner, (dict, list))
+        ]
+    return depth
 
 
 def parsed_object(call: Call) -> Object:

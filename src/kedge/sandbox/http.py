@@ -93,7 +93,9 @@ class Server:
         if path is None or self.sandbox.version == self._saved:
             return
         part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)
+        # secrets are in it: for its owner only, from the first byte on
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(self.sandbox.save())
             file.flush()
             os.fsync(file.fileno())

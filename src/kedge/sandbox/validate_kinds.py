@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kedge.sandbox.problems import Cause
-from kedge.sandbox.validate_workloads import PORT_LIMIT, Rule, not_negative, required, unsupported, wrong
+from kedge.sandbox.validate_workloads import PORT_LIMIT, Rule, portions, required, unsupported, wrong
 from kedge.sandbox.wire import Object
 
 CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
@@ -143,7 +143,7 @@ def budget(obj: Object) -> list[Cause]:
     spec = obj.get("spec") or {}
     if "minAvailable" in spec and "maxUnavailable" in spec:
         return [wrong("spec", spec, "minAvailable and maxUnavailable cannot be both set")]
-    return not_negative(spec, "spec", "minAvailable", "maxUnavailable")
+    return portions(spec, "spec", "minAvailable", "maxUnavailable")
 
 
 def storage_class(obj: Object) -> list[Cause]:
@@ -162,8 +162,10 @@ def definition(obj: Object) -> list[Cause]:
     if spec.get("scope") not in ("Cluster", "Namespaced"):
         causes.append(unsupported("spec.scope", spec.get("scope", ""), ("Cluster", "Namespaced")))
     wanted = f"{names.get('plural', '')}.{spec.get('group', '')}"
-    if obj["metadata"]["name"] != wanted:
-        causes.append(wrong("metadata.name", obj["metadata"]["name"], 'must be spec.names.plural+"."+spec.group'))
+    if obj["metadata"].get("name") != wanted:
+        causes.append(
+            wrong("metadata.name", obj["metadata"].get("name", ""), 'must be spec.names.plural+"."+spec.group')
+        )
     versions = spec.get("versions") or []
     if not versions:
         causes.append(required("spec.versions"))

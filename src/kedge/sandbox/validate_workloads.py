@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from kedge.sandbox.wire import Object
 
 Rule = Callable[[Object], list[Cause]]
 PORT_LIMIT = 65535
+PERCENT = re.compile(r"[0-9]{1,4}%")
 
 
 def required(path: str, why: str = "") -> Cause:
@@ -36,6 +38,17 @@ def not_negative(spec: Object, path: str, *names: str) -> list[Cause]:
         for name in names
         if isinstance(spec.get(name), int) and spec[name] < 0
     ]
+
+
+def portions(spec: Object, path: str, *names: str) -> list[Cause]:
+    """Numbers of pods, or percentages of them."""
+    causes = not_negative(spec, path, *names)
+    for name in names:
+        value = spec.get(name)
+        if isinstance(value, str) and not PERCENT.fullmatch(value):
+            told = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%')"
+            causes.append(wrong(f"{path}.{name}", value, told))
+    return causes
 
 
 def selected_template(spec: Object, restart: tuple[str, ...] = ("Always",)) -> list[Cause]:
@@ -122,6 +135,7 @@ def deployment(obj: Object) -> list[Cause]:
     spec = obj["spec"]
     causes = workload(obj)
     strategy = spec["strategy"]
+    causes += portions(strategy.get("rollingUpdate") or {}, "spec.strategy.rollingUpdate", "maxSurge", "maxUnavailable")
     if strategy["type"] not in ("Recreate", "RollingUpdate"):
         causes.append(unsupported("spec.strategy.type", strategy["type"], ("Recreate", "RollingUpdate")))
     elif strategy["type"] == "Recreate" and strategy.get("rollingUpdate"):
