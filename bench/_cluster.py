@@ -88,6 +88,7 @@ class Cluster:
     """A running sandbox."""
 
     access: Access
+    pid: int
 
     async def tally(self) -> Tally:
         headers = {"authorization": f"Bearer {self.access.token}"}
@@ -109,7 +110,7 @@ async def cluster() -> AsyncIterator[Cluster]:
         url = (await child.read()).decode().strip()
         if not url:
             raise SystemExit(f"the sandbox did not start: {child.last_words}")
-        yield Cluster(Access(url, token=token))
+        yield Cluster(Access(url, token=token), child.pid)
     finally:
         os.kill(child.pid, signal.SIGTERM)
         await child.gone()

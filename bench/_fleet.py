@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
+import secrets
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,18 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import orjson
 
 from bench._cluster import Cluster
-from kedge.compose import Parts, open_house
+from kedge.compose import WEBHOOK_SECRET, Parts, open_house
 from kedge.control.road.enlist import AdminRoot
 from kedge.house import House
 from kedge.kube.kubeconfig import Access
 from kedge.model.health import Status
+from kedge.model.person import Person
 from kedge.ports import UnitQuery
+from kedge.server.app import build
+from kedge.server.serve import Serving, listen
 
 BRANCH = "main"
 NAMESPACE = "bench"
 PATIENCE = 900.0
+SECRET = secrets.token_hex(16)
 
 DECLARED = """apiVersion: kedge.dev/v1alpha1
 kind: Application
@@ -90,11 +97,6 @@ FOUR = {
 ONE = {"config.yaml": CONFIG_MAP}
 
 
-def sized(name: str, default: int) -> int:
-    """A size of a benchmark, from the environment."""
-    return int(os.environ.get(name) or default)
-
-
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A working tree with `count` applications, each a folder with `files` (name → template of name and round)."""
@@ -130,7 +132,7 @@ class Repository:
         """One commit that changes the objects of `names` (all, when none are named)."""
         for name in names or self.names():
             self._write(name, number)
-        return self._commit(f"change {number}")
+        return self._commit(f"change {number}", *(f"apps/{name}" for name in names))
 
     def _write(self, name: str, number: int) -> None:
         place = self.folder / "apps" / name
@@ -138,8 +140,8 @@ class Repository:
         for file, text in self.files.items():
             (place / file).write_text(text.format(name, number))
 
-    def _commit(self, subject: str) -> str:
-        self._git("add", "--all")
+    def _commit(self, subject: str, *paths: str) -> str:
+        self._git("add", "--all", *paths)
         self._git("commit", "--quiet", "-m", subject)
         return self._git("rev-parse", "HEAD")
 
@@ -160,19 +162,43 @@ async def make_namespace(access: Access) -> None:
         answer.raise_for_status()
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A house at work, and the URL of its server."""
+
+    house: House
+    repository: Repository
+    url: str
+
+    async def push(self) -> None:
+        """What a forge does after a push: a signed webhook to the server."""
+        body = orjson.dumps({"repository": self.repository.url, "ref": f"refs/heads/{BRANCH}"})
+        signature = hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+        headers = {"x-kedge-signature": f"sha256={signature}", "content-type": "application/json"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.url}/webhooks/push", data=body, headers=headers) as answer,
+        ):
+            if answer.status != 200 or not orjson.loads(await answer.read())["checked"]:
+                raise SystemExit(f"the webhook was answered by {answer.status}: {await answer.text()}")
+
+
 @asynccontextmanager
-async def house_over(data: Path, repository: Repository, cluster: Cluster) -> AsyncIterator[House]:
-    """A house at work on the repository; polling is off, so that only webhooks bring news."""
+async def running(data: Path, repository: Repository, cluster: Cluster) -> AsyncIterator[Running]:
+    """A house at work on the repository, with its server; polling is off, so that only webhooks bring news."""
     data.mkdir(parents=True, exist_ok=True)
-    parts = Parts(data, {"PATH": os.environ["PATH"], "HOME": str(data)}, access=cluster.access, poll=3600.0)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(data), WEBHOOK_SECRET: SECRET}
+    parts = Parts(data, environ, access=cluster.access, poll=3600.0)
     async with open_house(parts, AdminRoot(repository.url, BRANCH)) as house:
+        place = listen("127.0.0.1", 0)
+        app = build(house.desk(secrets.token_hex(16), Person("bench"), parts.webhook_secret))
+        serving = Serving(app, place)
+        task = house.spawner.start(serving.run(), "server")
         await house.start()
-        yield house
-
-
-def push(house: House, repository: Repository) -> None:
-    """What a webhook does once its signature has been found good."""
-    house.shift.push(lambda url: url == repository.url, BRANCH)
+        yield Running(house, repository, f"http://127.0.0.1:{place.getsockname()[1]}")
+        app.state.hub.close()
+        serving.stop()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Followed:

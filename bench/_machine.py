@@ -1,10 +1,14 @@
-"""What the machine says of processes: CPU seconds and memory, from /proc; nothing where there is none."""
+"""What the machine says of processes: CPU seconds and memory, from /proc; nothing where there is none.
+
+Also how large a benchmark is to be.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+QUICK = "BENCH_QUICK"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,3 +35,8 @@ def resident(pid: int | None = None) -> float:
     status = Path(f"/proc/{pid or os.getpid()}/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
+
+
+def sized(name: str, default: int, quick: int) -> int:
+    """A size of a benchmark: from the environment, else by whether it is to be quick."""
+    return int(os.environ.get(name) or (quick if os.environ.get(QUICK) else default))

@@ -1,6 +1,6 @@
 """Objects a second from a commit to verified, beside a bare loop of dry run and apply.
 
-A commit declares 200 applications of four objects (ServiceAccount, Service, Deployment of no replicas, Ingress), a
+A commit declares applications of four objects (ServiceAccount, Service, Deployment of no replicas, Ingress), a
 second one changes every object. The whole house works them off against a sandbox cluster in a process of its own, until
 its record says of every application that it is settled. The bare loop sends the same bodies to a fresh sandbox, dry run
 and then apply of each, many at once, and does nothing with the answers.
@@ -9,6 +9,7 @@ and then apply of each, many at once, and does nothing with the answers.
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -19,12 +20,13 @@ import orjson
 import yaml
 
 from bench._cluster import Cluster, Tally, cluster
-from bench._fleet import FOUR, NAMESPACE, Followed, Repository, good, house_over, make_namespace, push, quiet, sized
-from bench._machine import child_cpu, children
+from bench._fleet import FOUR, NAMESPACE, Followed, Repository, good, make_namespace, quiet, running
+from bench._machine import child_cpu, children, resident, sized
+from kedge.control.shift.rounds import WINDOW
 from kedge.kube.aiohttp_transport import open_transport
 from kedge.kube.client import APPLY
 
-COUNT = sized("BENCH_APPLICATIONS", 200)
+COUNT = sized("BENCH_APPLICATIONS", 1000, 100)
 AT_ONCE = 32
 PLURALS = {
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
@@ -87,48 +89,46 @@ async def bare_laps(names: Sequence[str]) -> list[Lap]:
     return laps
 
 
-async def house_laps(folder: Path, names: int) -> list[Lap]:
+async def house_laps(folder: Path, names: int) -> tuple[list[Lap], float]:
+    """Its laps, and the MiB that the house holds after them."""
     repository = Repository(folder / "fleet", names, FOUR)
     repository.begin()
     laps: list[Lap] = []
     async with cluster() as target:
         await make_namespace(target.access)
-        async with house_over(folder / "data", repository, target) as house:
-            followed = Followed(house)
-            await asyncio.sleep(1.5)
+        async with running(folder / "data", repository, target) as live:
+            followed = Followed(live.house)
             for commit in (repository.declare, lambda: repository.change(1)):
                 head = commit()
+                await asyncio.sleep(WINDOW)
                 before, spent, helped = await target.tally(), time.process_time(), _helpers(target)
                 started = time.perf_counter()
-                push(house, repository)
+                await live.push()
                 ended = await followed.until(head, names, print)
-                await quiet(house)
+                await quiet(live.house)
                 after = (await target.tally()).since(before)
                 laps.append(Lap(ended - started, after, time.process_time() - spent, _helpers(target) - helped))
-                if (count := await good(house)) != names:
+                if (count := await good(live.house)) != names:
                     raise SystemExit(f"only {count} of {names} applications are Synced and Healthy")
-                await asyncio.sleep(1.0)
-    return laps
+            gc.collect()
+            return laps, resident()
 
 
 def _helpers(target: Cluster) -> float:
     """CPU seconds of the processes that render; the sandbox tells of itself."""
-    return sum(child_cpu(pid) for pid in children() if not _is_sandbox(pid))
-
-
-def _is_sandbox(pid: int) -> bool:
-    return b"bench._cluster" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return sum(child_cpu(pid) for pid in children() if pid != target.pid)
 
 
 async def measure(folder: Path) -> None:
-    count = COUNT * len(FOUR)
+    count, empty = COUNT * len(FOUR), resident()
+    ours, full = await house_laps(folder, COUNT)
     theirs = await bare_laps(Repository(folder, COUNT, FOUR).names())
-    ours = await house_laps(folder, COUNT)
     for what, rival, lap in zip(("declared", "changed"), theirs, ours, strict=True):
-        print(f"   {count} objects {what}:")
+        print(f"   {count:,} objects of {COUNT:,} applications {what} by one commit:")
         print(f"      bare loop   {rival.seconds:6.2f} s  {count / rival.seconds:6.0f} objects/s   {_spent(rival)}")
         print(f"      the house   {lap.seconds:6.2f} s  {count / lap.seconds:6.0f} objects/s   {_spent(lap)}")
         print(f"      the house ÷ bare = {rival.seconds / lap.seconds:.0%}   asked: {lap.tally}")
+    print(f"   memory: {full:.0f} MiB, of which {empty:.0f} MiB are there before anything is opened")
 
 
 def _spent(lap: Lap) -> str:

@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from bench._machine import sized
 from kedge.clock import SystemClock, SystemEntropy
 from kedge.model.declaration import TargetSection
 from kedge.model.event import Event
@@ -24,7 +25,7 @@ from kedge.model.unit import Unit
 from kedge.ports import Enlistment, Record, RootState
 from kedge.store.sql import Opening, SqlStore, open_store
 
-UNITS, ALONE, SHARED = 500, 500, 10_000
+UNITS, ALONE, SHARED = 500, 500, sized("BENCH_RECORDS", 10_000, 2_000)
 
 
 def _unit(number: int) -> Unit:

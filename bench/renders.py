@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench._machine import resident, sized
 from kedge import process
+from kedge.model.declaration import TargetSection
 from kedge.model.ref import UnitName
 from kedge.model.source import Entry, EntryKind, Revision, SourceSpec
-from kedge.model.unit import TargetSection, Unit
+from kedge.model.unit import Unit
 from kedge.renderers.fieldmanager import Ask, FieldManager
 from kedge.renderers.memory import Memory
 from kedge.renderers.render import WorkerRenderer
@@ -29,7 +31,7 @@ from kedge.renderers.worker import Pool
 ROOT = Path(__file__).resolve().parent.parent
 WORKER = ROOT / "src" / "kedge" / "bin" / "kedge-worker"
 FIXTURES = ROOT / "tests" / "renderers" / "fixtures"
-SECONDS = 3.0
+SECONDS = sized("BENCH_SECONDS", 3, 1)
 WIDTH = 2
 
 Work = Callable[[int], Awaitable[object]]
@@ -153,13 +155,6 @@ def fields() -> None:
         manager.apply(live, (head % done).encode(), Ask("bench"))
     print(f"{'fields':<10} apply             {done / (time.perf_counter() - started):8.0f} objects/s")
     manager.close()
-
-
-def resident(pid: int) -> float:
-    """MiB that a process holds; 0 where the system does not say."""
-    status = Path(f"/proc/{pid}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
 async def measure() -> None:
