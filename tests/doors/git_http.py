@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 
 class GitServer:
-    """Serves the bare repositories below `folder`, pushes included. `requests` counts what was asked."""
+    """Serves the bare repositories below `folder`, pushes included. `requests` counts what was asked. `port` brings a
+    server back under the address that it had."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder
         self.requests: list[str] = []
         server = self
@@ -70,7 +71,7 @@ class GitServer:
                     return b"".join(chunks)
                 return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
         self._thread.start()
 

@@ -1,32 +1,52 @@
-"""The whole house against real parts: a Git server over HTTP, the sandbox over HTTP, SQLite on disk."""
+"""The whole house against real parts: a Git server over HTTP, the sandbox over HTTP, SQLite on disk, Kedge's own server.
+
+Every part can be taken away and brought back, so that a test can see what becomes of the others meanwhile.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import os
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from tests.doors.git_http import GitServer
 
-from kedge.compose import Parts, open_house, sandbox
+import kedge.compose
+from kedge.certificate import server_context
+from kedge.cli.main import run
+from kedge.compose import Parts, built_worker, open_house
 from kedge.control.road.enlist import AdminRoot
 from kedge.house import House
 from kedge.kube.kubeconfig import Access
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict
+from kedge.model.person import Person
 from kedge.model.ref import UnitName
+from kedge.renderers.fieldmanager import Ask, FieldManager
+from kedge.sandbox.core import Sandbox
+from kedge.sandbox.faults import Outcome
+from kedge.sandbox.fields import ManagedBy
+from kedge.sandbox.http import Front, Server, serve
+from kedge.sandbox.wire import Request
+from kedge.server.app import build as build_app
+from kedge.server.serve import Serving, listen
 
 PATIENCE = 60.0
 SHARED = Path(os.environ.get("KEDGE_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 EXAMPLES = SHARED / "cases" / "example-apps"
+TOKEN = "the-token-of-a-test"  # noqa: S105 - not one that opens anything
+MONA = Person("mona", ("sre",))
 
 
 @dataclass
@@ -64,19 +84,122 @@ class Repository:
 
 
 @dataclass
+class Forge:
+    """Repositories over HTTP, on a server that can go away and come back under its address."""
+
+    folder: Path
+    server: GitServer
+
+    def repository(self, name: str, files: dict[str, str | None] | None = None) -> Repository:
+        """A new one with a first commit of `files`, pushed without telling anybody."""
+        url = self.server.create(f"{name}.git")
+        work = self.folder / "clones" / name
+        work.mkdir(parents=True)
+        made = Repository(work, url)
+        made.git("init", "--quiet", "--initial-branch=main")
+        made.git("remote", "add", "origin", url)
+        made.write({"README.md": "a system\n", **(files or {})})
+        made.push("begin")
+        return made
+
+    def hide(self, name: str) -> None:
+        """The repository is not there any more, and the server is."""
+        (self.server.folder / f"{name}.git").rename(self.folder / f"{name}.hidden")
+
+    def show(self, name: str) -> None:
+        (self.folder / f"{name}.hidden").rename(self.server.folder / f"{name}.git")
+
+    def down(self) -> None:
+        self.server.close()
+
+    def up(self) -> None:
+        port = int(self.server.url.rpartition(":")[2])
+        self.server = GitServer(self.server.folder, port)
+
+
+@dataclass
+class Cluster:
+    """The sandbox over HTTP. `meet` decides what becomes of each request; None: what the sandbox says."""
+
+    core: Sandbox
+    front: Front
+    served: Server | None = None
+    url: str = ""
+    meet: Callable[[Request], Outcome | None] | None = None
+    writes: int = 0
+
+    def fate(self, request: Request) -> Outcome:
+        found = self.meet(request) if self.meet is not None else None
+        if found is not None:
+            return found
+        # A server-side apply that is only tried and a question about rights change nothing.
+        self.writes += request.method != "GET" and "dryRun" not in request.query and "review" not in request.path
+        return Outcome(self.core.handle(request))
+
+    async def up(self) -> None:
+        port = int(self.url.rpartition(":")[2]) if self.url else 0
+        self.served = await serve(self.core, replace(self.front, port=port, meet=self.fate))
+        self.url = self.served.url
+
+    async def down(self) -> None:
+        if self.served is not None:
+            await self.served.close()
+        self.served = None
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the command line answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
 class World:
     house: House
     repository: Repository
     access: Access
+    forge: Forge
+    cluster: Cluster
+    data: Path
+    url: str
 
     def pushed(self, message: str) -> str:
         """Push, and tell the house as a webhook would."""
         commit = self.repository.push(message)
-        self.house.shift.push(lambda url: True, "main")
+        self.hint()
         return commit
 
+    def hint(self) -> None:
+        self.house.shift.push(lambda url: True, "main")
+
+    async def kedge(self, *words: str) -> Said:
+        """The command line, as a person at a terminal without colours."""
+        args = [*words, "--data", str(self.data)]
+        return await asyncio.get_running_loop().run_in_executor(None, partial(_spoken, args))
+
+    async def said(self, text: str, *words: str) -> str:
+        """Ask until the answer holds `text`; fails with what was said instead."""
+        last = ""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    found = await self.kedge(*words)
+                    last = found.out + found.err
+                    if text in last:
+                        return last
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(f"kedge {' '.join(words)} never said “{text}”:\n{last}") from None
+
     async def until(self, unit: str, true: Callable[[Dossier], bool]) -> Dossier:
-        """Follow the stream of events until the unit's dossier is as wanted; fails with what it was instead."""
+        """Look until the unit's dossier is as wanted; fails with what it was instead."""
         name, last = UnitName.parse(unit), None
         try:
             async with asyncio.timeout(PATIENCE):
@@ -115,6 +238,11 @@ class World:
             assert answer.status < 400, found
             return found
 
+    async def greeting(self, namespace: str, name: str = "web") -> str | None:
+        """What the ConfigMap says; None while there is none."""
+        found = await self.call("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        return found["data"]["greeting"] if found else None
+
     def tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=self.access.ca)
 
@@ -128,27 +256,74 @@ class World:
         return await work()
 
 
+def _spoken(args: list[str]) -> Said:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run(args)
+    return Said(int(code), out.getvalue(), err.getvalue())
+
+
 @asynccontextmanager
-async def standing(folder: Path) -> AsyncIterator[World]:
-    """A house over an empty repository and an empty sandbox."""
-    (folder / "git").mkdir()
-    server = GitServer(folder / "git")
+async def clustered(folder: Path) -> AsyncIterator[tuple[Cluster, Access]]:
+    """An empty sandbox, whose door a test holds."""
+    folder.mkdir()
+    clock, entropy = Parts(folder, {}).clock, Parts(folder, {}).entropy
+    manager = FieldManager(str(built_worker()))
+    context, authority = server_context(folder, clock.now())
+    cluster = Cluster(
+        Sandbox(ManagedBy(manager, Ask), clock.now, entropy.token), Front(token=entropy.token(24), tls=context)
+    )
     try:
-        url = server.create("system.git")
-        work = folder / "work"
-        work.mkdir()
-        repository = Repository(work, url)
-        repository.git("init", "--quiet", "--initial-branch=main")
-        repository.git("remote", "add", "origin", url)
-        repository.write({"README.md": "a system\n"})
-        repository.push("begin")
-        (folder / "cluster").mkdir()
-        (folder / "data").mkdir(mode=0o700)
-        parts = Parts(folder / "data", {}, poll=1.0)
-        async with sandbox(folder / "cluster", parts.clock, parts.entropy) as access:
-            parts = Parts(folder / "data", {}, access=access, poll=1.0)
-            async with open_house(parts, AdminRoot(url, "main")) as house:
-                await house.start()
-                yield World(house, repository, access)
+        await cluster.up()
+        yield cluster, Access(cluster.url, ca=authority.decode(), token=cluster.front.token)
     finally:
-        server.close()
+        await cluster.down()
+        manager.close()
+
+
+@asynccontextmanager
+async def served(house: House, data: Path, secret: str) -> AsyncIterator[str]:
+    """Kedge's own server over the house, found by the command line as `kedge up` would have it found."""
+    place = listen("127.0.0.1", 0)
+    app = build_app(house.desk(TOKEN, MONA, secret))
+    serving = Serving(app, place)
+    task = house.spawner.start(serving.run(), "server")
+    url = f"http://127.0.0.1:{place.getsockname()[1]}"
+    (data / "server.json").write_text(json.dumps({"url": url, "token": TOKEN}))
+    try:
+        yield url
+    finally:
+        app.state.hub.close()
+        serving.stop()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@contextmanager
+def without_bugs() -> Iterator[None]:
+    """An error that escapes a task of the house fails the test."""
+    bugs: list[str] = []
+    report, kedge.compose.report_bug = kedge.compose.report_bug, lambda name, error: bugs.append(f"{name}: {error!r}")
+    try:
+        yield
+    finally:
+        kedge.compose.report_bug = report
+    assert bugs == []
+
+
+@asynccontextmanager
+async def standing(folder: Path, *, poll: float = 1.0, secret: str = "") -> AsyncIterator[World]:
+    """A house over an almost empty repository and an empty sandbox. `poll` in seconds; `secret` opens webhooks."""
+    (folder / "git").mkdir()
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    forge = Forge(folder, GitServer(folder / "git"))
+    async with AsyncExitStack() as stack:
+        stack.callback(forge.down)
+        stack.enter_context(without_bugs())
+        repository = forge.repository("system")
+        cluster, access = await stack.enter_async_context(clustered(folder / "cluster"))
+        parts = Parts(data, {}, access=access, poll=poll)
+        house = await stack.enter_async_context(open_house(parts, AdminRoot(repository.url, "main")))
+        url = await stack.enter_async_context(served(house, data, secret))
+        await house.start()
+        yield World(house, repository, access, forge, cluster, data, url)
