@@ -14,7 +14,7 @@ from kedge.dialects.webhooks import Push, same_repository
 from kedge.model.dossier import Dossier
 from kedge.model.operation import Sight
 from kedge.model.person import Person
-from kedge.model.ref import Ref, UnitName
+from kedge.model.ref import Ref
 from kedge.server.desk import Desk
 from kedge.spawn import Spawner
 
@@ -52,15 +52,12 @@ class House:
             tokens={sha256(token.encode()).hexdigest(): person},
             webhook_secret=webhook_secret,
             vitals=self.shift.vitals,
-            recheck=self._recheck,
+            follow=self.shift.follow,
         )
 
     async def _look(self, dossier: Dossier) -> Mapping[Ref, Sight]:
         refs = tuple(entry.ref for entry in dossier.inventory)
         return await self.doors.target.look(self.doors.scope(dossier.unit), refs)
-
-    def _recheck(self, name: UnitName) -> None:
-        self.shift.ring(name, "recheck")
 
 
 def build(doors: Doors, spawner: Spawner, admin: AdminRoot, poll: float) -> House:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from kedge import demo
 from kedge.compose import Parts, environment, open_house, sandbox
@@ -41,7 +42,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What `kedge up` was asked for. `repo` "" needs `demo`; `exit_when_ready` stops once the demo is healthy."""
+    """What `kedge up` was asked for. `repo` "" needs `demo`; `exit_when_ready` stops once the demo is healthy.
+
+    `exports` are variables that a second terminal needs to reach this server by plain `kedge`.
+    """
 
     data: Path
     demo: bool = False
@@ -54,6 +58,7 @@ class UpOptions:
     port: int = 7420
     clean: bool = False
     exit_when_ready: bool = False
+    exports: tuple[str, ...] = ()
 
 
 async def up(options: UpOptions, say: Say) -> int:
@@ -175,7 +180,7 @@ async def _show(house: House, options: UpOptions, say: Say, stopped: asyncio.Eve
             say(f"{DEMO_UNIT}   {line}")
             told = line
         if shown is not None and shown.sync == "Synced" and shown.health.status == "Healthy":
-            say(_tour(options.data))
+            say(tour(options))
             return True
         try:
             async with asyncio.timeout(0.2):
@@ -185,15 +190,18 @@ async def _show(house: House, options: UpOptions, say: Say, stopped: asyncio.Eve
     return stopped.is_set()
 
 
-def _tour(data: Path) -> str:
-    work, kubeconfig = data / "demo" / "work", data / "demo" / "kubeconfig"
+def tour(options: UpOptions) -> str:
+    """What to try next, as lines for a shell."""
+    work, kubeconfig = (quote(str(options.data / "demo" / name)) for name in ("work", "kubeconfig"))
+    exports = "".join(f"  export {setting}\n" for setting in options.exports)
     return f"""
 It is up, synced and healthy. In a second terminal, try:
 
-  kedge get                                   the fleet, worst first
-  kedge history {DEMO_UNIT}                  who did what, and why
+{exports}  kedge get                              # the fleet, worst first
+  kedge history {DEMO_UNIT}               # who did what, and why
+  (cd {work} && sed -i 's/replicas: .*/replicas: 3/' apps/hello/deployment.yaml && git commit -am "three" && git push)
+  kedge history {DEMO_UNIT}               # your commit, applied
   kubectl --kubeconfig {kubeconfig} -n hello scale deployment hello --replicas 9
-                                              … and see it repaired: kedge history {DEMO_UNIT}
-  cd {work} && sed -i 's/Ahoy/Hello/' apps/hello/service.yaml && git commit -am "say hello" && git push
-  kedge rollback {DEMO_UNIT}                 the exact diff first, then back
+  kedge history {DEMO_UNIT}               # ... repaired, within a second
+  kedge rollback {DEMO_UNIT}              # the exact diff first, then back
 """

@@ -160,6 +160,7 @@ class Fakes:
     sights: dict[Ref, Sight] = field(default_factory=dict)
     pushes: list[Any] = field(default_factory=list)
     rung: list[str] = field(default_factory=list)
+    listeners: list[Any] = field(default_factory=list)
     secret: str = ""
 
     def put(self, dossier: Dossier) -> Dossier:
@@ -190,7 +191,7 @@ class Fakes:
             tokens={sha256(token.encode()).hexdigest(): person for token, person in people.items()},
             webhook_secret=self.secret,
             vitals=lambda: {"units": float(len(self.store.dossiers)), "turns_total": 3.0},
-            recheck=lambda name: None,
+            follow=self.listeners.append,
         )
 
 

@@ -173,3 +173,15 @@ async def test_a_listener_that_never_reads_holds_a_bounded_number_of_hints():
         hub.hint(f"shop/u{number}", 1)
     hints = seat.hints()
     assert (len(hints), "shop/u0" in hints, f"shop/u{HINTS + 49}" in hints) == (HINTS, False, True)
+
+
+async def test_a_turn_of_a_unit_reaches_whoever_listens():
+    fakes = Fakes()
+    async with running(fakes) as client:
+        listener = Listener(client)
+        await listener.until(lambda it: it.frames)
+        for told in fakes.listeners:
+            told("shop/web", 7)
+        await listener.until(lambda it: any("hint" in frame for frame in it.frames))
+        await listener.hang_up()
+    assert any('{"unit":"shop/web","version":7}' in frame for frame in listener.frames)

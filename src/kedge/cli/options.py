@@ -17,7 +17,7 @@ FORMATS = ("table", "wide", "json", "yaml", "name")
 
 
 def data_dir() -> Path:
-    """The data directory by default: `$XDG_DATA_HOME/kedge`, else `~/.local/share/kedge`."""
+    """The data directory by default; `KEDGE_DATA` moves it."""
     return Path("~/.local/share/kedge").expanduser()
 
 

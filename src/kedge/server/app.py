@@ -25,9 +25,10 @@ def build(desk: Desk, hosts: frozenset[str] = frozenset()) -> FastAPI:
     """The ASGI application over `desk`. `hosts` are names, beside loopback's, under which it is reached.
 
     `app.state.hub` is the stream's `Hub`: call its `close` first when shutting down, so that streams end and the
-    server need not wait for them; its `hint(unit, version)` tells listeners of a change that has no event.
+    server need not wait for them.
     """
     hub = Hub(desk.store, desk.clock)
+    desk.follow(hub.hint)
     meters = Meters(desk, hub)
 
     @asynccontextmanager

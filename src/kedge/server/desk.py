@@ -10,7 +10,7 @@ from kedge.dialects.webhooks import Push
 from kedge.model.dossier import Dossier
 from kedge.model.operation import Sight
 from kedge.model.person import Person
-from kedge.model.ref import Ref, UnitName
+from kedge.model.ref import Ref
 from kedge.ports import Clock, Store
 
 
@@ -22,6 +22,7 @@ class Desk:
     watched. `look` sees a unit's objects as the watch does. `push` takes a verified webhook and answers how many
     (repository, ref) are asked about. `tokens` maps the sha256 (hex) of a bearer token to its person.
     `webhook_secret` "" turns webhooks off. `vitals` are gauges for `/metrics`; names that end in `_total` are counters.
+    `follow` takes a listener that is told a unit and its version (0: it is gone) after each of its turns.
     """
 
     store: Store
@@ -33,4 +34,4 @@ class Desk:
     tokens: Mapping[str, Person] = field(repr=False)
     webhook_secret: str = field(repr=False)
     vitals: Callable[[], Mapping[str, float]]
-    recheck: Callable[[UnitName], None]
+    follow: Callable[[Callable[[str, int], None]], None]

@@ -180,6 +180,8 @@ def test_a_suspended_unit_waits_until_it_is_resumed() -> None:
         await town.open(file("ConfigMap", "a", n=1))
         await asyncio.sleep(60)
         await town.kedge.commands.suspend(MONA, WEB, "freeze")
+        await asyncio.sleep(1)
+        assert (await town.web()).shown.why == "suspended by mona: freeze"
         town.push(file("ConfigMap", "a", n=2))
         await asyncio.sleep(60)
         assert town.cluster.things[ref("ConfigMap", "a")].body["spec"] == {"n": 1}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
-from kedge.cli.options import with_data
+from kedge.cli.options import data_dir, with_data
 
 _HERE = (
     click.option("--repo", default="", metavar="URL", help="The admin root: the repository that declares everything."),
@@ -50,4 +54,15 @@ def _up(given: dict[str, Any]) -> int:
     from kedge.cli.views.human import say
     from kedge.up import UpOptions, up
 
-    return asyncio.run(up(UpOptions(**given), say))
+    return asyncio.run(up(UpOptions(**given, exports=exports(Path(sys.argv[0]), given["data"])), say))
+
+
+def exports(program: Path, data: Path) -> tuple[str, ...]:
+    """What a shell must be told before plain `kedge` is this program and finds this data directory."""
+    found = shutil.which(program.name)
+    wanted = []
+    if found is None or not program.exists() or not os.path.samefile(found, program):
+        wanted.append(f"PATH={quote(str(program.absolute().parent))}:$PATH")
+    if data.absolute() != data_dir():
+        wanted.append(f"KEDGE_DATA={quote(str(data.absolute()))}")
+    return tuple(wanted)

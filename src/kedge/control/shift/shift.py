@@ -42,6 +42,7 @@ class Shift:
         self._troubles: dict[str, str] = {}
         self._again: dict[str, None] = {}
         self._units: dict[str, None] = {}
+        self._listeners: list[Callable[[str, int], None]] = []
         self.turns = Turns(doors, spawner, self._seen)
         self.rounds = Rounds(doors, spawner, self.turns.ring, self._moved, poll)
 
@@ -69,6 +70,10 @@ class Shift:
         """Those that the admin root declares just now."""
         return self._enlister.credentials()
 
+    def follow(self, listener: Callable[[str, int], None]) -> None:
+        """Have `listener` told a unit and its version after each of its turns."""
+        self._listeners.append(listener)
+
     def push(self, matches: Callable[[str], bool], ref: str) -> int:
         """A push was announced; answers how many (repository, ref) it may concern."""
         return self.rounds.hint(matches, ref)
@@ -92,6 +97,8 @@ class Shift:
         if dossier is None:
             self._units.pop(unit, None)
         self.rounds.seen(unit, dossier)
+        for tell in self._listeners:
+            tell(unit, dossier.version if dossier is not None else 0)
 
     def _moved(self, key: Key, changed: tuple[str, ...] | None) -> None:
         for root in self._enlister.concerned(key, changed):

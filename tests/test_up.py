@@ -1,0 +1,110 @@
+"""`kedge up`, as a process: one command to a healthy application, and everything kept until it is cleaned away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.calling import call
+
+from kedge.cli.commands.up import exports
+from kedge.cli.options import data_dir
+from kedge.up import UpOptions, tour
+
+KEDGE = (sys.executable, "-c", "from kedge.cli.main import main; main()")
+
+
+def environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("KEDGE_")}
+
+
+def kedge(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A verb in a second terminal."""
+    env = {**environment(), "KEDGE_DATA": str(data)}
+    return subprocess.run([*KEDGE, *words], capture_output=True, text=True, env=env, timeout=60)
+
+
+def runs(data: Path) -> list[dict[str, Any]]:
+    found = json.loads(kedge(data, "history", "demo/hello", "-o", "json").stdout)
+    return list(found["items"])
+
+
+@contextmanager
+def demo(data: Path) -> Iterator[str]:
+    """The demo, up and healthy; ended by Ctrl-C. Yields what it said until then."""
+    words = [*KEDGE, "up", "--demo", "--data", str(data), "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()) as up:
+        try:
+            assert up.stdout is not None
+            said = ""
+            for line in up.stdout:
+                said += line
+                if line.startswith("Ctrl-C stops it"):
+                    break
+            else:
+                pytest.fail(f"it ended by itself: {said}")
+            yield said
+            up.send_signal(signal.SIGINT)
+            rest, _ = up.communicate(timeout=60)
+            assert (up.returncode, rest.strip()) == (0, "stopping …")
+        finally:
+            up.kill()
+
+
+@pytest.mark.e2e
+def test_one_command_leads_to_a_healthy_application_and_a_restart_forgets_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with demo(data) as said:
+        assert "Synced · Healthy" in said
+        assert f"export KEDGE_DATA={data}" in said
+        assert kedge(data, "get", "-o", "name").stdout == "demo/hello\n"
+        assert kedge(data, "suspend", "demo/hello", "-y", "--reason", "lunch").returncode == 0
+        first = runs(data)
+    assert not (data / "server.json").exists()
+    with demo(data):
+        assert runs(data) == first
+        assert "lunch" in kedge(data, "get").stdout
+
+
+@pytest.mark.e2e
+def test_a_second_one_in_the_same_directory_is_refused_and_clean_waits_for_the_first(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with demo(data):
+        for words in (("--demo", "--port", "0"), ("--clean",)):
+            refused = kedge(data, "up", *words)
+            assert refused.returncode == 2
+            assert "another kedge is at work" in refused.stderr
+    assert kedge(data, "up", "--clean").returncode == 0
+    assert not data.exists()
+
+
+def test_clean_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    refused = call("up", "--clean", "--data", str(tmp_path))
+    assert refused.code == 2
+    assert "not a data directory of Kedge" in refused.err
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_up_without_a_repository_says_what_there_is(tmp_path: Path) -> None:
+    refused = call("up", "--data", str(tmp_path / "data"))
+    assert refused.code == 2
+    assert "kedge up --demo" in refused.err
+
+
+def test_the_tour_is_for_the_shell_that_reads_it(tmp_path: Path) -> None:
+    strange = tmp_path / "a folder"
+    wanted = exports(tmp_path / "bin" / "kedge", strange)
+    assert wanted == (f"PATH={tmp_path}/bin:$PATH", f"KEDGE_DATA='{strange}'")
+    told = tour(UpOptions(strange, exports=wanted))
+    assert f"  export KEDGE_DATA='{strange}'\n" in told
+    assert f"(cd '{strange}/demo/work' && " in told
+    assert exports(tmp_path / "bin" / "kedge", data_dir())[1:] == ()
