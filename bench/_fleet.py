@@ -30,6 +30,9 @@ from kedge.server.serve import Serving, listen
 BRANCH = "main"
 NAMESPACE = "bench"
 PATIENCE = 900.0
+FIRST_LOOK = 1.5
+"""Seconds after which a new house has looked at its (empty) repository and may look again at once."""
+
 SECRET = secrets.token_hex(16)
 
 DECLARED = """apiVersion: kedge.dev/v1alpha1

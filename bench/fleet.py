@@ -1,8 +1,8 @@
 """One repository with 5,000 applications: what one change costs, what no change costs, and the memory of it all.
 
 The applications (one ConfigMap each) are declared by one commit and settled once; `_change` and `_unchanged` measure on
-that fleet. The cluster is a sandbox in a process of its own, met over HTTP, as any cluster is (only the demo's stands in
-`kedge up`'s own process). House, server, store and renderers are composed as `kedge up` composes them; the repository
+that fleet. The cluster is a sandbox in a process of its own, met over HTTP as any cluster is (only the demo's stands in
+the process of `kedge up`). House, server, store and renderers are composed as `kedge up` composes them; the repository
 is a real one, met by its file URL; a push is told by a signed webhook over HTTP. Polling is off.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench import _change, _unchanged
 from bench._cluster import Cluster, cluster
-from bench._fleet import ONE, Followed, Repository, Running, good, make_namespace, quiet, running
+from bench._fleet import FIRST_LOOK, ONE, Followed, Repository, Running, good, make_namespace, quiet, running
 from bench._machine import resident, sized
 
 COUNT = sized("BENCH_FLEET", 5000, 500)
@@ -26,8 +26,8 @@ CHANGES = sized("BENCH_CHANGES", 20, 10)
 async def settle(live: Running) -> Followed:
     """Declare the fleet and wait until all of it is good."""
     followed, repository = Followed(live.house), live.repository
+    await asyncio.sleep(FIRST_LOOK)
     head = repository.declare()
-    await asyncio.sleep(1.0)
     started = time.perf_counter()
     await live.push()
     ended = await followed.until(head, repository.count, print)

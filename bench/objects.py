@@ -20,9 +20,8 @@ import orjson
 import yaml
 
 from bench._cluster import Cluster, Tally, cluster
-from bench._fleet import FOUR, NAMESPACE, Followed, Repository, good, make_namespace, quiet, running
+from bench._fleet import FIRST_LOOK, FOUR, NAMESPACE, Followed, Repository, good, make_namespace, quiet, running
 from bench._machine import child_cpu, children, resident, sized
-from kedge.control.shift.rounds import WINDOW
 from kedge.kube.aiohttp_transport import open_transport
 from kedge.kube.client import APPLY
 
@@ -99,8 +98,8 @@ async def house_laps(folder: Path, names: int) -> tuple[list[Lap], float]:
         async with running(folder / "data", repository, target) as live:
             followed = Followed(live.house)
             for commit in (repository.declare, lambda: repository.change(1)):
+                await asyncio.sleep(FIRST_LOOK)
                 head = commit()
-                await asyncio.sleep(WINDOW)
                 before, spent, helped = await target.tally(), time.process_time(), _helpers(target)
                 started = time.perf_counter()
                 await live.push()
