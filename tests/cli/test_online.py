@@ -180,6 +180,13 @@ def test_the_pending_plan_is_shown_and_exit_one_says_that_it_differs(house):
     assert house.kedge("diff", "web", "--pending", "-o", "json").json["schemaVersion"]
 
 
+def test_a_plan_says_from_which_commit_to_which(house):
+    pending = replace(waiting(), applied=builders.revision("b" * 40))
+    assert pending.plan is not None
+    house.do(lambda: house.fakes.put(replace(pending, plan=replace(pending.plan, revision=builders.revision()))))
+    assert "main bbbbbbb → aaaaaaa" in house.kedge("diff", "web", "--pending").out
+
+
 def test_waiting_ends_with_the_code_of_what_came(house):
     assert house.kedge("wait", "web").code == 0
     house.do(lambda: house.fakes.put(waiting()))

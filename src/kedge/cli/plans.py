@@ -26,13 +26,16 @@ def plan_of(found: Any) -> Plan | None:
         raise Unavailable(f"the server's plan cannot be read: {error}", hint="is it of another version?") from None
 
 
-def show(plan: Plan, output: Output, *, hidden: bool = False) -> Exit:
-    """Write a plan to stdout; `hidden` lists what rules hide. DIFFERS where it would do anything."""
+def show(plan: Plan, output: Output, *, hidden: bool = False, since: str = "") -> Exit:
+    """Write a plan to stdout; `hidden` lists what rules hide, `since` is the commit that is live now.
+
+    DIFFERS where it would do anything.
+    """
     from kedge.cli.views.plan import View, as_json, text
 
     if output.for_people:
         width = 0 if output.wide or not sys.stdout.isatty() else shutil.get_terminal_size().columns
-        click.echo(text(plan, View(width=width, colour=True, hidden=hidden or output.wide)), nl=False)
+        click.echo(text(plan, View(width=width, colour=True, hidden=hidden or output.wide, since=since)), nl=False)
     else:
         output.write(as_json(plan), [str(change.ref) for change in plan.changes])
     return Exit.OK if plan.empty else Exit.DIFFERS

@@ -38,6 +38,7 @@ def one_app(server: Server, name: str, output: Output) -> int:
     answer = server.get(unit_path(name))
     if output.for_people:
         unit.summary(answer["unit"], wide=output.wide)
+        fleet.problems(answer.get("problems", ()))
     else:
         output.write(answer, [name])
     return Exit.OK

@@ -25,28 +25,37 @@ def answer(value: object, status: int = 200) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """`counts` holds, for the same filter, the number of units by health and by sync; only on a first page."""
+    """`counts` holds, for the same filter, the number of units by health and by sync, `problems` what is wrong with
+    roots and sources: what no unit can tell of. Both only on a first page."""
 
     items: tuple[views.UnitLine, ...]
     next: str
     total: int
     counts: dict[str, int] = field(default_factory=dict)
+    problems: tuple[views.ProblemView, ...] = ()
     schemaVersion: str = views.SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
 class OneUnit:
+    """`problems` are those of its declaration and of its source: what is shown is as of the last good read."""
+
     unit: views.UnitView
+    problems: tuple[views.ProblemView, ...] = ()
     schemaVersion: str = views.SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
 class PlanAnswer:
-    """`plan` is null where nothing is to be done or waited for; `fresh` says whether it was made for this request."""
+    """`plan` is null where nothing is to be done or waited for; `fresh` says whether it was made for this request.
+
+    `live` is the commit that is in force now, "" before the first run.
+    """
 
     unit: str
     plan: Plan | None
     fresh: bool
+    live: str
     schemaVersion: str = views.SCHEMA
 
 
@@ -154,12 +163,13 @@ class Wished:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a rollback would do. `effects` is what the rollback itself may be bound to."""
+    """What a rollback would do. `effects` is what the rollback itself may be bound to, `live` the commit in force."""
 
     unit: str
     pin: views.PinView
     plan: Plan
     effects: str
+    live: str
     schemaVersion: str = views.SCHEMA
 
 

@@ -38,6 +38,10 @@ async def dossier_of(desk: Desk, name: UnitName) -> Dossier:
     return dossier
 
 
+def live_commit(dossier: Dossier) -> str:
+    return dossier.applied.commit if dossier.applied is not None else ""
+
+
 def unit_view(desk: Desk, dossier: Dossier) -> views.UnitView:
     return views.unit(dossier, desk.fresh(dossier.unit.target.cluster), desk.clock.now())
 
@@ -71,8 +75,10 @@ async def units(
     now = desk.clock.now()
     fresh = {name: desk.fresh(name) for name in dict.fromkeys(row.cluster for row in page.items)}
     items = tuple(views.line(row, fresh[row.cluster], now) for row in page.items)
-    counts = {} if after else await _counts(desk, query)
-    return answer(answers.Units(items, page.next, page.total, counts))
+    if after:
+        return answer(answers.Units(items, page.next, page.total))
+    problems = views.problems(await desk.store.roots(), await desk.store.heads())
+    return answer(answers.Units(items, page.next, page.total, await _counts(desk, query), problems))
 
 
 async def _counts(desk: Desk, query: UnitQuery) -> dict[str, int]:
@@ -110,7 +116,9 @@ def _label(text: str) -> tuple[str, str]:
 async def unit(request: Request, person: Reader, name: Named) -> Response:
     """One unit. An environment is `?environment=prod`, or `@prod` behind the name, here and below."""
     desk = desk_of(request)
-    return answer(answers.OneUnit(unit_view(desk, await dossier_of(desk, name))))
+    dossier = await dossier_of(desk, name)
+    problems = views.concerning(dossier.unit, await desk.store.roots(), await desk.store.heads())
+    return answer(answers.OneUnit(unit_view(desk, dossier), problems))
 
 
 @router.get("/{project}/{name}/plan", response_model=answers.PlanAnswer)
@@ -119,7 +127,7 @@ async def plan(request: Request, person: Reader, name: Named, fresh: bool = Fals
     desk = desk_of(request)
     dossier = await dossier_of(desk, name)
     made = (await desk.commands.plan(name)).plan if fresh else dossier.plan
-    return answer(answers.PlanAnswer(str(name), made, fresh))
+    return answer(answers.PlanAnswer(str(name), made, fresh, live_commit(dossier)))
 
 
 @router.get("/{project}/{name}/objects", response_model=answers.Objects)

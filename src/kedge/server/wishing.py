@@ -13,7 +13,7 @@ from kedge.model.person import Person
 from kedge.server import answers, views
 from kedge.server.access import Allowed, Named, Verb
 from kedge.server.answers import answer
-from kedge.server.reading import desk_of, dossier_of, unit_view
+from kedge.server.reading import desk_of, dossier_of, live_commit, unit_view
 
 router = APIRouter(prefix="/api/v1/units/{project}/{name}", tags=["commands"])
 
@@ -109,11 +109,11 @@ async def preview(
 ) -> Response:
     """What a rollback would do, exactly; changes nothing."""
     desk = desk_of(request)
-    await dossier_of(desk, name)
+    dossier = await dossier_of(desk, name)
     pin, proposal = await desk.commands.preview(person, name, body.to, body.reason, body.lasting)
     commit = pin.revision.commit if pin.revision is not None else ""
     shown = views.PinView(pin.run, pin.actor, pin.reason, pin.at, pin.expires, commit)
-    return answer(answers.Preview(str(name), shown, proposal.plan, proposal.plan.effects))
+    return answer(answers.Preview(str(name), shown, proposal.plan, proposal.plan.effects, live_commit(dossier)))
 
 
 @router.post("/rollback", response_model=answers.Wished)

@@ -28,12 +28,13 @@ def approve_command(words: tuple[str, ...], effects: str, break_glass: bool, **g
 
     act, output, server = Act.taken(given), output_of(given), server_of(given)
     name = resolve(server, app_name(words, "approve"))
-    plan = plan_of(server.get(f"{unit_path(name)}/plan")["plan"])
+    found = server.get(f"{unit_path(name)}/plan")
+    plan = plan_of(found["plan"])
     if plan is None or plan.needs is None:
         raise Invalid(f"{name} has no plan that waits for approval", hint=f"kedge get {name} says how it stands")
     if effects and not plan.effects.startswith(effects):
         raise Conflict(f"the plan of {name} has other effects by now ({plan.effects[:12]})", hint=f"kedge diff {name}")
-    show(plan, output)
+    show(plan, output, since=found["live"])
     why = reason(act, "breaking of the glass") if break_glass else act.reason
     verb = "break the glass for" if break_glass else "approve"
     if not go(act, f"{verb} {name}: {plan.summary()}, effects {plan.effects[:12]}", grave=True):

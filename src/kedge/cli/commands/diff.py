@@ -25,7 +25,7 @@ def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, 
 
     Exit code 1 where anything differs.
     """
-    from kedge.cli.plans import show
+    from kedge.cli.plans import plan_of, show
     from kedge.cli.views.human import say
     from kedge.model.errors import Invalid
 
@@ -34,22 +34,22 @@ def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, 
         return show(_offline(words, old, new, given), output, hidden=hidden)
     if not words:
         raise Invalid("nothing to compare", hint="kedge diff NAME, kedge diff DIR1 DIR2, or kedge diff --from REF DIR")
-    plan = _live(words, pending, given)
+    found = _live(words, pending, given)
+    plan = plan_of(found["plan"])
     if plan is None:
         say("nothing waits")
         return 0
-    return show(plan, output, hidden=hidden)
+    return show(plan, output, hidden=hidden, since=found["live"])
 
 
 def _live(words: tuple[str, ...], pending: bool, given: dict[str, Any]) -> Any:
     from kedge.cli.client import unit_path
     from kedge.cli.kinds import app_name
     from kedge.cli.names import resolve
-    from kedge.cli.plans import plan_of
 
     server = server_of(given)
     name = resolve(server, app_name(words, "diff"))
-    return plan_of(server.get(f"{unit_path(name)}/plan", fresh=not pending)["plan"])
+    return server.get(f"{unit_path(name)}/plan", fresh=not pending)
 
 
 def _offline(words: tuple[str, ...], old: str, new: str, given: dict[str, Any]) -> Any:

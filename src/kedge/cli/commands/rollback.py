@@ -38,7 +38,7 @@ def rollback_command(name: str, to: str, lasting: float, **given: Any) -> int:
     plan, pin = plan_of(found["plan"]), found["pin"]
     if plan is None:
         raise Unavailable(f"the server previews no plan for {full}")
-    show(plan, output)
+    show(plan, output, since=found["live"])
     back = f"run {pin['run']}" if pin["run"] else f"commit {pin['commit'][:7]}"
     why = reason(act, "rollback")
     if not go(

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from kedge.cli.views.human import ago, commit, moment, say, table
+from kedge.cli.views.human import ago, commit, moment, one_line, say, table
 
 Row = dict[str, Any]
+_MOST = 5
 
 
 def apps(answer: Row, *, wide: bool) -> None:
@@ -17,6 +18,7 @@ def apps(answer: Row, *, wide: bool) -> None:
     items = answer["items"]
     if not items:
         say("there are no applications here; kedge create app NAME prints the YAML of one")
+        problems(answer.get("problems", ()))
         return
     head = ["UNIT", "SYNC", "HEALTH", "LIVE", "VERIFIED", "WHY"]
     if wide:
@@ -24,6 +26,21 @@ def apps(answer: Row, *, wide: bool) -> None:
     table(head, [_app(row, wide) for row in items], cut=not wide)
     if answer.get("next"):
         say(f"{len(items)} of {answer.get('total', '?')} shown: --limit shows more")
+    problems(answer.get("problems", ()))
+
+
+def problems(items: Sequence[Row]) -> None:
+    """What is wrong with roots and sources, below what it may keep from being news; on stderr."""
+    for problem in items[:_MOST]:
+        _tell(problem)
+    if len(items) > _MOST:
+        say(f"and {len(items) - _MOST} more: kedge get source")
+
+
+def _tell(problem: Row) -> None:
+    say(f"{problem['where']}: {problem['text']}" if problem["where"] else problem["text"])
+    if problem["hint"]:
+        say(f"  {problem['hint']}")
 
 
 def _app(row: Row, wide: bool) -> list[object]:
@@ -31,22 +48,20 @@ def _app(row: Row, wide: bool) -> list[object]:
     if wide:
         cells += [row["cluster"], row["namespace"], row["path"], moment(row["changed"])]
     marks = [word for word, on in (("pinned", row["pinned"]), ("suspended", row["suspended"])) if on]
-    why = row["why"] or row["waiting"] or ", ".join(marks)
+    why = one_line(row["why"]) or row["waiting"] or ", ".join(marks)
     return [*cells, commit(row), ago(row["verifiedAge"]), why]
 
 
 def sources(items: Sequence[Row], roots: Sequence[Row], *, wide: bool) -> None:
     rows = [
-        [row["repository"], row["ref"], commit(row["revision"]), ago(row["age"]), row["problem"] or "ok"]
+        [row["repository"], row["ref"], commit(row["revision"]), ago(row["age"]), one_line(row["problem"]) or "ok"]
         for row in items
     ]
     table(["REPOSITORY", "REF", "HEAD", "ASKED", "PROBLEM"], rows, cut=not wide)
     for root in roots:
         for problem in root["problems"]:
-            place = f"{problem['where']}: " if problem["where"] else ""
-            say(f"root {root['name']}: {place}{problem['text']}")
-            if problem["hint"]:
-                say(f"  {problem['hint']}")
+            place = f"root {root['name']}, {problem['where']}" if problem["where"] else f"root {root['name']}"
+            _tell({**problem, "where": place})
 
 
 def events(items: Sequence[Row], *, wide: bool) -> None:
@@ -67,7 +82,8 @@ def events(items: Sequence[Row], *, wide: bool) -> None:
 
 
 def _message(event: Row) -> str:
-    return f"{event['message']} ({event['reason']})" if event["reason"] else str(event["message"])
+    message = one_line(event["message"])
+    return f"{message} ({event['reason']})" if event["reason"] else message
 
 
 def clusters(items: Sequence[Row]) -> None:

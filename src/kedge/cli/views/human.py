@@ -35,6 +35,14 @@ def clean(text: object, *, lines: bool = False) -> str:
     return "".join(c if c in keep or unicodedata.category(c) not in _CATEGORIES else _escaped(c) for c in raw)
 
 
+def one_line(text: object) -> str:
+    """An error's sentences, each with what to do next below it, on one line."""
+    lines = [line.rstrip() for line in str(text).split("\n")]
+    return "".join(
+        line if not at else f" — {line.strip()}" if line[:1] == " " else f"; {line}" for at, line in enumerate(lines)
+    )
+
+
 def _escaped(character: str) -> str:
     code = ord(character)
     return {10: "\\n", 9: "\\t", 13: "\\r"}.get(code) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")

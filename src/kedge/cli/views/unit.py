@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kedge.cli.views.human import ago, clean, coloured, commit, moment, span, table
+from kedge.cli.views.human import ago, clean, coloured, commit, moment, one_line, span, table
 
 Row = dict[str, Any]
 
@@ -15,7 +15,8 @@ Row = dict[str, Any]
 def summary(unit: Row, *, wide: bool) -> None:
     """The why sentence first; then what is live, when that was verified, and what waits."""
     state = f"{coloured(unit['sync'])}, {coloured(unit['health'])}"
-    click.echo(f"{clean(unit['name'])}: {state}" + (f": {clean(unit['why'])}" if unit["why"] else ""))
+    why = one_line(unit["why"])
+    click.echo(f"{clean(unit['name'])}: {state}" + (f": {clean(why)}" if why else ""))
     for name, value in _facts(unit, wide):
         if value:
             click.echo(f"  {name:<14} {clean(value)}")
@@ -67,7 +68,7 @@ def _doings(unit: Row) -> Iterator[tuple[str, str]]:
         yield "removed", f"its declaration left Git at {moment(unit['removed'])}"
     if trouble:
         again = f", again at {moment(trouble['again'])}" if trouble["again"] else ""
-        yield "trouble", f"{trouble['text']} ({trouble['attempts']} times{again})"
+        yield "trouble", f"{one_line(trouble['text'])} ({trouble['attempts']} times{again})"
 
 
 def _verified(unit: Row) -> str:
