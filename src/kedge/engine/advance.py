@@ -75,7 +75,10 @@ def advance(operation: Operation, plan: Plan, now: float, *, looked: bool = Fals
         move = _wave(operation, list(wave), now, looked)
         if move is not None:
             return move
-    return _clean(operation, plan, now, looked) or Finish(Result.SUCCEEDED, _success(operation, plan))
+    move = _clean(operation, plan, now, looked)
+    if move is not None and (plan.removal or not isinstance(move, Fail)):
+        return move
+    return Finish(Result.SUCCEEDED, _success(operation, plan))
 
 
 def observe(operation: Operation, plan: Plan, sights: Mapping[Ref, Sight], now: float) -> Operation:
@@ -165,30 +168,34 @@ def _failing(operation: Operation, plan: Plan, now: float, looked: bool) -> Move
         if move is not None and not isinstance(move, Fail):
             return move
         cleaning = _clean(operation, plan, now, looked)
-        if cleaning is not None:
+        if cleaning is not None and not isinstance(cleaning, Fail):
             return cleaning
     return Finish(Result.FAILED, operation.failing)
 
 
 def _clean(operation: Operation, plan: Plan, now: float, looked: bool) -> Move | None:
+    """The move that cleaning up still needs; Fail where an object stays: whoever asks says whether that matters."""
     steps = _cleaning(operation, plan)
     todo = tuple(step for step in steps if operation.outcome(step.key) is None)
     if todo:
         return Apply(todo)
-    waiting = [(s, o) for s in steps if (o := operation.outcome(s.key)) is not None and o.did not in _DONE]
-    move = _wait(operation, waiting, now, looked)
-    return None if isinstance(move, Fail) else move
+    outcomes = [(step, outcome) for step in steps if (outcome := operation.outcome(step.key)) is not None]
+    waiting = [(step, outcome) for step, outcome in outcomes if outcome.did not in _DONE]
+    stuck = [f"{step.ref}: {outcome.message}" for step, outcome in outcomes if outcome.did is Did.FAILED]
+    return _wait(operation, waiting, now, looked) or (Fail(stuck[0]) if stuck else None)
 
 
 def _cleaning(operation: Operation, plan: Plan) -> list[Step]:
-    """Deletions that the hooks' delete policies ask for, at the end of the whole operation as in Argo CD."""
+    """Deletions that the hooks' delete policies ask for, at the end of the whole operation as in Argo CD. When a whole
+    unit goes, so does every object its hooks made: nobody would be left to own it."""
     steps = []
     for step in plan.steps:
         outcome = operation.outcome(step.key)
         if step.kind is not StepKind.HOOK or step.act is Act.DELETE or outcome is None:
             continue
         wanted = DeletePolicy.SUCCEEDED if outcome.did is Did.SETTLED else DeletePolicy.FAILED
-        if outcome.did in (Did.SETTLED, Did.FAILED) and wanted in step.policies:
+        leaving = plan.removal and outcome.did is Did.SETTLED
+        if leaving or (outcome.did in (Did.SETTLED, Did.FAILED) and wanted in step.policies):
             steps.append(replace(step, key=f"clean:{step.key}", act=Act.DELETE, uid=outcome.uid, policies=()))
     return steps
 

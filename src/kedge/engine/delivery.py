@@ -80,7 +80,16 @@ def shown_synced(dossier: Dossier, health: Health) -> Shown:
         sentence = f"run {last.number} failed: {last.message}"
     if dossier.pin is not None and not sentence:
         sentence = f"pinned to run {dossier.pin.run} by {dossier.pin.actor}: {dossier.pin.reason}"
+    if dossier.suspended and not sentence:
+        sentence = f"suspended {dossier.suspended}"
     return Shown(Sync.SYNCED, health, sentence)
+
+
+def shown_verified(dossier: Dossier, health: Health, going: Sequence[Ref]) -> Shown:
+    """Desired equals live, except that what is being deleted will not be there in a moment."""
+    if going:
+        return Shown(Sync.OUT_OF_SYNC, health, f"{going[0]} is being deleted: it is made anew once it is gone")
+    return shown_synced(dossier, health)
 
 
 def shown_held(dossier: Dossier, plan: Plan, waiting: str, health: Health) -> Shown:

@@ -41,7 +41,7 @@ def after(inventory: Sequence[Owned], plan: Plan, operation: Operation) -> tuple
                 owned[ref], digest=step.manifest, fingerprint=outcome.fingerprint, uid=outcome.uid, wave=step.wave
             )
         cleaned = operation.outcome(f"clean:{step.key}")
-        if cleaned is not None and cleaned.did is Did.SETTLED:
+        if cleaned is not None and cleaned.did in (Did.SETTLED, Did.KEPT):
             owned.pop(ref, None)
     return _ordered(owned)
 
@@ -74,6 +74,11 @@ def moved(inventory: Sequence[Owned], sights: Mapping[Ref, Sight]) -> tuple[Ref,
         if not sight.exists or sight.terminating or changed:
             found.append(entry.ref)
     return tuple(found)
+
+
+def going(sights: Mapping[Ref, Sight]) -> tuple[Ref, ...]:
+    """Objects that are being deleted: an apply changes nothing of them, and they vanish all the same."""
+    return tuple(ref for ref, sight in sorted(sights.items()) if sight.exists and sight.terminating)
 
 
 def known(inventory: Sequence[Owned]) -> tuple[Known, ...]:

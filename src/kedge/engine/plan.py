@@ -173,8 +173,10 @@ def _stale_generated(manifest: Manifest, phase: Phase, inventory: Sequence[Owned
 
 
 def _removal_steps(draft: Draft) -> list[Step]:
-    deletions = [_delete_step(entry.ref, draft) for entry in draft.inventory]
-    return [*_hook_steps(draft, (Phase.PRE_DELETE, Phase.POST_DELETE)), *deletions]
+    """The hooks' own objects are not pruned: their steps clear them, and the run's end deletes them."""
+    hooks = _hook_steps(draft, (Phase.PRE_DELETE, Phase.POST_DELETE))
+    cleared = {step.ref for step in hooks}
+    return [*hooks, *(_delete_step(entry.ref, draft) for entry in draft.inventory if entry.ref not in cleared)]
 
 
 def _hoisted(steps: list[Step], manifests: Sequence[Manifest]) -> list[Step]:

@@ -71,7 +71,8 @@ class Commands:
             if dossier.operation is None:
                 raise Invalid(f"{name} has no run to cancel")
             ended = finished(dossier.operation, Result.CANCELLED, f"cancelled by {person.name}", self.doors.clock.now())
-            return replace(dossier, operation=None, last=ended, suspended=f"by {person.name}: run cancelled")
+            why = f"by {person.name}: run cancelled"
+            return replace(dossier, operation=None, last=ended, suspended=why, wish=None)
 
         return await self._record(name, change, "operation.cancelled", person, reason)
 
@@ -85,6 +86,9 @@ class Commands:
             plan = dossier.plan
             if plan is None or plan.needs is None:
                 raise Invalid(f"{name} has no plan that waits for approval")
+            if dossier.operation is not None:
+                # It would count for the next plan of the same effects, which nobody has seen yet.
+                raise Invalid(f"run {dossier.operation.number} of {name} is at work on this plan: nothing waits")
             if len(effects) < 4 or not plan.effects.startswith(effects):
                 raise Conflict(
                     f"the plan of {name} has other effects by now ({plan.effects[:12]}…): look at it again",
@@ -103,7 +107,10 @@ class Commands:
                 raise Denied(f"{person.name} may not approve {name}: needs {', '.join(plan.needs.by)}")
             if break_glass and not reason:
                 raise Invalid("breaking the glass needs a reason", hint="--reason TEXT")
-            return replace(dossier, approvals=(*dossier.approvals, given)[-20:])
+            # One yes of a person to the same effects is enough: more of them would push out what others said.
+            same = (given.person, given.effects, given.break_glass)
+            others = [a for a in dossier.approvals if (a.person, a.effects, a.break_glass) != same]
+            return replace(dossier, approvals=(*others, given)[-20:])
 
         kind = "plan.glass-broken" if break_glass else "plan.approved"
         return await self._record(name, change, kind, person, reason)

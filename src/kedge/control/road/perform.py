@@ -19,7 +19,7 @@ from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync
 from kedge.model.errors import Conflict, KedgeError
 from kedge.model.event import Event
-from kedge.model.health import Health
+from kedge.model.health import Health, Status
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Cause, Operation, Outcome, Result, Sight
 from kedge.model.pair import Scope
@@ -33,7 +33,8 @@ _TRIES = 8
 async def perform(doors: Doors, dossier: Dossier) -> Dossier:
     """Carry the open operation as far as it goes now: to its end, or to a pause.
 
-    Raises Unavailable and Conflict from the target after what was done has been written down.
+    Raises Unavailable and Conflict from the target after what was done has been written down; past the deadline such an
+    error fails the run instead: a run that could go on for ever would never be planned anew.
     """
     operation, plan = dossier.operation, dossier.plan
     if operation is None or plan is None:
@@ -52,9 +53,11 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
                 dossier, operation = await _ready(doors, dossier, operation, steps)
                 operation, error = await _act(doors, scope, operation, steps, manifests)
                 looked = False
-                if error is not None:
+                if error is not None and (operation.failing or doors.clock.now() < operation.deadline):
                     await _pause(doors, dossier, replace(operation, waiting=str(error)), None)
                     raise error
+                if error is not None:
+                    operation = replace(operation, failing=f"timed out: {error}")
             case Fail(why):
                 operation = replace(operation, failing=why)
             case Pause(waiting, until):
@@ -142,19 +145,17 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
     left = inventory.after(dossier.inventory, plan, ended)
     if plan.removal and result is Result.SUCCEEDED and not left:
         return await _forget(doors, dossier, ended)
-    sights = await _look(doors, replace(dossier, inventory=left))
+    sights = await look(doors, replace(dossier, inventory=left))
     health, moved = worst(sights), inventory.moved(left, sights)
 
     def settled(current: Dossier) -> Record:
-        # What a person wished or approved while the run was at work is for the next one.
-        wish = current.wish if current.wish is not None and current.wish.at > ended.started else None
-        approvals = tuple(given for given in current.approvals if given.at > ended.started)
-        over = replace(current, operation=None, last=ended, inventory=left, wish=wish)
-        after = (
-            _succeeded(replace(over, approvals=approvals), ended, health, moved)
-            if result is Result.SUCCEEDED
-            else _failed(over, ended, health, now)
-        )
+        over = replace(current, operation=None, last=ended, inventory=left)
+        if result is not Result.SUCCEEDED:
+            after = _failed(over, ended, health, now)
+        elif plan.removal:
+            after = _removed(over, ended, health)
+        else:
+            after = _succeeded(over, ended, health, moved)
         return Record(after, (ended_event(current, ended),), operation=ended)
 
     return await write_down(doors, dossier, settled)
@@ -163,12 +164,19 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
 def _succeeded(dossier: Dossier, operation: Operation, health: Health, moved: tuple[Ref, ...]) -> Dossier:
     now = operation.finished or 0.0
     heals = (*remembered_heals(dossier, now), now) if operation.cause is Cause.DRIFT else dossier.heals
-    after = replace(dossier, applied=operation.revision, trouble=None, heals=heals, plan=None, due=None)
+    after = replace(dossier, applied=operation.revision, trouble=None, heals=heals, plan=None, due=None, approvals=())
     if moved:
         # Another hand was at work beside the run: nobody may read Synced before it has been compared.
         why = f"{moved[0]} changed while run {operation.number} was at work: it is compared again"
         return replace(after, shown=Shown(Sync.OUT_OF_SYNC, health, why))
     return replace(after, shown=shown_synced(after, health), verified=now)
+
+
+def _removed(dossier: Dossier, operation: Operation, health: Health) -> Dossier:
+    """A removal that leaves the unit standing: an object is still owned, or the unit was declared again meanwhile."""
+    why = f"run {operation.number} deleted its objects: it is compared again"
+    shown = Shown(Sync.OUT_OF_SYNC, health, why)
+    return replace(dossier, applied=None, trouble=None, plan=None, due=None, approvals=(), shown=shown)
 
 
 def _failed(dossier: Dossier, operation: Operation, health: Health, now: float) -> Dossier:
@@ -180,17 +188,21 @@ def _failed(dossier: Dossier, operation: Operation, health: Health, now: float) 
 async def _forget(doors: Doors, dossier: Dossier, operation: Operation) -> Dossier:
     def gone(current: Dossier) -> Record:
         after = replace(current, operation=None, last=operation, inventory=())
-        return Record(after, (ended_event(current, operation),), operation=operation, forget=True)
+        again = current.removed is None
+        if again:
+            after = _removed(after, operation, Health(Status.HEALTHY))
+        return Record(after, (ended_event(current, operation),), operation=operation, forget=not again)
 
     return await write_down(doors, dossier, gone)
 
 
 async def look_at(doors: Doors, dossier: Dossier) -> Health:
     """The unit's health as the watch sees it now."""
-    return worst(await _look(doors, dossier))
+    return worst(await look(doors, dossier))
 
 
-async def _look(doors: Doors, dossier: Dossier) -> Mapping[Ref, Sight]:
+async def look(doors: Doors, dossier: Dossier) -> Mapping[Ref, Sight]:
+    """The unit's ordinary objects as the watch sees them now."""
     refs = tuple(entry.ref for entry in dossier.inventory if not entry.hook)
     return await doors.target.look(doors.scope(wanted(dossier).unit), refs)
 

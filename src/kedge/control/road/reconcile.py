@@ -13,16 +13,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kedge.control.road.doors import Doors, Turn
-from kedge.control.road.perform import ended_event, look_at, perform
+from kedge.control.road.perform import ended_event, look, look_at, perform
 from kedge.control.road.propose import Proposal, propose
 from kedge.control.road.render import furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible
-from kedge.engine.delivery import finished, settled, shown_held, shown_synced, wanted
+from kedge.engine.delivery import finished, settled, shown_held, shown_verified, wanted, worst
 from kedge.engine.gate import Verdict, cause_of, gate
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
-from kedge.model.dossier import Dossier
+from kedge.model.dossier import Dossier, Wish
 from kedge.model.errors import Invalid, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
@@ -133,6 +133,8 @@ async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
         inventory=inventory.before(dossier.inventory, plan),
         cluster=proposal.wanted.unit.target.cluster,
         runs=operation.number,
+        # The run is what the person asked for: whatever is wished from here on is for the next one.
+        wish=None,
     )
     kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None
     return await doors.store.record(Record(begun, (event,), plan, operation, kept))
@@ -153,7 +155,10 @@ async def _supersede(doors: Doors, dossier: Dossier) -> Dossier:
         return dossier
     newer = f"superseded by {dossier.head.short}" if dossier.head and not dossier.pin else "superseded by a newer wish"
     ended = finished(operation, Result.SUPERSEDED, newer, doors.clock.now())
-    after = replace(dossier, operation=None, last=ended)
+    # What a person asked for is not done: the wish moves on to what takes over.
+    asked = Wish(operation.cause, operation.actor, operation.reason, operation.started)
+    wish = asked if dossier.wish is None and operation.cause is Cause.SYNC else dossier.wish
+    after = replace(dossier, operation=None, last=ended, wish=wish)
     return await doors.store.record(Record(after, (ended_event(dossier, ended),), operation=ended))
 
 
@@ -162,11 +167,14 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     live = [pair.ref for pair in proposal.comparison.pairs]
     known = inventory.verified(dossier.inventory, proposal.desired.manifests, proposal.comparison.fingerprints, live)
     after = replace(_remembered(dossier, proposal), inventory=known, plan=None, trouble=None, wish=None, due=None)
-    health = await look_at(doors, after)
-    after = replace(after, shown=shown_synced(after, health), applied=proposal.plan.revision or dossier.applied)
+    sights = await look(doors, after)
+    shown = shown_verified(after, worst(sights), inventory.going(sights))
+    after = replace(after, shown=shown, applied=proposal.plan.revision or dossier.applied)
     if after == dossier:
         return Turn(dossier, None)
-    recorded = await doors.store.record(Record(replace(after, verified=doors.clock.now())))
+    # Keep the set: the unit's removal needs its hooks, and its commit may be gone by then.
+    kept = (proposal.plan.rendered, proposal.desired.manifests) if _rendered_anew(dossier, after) else None
+    recorded = await doors.store.record(Record(replace(after, verified=doors.clock.now()), rendered=kept))
     return Turn(recorded, None)
 
 
@@ -210,6 +218,12 @@ async def _release(doors: Doors, dossier: Dossier) -> Turn:
     )
     await doors.store.record(Record(dossier, (event,), forget=True))
     return Turn(None)
+
+
+def _rendered_anew(before: Dossier, after: Dossier) -> bool:
+    if after.rendering is None:
+        return False
+    return before.rendering is None or before.rendering.rendered != after.rendering.rendered
 
 
 def _remembered(dossier: Dossier, proposal: Proposal) -> Dossier:

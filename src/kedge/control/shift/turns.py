@@ -22,9 +22,11 @@ LIMIT = 64
 """Units in flight at once."""
 
 AFTER_A_BUG = 60.0
+AFTER_A_CONFLICT = 0.5
 AFTER_A_REFUSAL = 180.0
 AFTER_THE_STORE = 5.0
-"""Seconds until a unit comes back after a bug of ours, after a cluster refused us, and when the store is not there."""
+"""Seconds until a unit comes back after a bug of ours, after something moved under it (a cluster that answers nothing
+but conflicts must not keep us spinning), after a cluster refused us, and when the store is not there."""
 
 
 class Turns:
@@ -82,7 +84,7 @@ class Turns:
         try:
             turn = await reconcile(self._doors, name, sweep=lane is Lane.SWEEP)
         except Conflict:
-            return self._doors.clock.now()
+            return self._doors.clock.now() + AFTER_A_CONFLICT
         except (Invalid, Denied, Unavailable) as error:
             return await self._stumble(name, error)
         self._settle(unit, turn)
@@ -115,7 +117,7 @@ class Turns:
             events = (_event(name, error, dossier, now),) if first else ()
             await self._doors.store.record(Record(after, events))
         except Conflict:
-            return now
+            return now + AFTER_A_CONFLICT
         except Unavailable:
             return now + AFTER_THE_STORE
         return after.due
