@@ -78,8 +78,7 @@ class MemoryTarget:
         body = json.loads(manifest.body)
         if manifest.ref.kind not in CLUSTER_SCOPED:
             body["metadata"].setdefault("namespace", scope.namespace)
-        if not is_hook(manifest):
-            body["metadata"].setdefault("annotations", {})[UNIT] = scope.unit
+        body["metadata"].setdefault("annotations", {})[UNIT] = scope.unit
         return replace(of_body(body), where=manifest.where)
 
     async def compare(self, scope: Scope, desired: Desired, known: Sequence[Known], extra: Sequence[Ref]) -> Comparison:
@@ -91,7 +90,8 @@ class MemoryTarget:
             if is_hook(manifest):
                 continue
             seen, before = self.index.get(manifest.ref), remembered.get(manifest.ref)
-            if seen and before and (before.digest, before.fingerprint) == (manifest.digest, seen.fingerprint):
+            same = seen and before and (before.digest, before.fingerprint) == (manifest.digest, seen.fingerprint)
+            if same and not seen.terminating:
                 unchanged.append(manifest.ref)
                 prints.append(before)
                 continue
@@ -116,7 +116,7 @@ class MemoryTarget:
         thing = self.cluster.things.get(step.ref)
         if thing is None:
             return Outcome(step.key, Did.SETTLED)
-        if step.kind is StepKind.CHANGE and thing.owner != scope.unit:
+        if thing.owner != scope.unit:
             return Outcome(step.key, Did.KEPT, "it no longer carries our label")
         if step.uid and thing.uid != step.uid:
             return Outcome(step.key, Did.FAILED, "it was made anew meanwhile")

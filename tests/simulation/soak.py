@@ -12,6 +12,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seeds", type=int, nargs="?", default=1000, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--actions", type=int, default=25, help="how much happens in each")
     parser.add_argument("--seed", type=int, help="only this one")
     parser.add_argument("--story", action="store_true", help="print what happened")
     given = parser.parse_args()
@@ -19,10 +20,10 @@ def main() -> int:
     failed = 0
     for seed in seeds:
         try:
-            story = run(seed)
+            story = run(seed, given.actions)
         except Failed as error:
             failed += 1
-            print(error)
+            print(error, flush=True)
             continue
         if given.story:
             print("\n".join(story.lines))

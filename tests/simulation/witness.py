@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.doors.memory_cluster import Write
+from tests.doors.memory_cluster import Thing, Write
 
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Sync
@@ -49,6 +49,8 @@ class Witness:
             self.made.pop(write.thing.uid, None)
             return
         if write.hand != "kedge":
+            if write.act == "delete" and (write.thing.operation, write.ref) in self.hooks:
+                self.hooks[write.thing.operation, write.ref] = "taken away"
             return
         self.writes += 1
         self._on_record(write)
@@ -75,11 +77,15 @@ class Witness:
         self.made[write.thing.uid] = (write.ref, write.unit)
         key = (write.operation, write.ref)
         if write.ref.kind == "Job" and write.act == "create":
-            self._hook_again(key)
+            self._hook_again(key, dossier)
 
-    def _hook_again(self, key: tuple[str, Ref]) -> None:
-        """I7: within one operation, a hook that has been made is not made again."""
-        if key in self.hooks:
+    def _hook_again(self, key: tuple[str, Ref], dossier: Dossier | None) -> None:
+        """I7: within one operation, a hook that has been made is not made again. Its object is the only witness until
+        its making is on record: when another hand deletes it before, nobody can know."""
+        operation = dossier.operation if dossier is not None else None
+        steps = {step.key for step in self.plans[key[0]].steps if step.ref == key[1]} if key[0] in self.plans else set()
+        known = operation is not None and any(outcome.step in steps for outcome in operation.outcomes)
+        if key in self.hooks and (known or self.hooks[key] == "made"):
             self.world.broke(f"I7 hook {key[1]} ran twice in operation {key[0]}")
         self.hooks[key] = "made"
 
@@ -135,8 +141,8 @@ class Witness:
             self._synced(name, after)
 
     def _approvals(self, name: str, before: Dossier | None, after: Dossier) -> None:
-        fresh = after.approvals[len(before.approvals) if before is not None else 0 :]
-        if after.plan is not None and fresh and (before is None or before.approvals != after.approvals):
+        fresh = [given for given in after.approvals if before is None or given not in before.approvals]
+        if after.plan is not None and fresh:
             seen = frozenset((change.ref.key, change.act.value) for change in after.plan.changes)
             self.agreed[name] += [(approval.person, seen) for approval in fresh]
 
@@ -177,14 +183,23 @@ class Witness:
             self.world.broke(f"I4 run {operation.number} of {operation.unit} ended without an event")
 
     def _inventory_covers(self, name: str, after: Dossier) -> None:
-        """I2: whatever Kedge made that still lives, and still carries its name, is in an inventory."""
+        """I2: whatever Kedge made or took over, still lives and still carries its name is in an inventory."""
         owned = {entry.ref for entry in after.inventory}
+        for ref in owned:
+            thing = self.world.cluster.things.get(ref)
+            if thing is not None and thing.owner == name:
+                self.made[thing.uid] = (ref, name)
         for uid, (ref, unit) in self.made.items():
             thing = self.world.cluster.things.get(ref)
             if unit != name or ref in owned or thing is None or thing.uid != uid or thing.terminating:
                 continue
-            if thing.owner == name or thing.operation:
+            if thing.owner == name:
                 self.world.broke(f"I2 {ref} lives and fell out of the inventory of {name}")
+
+    def answers_for(self, thing: Thing) -> bool:
+        """Whether a unit of today made or took over this object. What a unit kept when it left Git is nobody's, also
+        when a unit of the same name comes later."""
+        return thing.uid in self.made
 
     def _synced(self, name: str, after: Dossier) -> None:
         """I3: who says Synced has compared: the cluster was as wanted at that moment, or a change is on its way."""

@@ -31,7 +31,7 @@ class Broken(AssertionError):
 
 
 class World:
-    """`story` is what happened, in order; `house` the life that is being lived."""
+    """`story` is what happened, in order; `house` the life that is being lived. Once `well`, nothing falls ill."""
 
     def __init__(self, seed: int | str, loop: VirtualLoop) -> None:
         self.loop = loop
@@ -52,6 +52,7 @@ class World:
         self.witnessed_store = FusedStore(self.store, Chaos(Random(0), self.tell), lambda: False, self.witness.recorded)
         self.house: House | None = None
         self.lives = 0
+        self.well = False
         self._stirred = self._stirred_at = -1e9
 
     def tell(self, line: str) -> None:
@@ -126,7 +127,7 @@ class World:
         if ref.kind not in ("Deployment", "Job"):
             return 0.0, False
         spec = body.get("spec") or {}
-        return float(spec.get("seconds", 1.0)), bool(spec.get("sick"))
+        return float(spec.get("seconds", 1.0)), bool(spec.get("sick")) and not self.well
 
     def _linger(self, ref: Ref) -> float:
         return self.chaos.random.choice((0.0, 0.0, 3.0, 40.0)) if self.chaos.level else 0.0
@@ -181,7 +182,8 @@ class World:
             if thing.body != body:
                 return f"{ref} is {thing.body}, not {body}"
         for ref, thing in self.cluster.things.items():
-            if thing.owner == str(unit.name) and ref not in wanted and unit.sync.prune:
+            ours = thing.owner == str(unit.name) and not thing.operation and self.witness.answers_for(thing)
+            if ours and ref not in wanted and unit.sync.prune:
                 return f"{ref} is still there"
         return ""
 
