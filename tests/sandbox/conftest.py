@@ -44,6 +44,11 @@ class Lab:
         self.status = self.last.status
         return self.last.body if isinstance(self.last.body, Watch) else self.last.json()
 
+    @property
+    def raw(self) -> bytes:
+        """The body of the last answer."""
+        return self.last.body if self.last is not None and isinstance(self.last.body, bytes) else b""
+
     def get(self, url: str, **headers: str) -> Any:
         return self.ask("GET", url, **headers)
 

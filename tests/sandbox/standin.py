@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from kedge.sandbox.decode import decode
 from kedge.sandbox.fields import Answer, Applied, FieldCall, Refused
+from kedge.sandbox.problems import Problem
 from kedge.sandbox.types import Type, built_in_types
 
 Path = tuple[str, ...]
@@ -144,6 +147,9 @@ class StandIn:
 
     def ask(self, call: FieldCall) -> Answer:
         self.calls += 1
+        if call.verb == "apply" and (told := _misfit(call)):
+            message = f"failed to create typed patch object: {told}"
+            return Refused({"status": "Failure", "code": 500, "reason": "InternalError", "message": message})
         new = orjson.loads(orjson.dumps(call.new))
         live = orjson.loads(orjson.dumps(call.live)) if call.live is not None else None
         return self._apply(call, live, new) if call.verb == "apply" else self._update(call, live, new)
@@ -215,6 +221,16 @@ class StandIn:
         if packed:
             obj["metadata"]["managedFields"] = packed
         return Applied(obj)
+
+
+def _misfit(call: FieldCall) -> str:
+    """Why an applied configuration is none of its type."""
+    kind = replace(call.kind, type="coordination.v1.Lease") if call.kind.custom else call.kind
+    try:
+        decode(kind, orjson.loads(orjson.dumps(call.new)))
+    except Problem as problem:
+        return problem.message
+    return ""
 
 
 def _conflicts(clashes: list[tuple[dict[str, Any], Path]]) -> Refused:

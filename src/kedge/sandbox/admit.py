@@ -6,7 +6,7 @@ import base64
 import zlib
 from ipaddress import IPv4Address
 
-from kedge.sandbox import decode, defaults, schemas, validate
+from kedge.sandbox import decode, defaults, schemas, validate, validate_shape
 from kedge.sandbox.call import Call
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
@@ -22,10 +22,13 @@ def shaped(call: Call, obj: Object, patch: bool = False) -> list[str]:
     """Decodes in place, drops what is unknown and fills in defaults; answers the unknown paths.
 
     Raises Problem: 400 for a wrong type, or, with strict validation, for unknown fields (422 where they came by a
-    patch).
+    patch); 422 for what lacks a field without which nothing can be made of it.
     """
     kind = call.target.kind
     unknown = prepared(kind, obj)
+    lacking = [] if kind.custom else validate_shape.shape(kind.type, obj)
+    if lacking:
+        raise invalid(kind, obj["metadata"].get("name", ""), lacking)
     if unknown and call.strictness == "Strict":
         told = "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
         if patch:
@@ -46,7 +49,10 @@ def prepared(kind: Kind, obj: Object) -> list[str]:
         return unknown
     _clean_metadata(obj["metadata"])
     unknown = schemas.prune(kind.schema, obj)
-    schemas.default(kind.schema, obj)
+    try:
+        schemas.default(kind.schema, obj)
+    except schemas.Overgrown as error:
+        raise Problem(413, "RequestEntityTooLarge", str(error)) from error
     return unknown
 
 
@@ -182,7 +188,7 @@ def _job(obj: Object, live: Object | None) -> None:
         spec.setdefault("selector", live["spec"].get("selector"))
     uid = meta["uid"] if live is None else live["metadata"]["uid"]
     labels = spec["template"]["metadata"].setdefault("labels", {})
-    name = meta["name"]
+    name = meta.get("name", "")
     for key, value in (("controller-uid", uid), ("job-name", name)):
         labels.setdefault(key, value)
         labels.setdefault(f"batch.kubernetes.io/{key}", value)

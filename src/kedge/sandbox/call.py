@@ -9,7 +9,7 @@ import orjson
 
 from kedge.sandbox import protobuf
 from kedge.sandbox.cluster import Cluster
-from kedge.sandbox.problems import Cause, Problem, bad_request, invalid, too_large
+from kedge.sandbox.problems import Cause, bad_request, invalid, too_large
 from kedge.sandbox.routes import Target
 from kedge.sandbox.wire import Object, Request
 
@@ -64,23 +64,24 @@ def parsed(body: bytes) -> Any:
         raise bad_request(f"the body is no protobuf message of this kind: {error}") from error
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the body is not JSON, which is all that the sandbox reads: {error}") from error
-    if body.count(b"{") + body.count(b"[") > DEPTH and _depth(found) > DEPTH:
-        raise bad_request(f"the body is nested more than {DEPTH} levels deep")
+    if body.count(b"{") + body.count(b"[") > DEPTH:
+        shallow(found, "the body")
     return found
 
 
-def _depth(value: Any) -> int:
-    """How deeply dicts and lists are nested, level by level."""
+def shallow(value: Any, what: str) -> None:
+    """Raises Problem (400) where dicts and lists are nested more deeply than can be worked with."""
     level, depth = [value], 0
     while level:
         depth += 1
+        if depth > DEPTH:
+            raise bad_request(f"{what} is nested more than {DEPTH} levels deep")
         level = [
             inner
             for item in level
             for inner in (item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
             if isinstance(inner, (dict, list))
         ]
-    return depth
 
 
 def parsed_object(call: Call) -> Object:
@@ -120,6 +121,3 @@ def warned(unknown: list[str]) -> dict[str, str]:
     """Headers that tell of dropped fields."""
     told = ", ".join('299 - "unknown field \\"' + path + '\\""' for path in unknown)
     return {"warning": told} if told else {}
-
-
-__all__ = ["Call", "Problem", "addressed", "call_of", "parsed", "parsed_object", "warned"]

@@ -21,7 +21,8 @@ class Options:
 
     ``start`` is how long a pod needs to become ready, ``work`` how long a Job's pod runs, ``bookmark`` how often a
     watch that wants bookmarks gets one, ``keep`` how many changes per resource are remembered for watches, ``grace``
-    how long a deleted pod lingers, ``deadline`` caps ``progressDeadlineSeconds`` so that a failing rollout shows early.
+    how long a deleted pod lingers, ``deadline`` caps ``progressDeadlineSeconds`` so that a failing rollout shows early,
+    ``pods`` how many pods controllers make in all: a billion replicas are a wish like any other.
     """
 
     start: float = 0.3
@@ -31,6 +32,7 @@ class Options:
     keep: int = 4096
     body_limit: int = 3 * 1024 * 1024
     deadline: float = 600.0
+    pods: int = 10_000
     version: str = "v1.35.0"
     controllers: bool = True
 
@@ -126,8 +128,12 @@ class Cluster:
             self.addresses[happening.new.obj.get("spec", {}).get("clusterIP", "")] = happening.place
 
 
+LAST_SECOND = 253_402_300_799
+
+
 def rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Whole seconds; what lies beyond the year 9999 is shown as its last second."""
+    return datetime.fromtimestamp(min(int(seconds), LAST_SECOND), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def epoch_of(text: str) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
+from kedge.sandbox.cluster import epoch_of
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import Problem, bad_request
 from kedge.sandbox.quantities import canonical
@@ -15,42 +17,24 @@ from kedge.sandbox.wire import Object
 JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 GO_NAMES = {"string": "string", "number": "int32", "boolean": "bool", "quantity": "resource.Quantity"}
 # fields whose zero value Go leaves out, so that a live object never shows them
-OMITTED = frozenset(
-    [
-        "paused",
-        "generation",
-        "hostNetwork",
-        "hostPID",
-        "hostIPC",
-        "stdin",
-        "stdinOnce",
-        "tty",
-        "readOnly",
-        "publishNotReadyAddresses",
-        "minReadySeconds",
-        "initialDelaySeconds",
-        "hostPort",
-        "nodePort",
-        "value",
-        "namespace",
-        "generateName",
-        "subPath",
-        "workingDir",
-        "hostname",
-        "subdomain",
-        "nodeName",
-        "clusterIP",
-        "loadBalancerIP",
-        "externalName",
-        "serviceAccount",
-        "serviceAccountName",
-        "resourceVersion",
-        "uid",
-        "selfLink",
-    ]
-)
+OMITTED = frozenset({
+    "paused", "generation", "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly",
+    "publishNotReadyAddresses", "minReadySeconds", "initialDelaySeconds", "hostPort", "nodePort", "value",
+    "namespace", "generateName", "subPath", "workingDir", "hostname", "subdomain", "nodeName", "clusterIP",
+    "loadBalancerIP", "externalName", "serviceAccount", "serviceAccountName", "resourceVersion", "uid", "selfLink",
+})  # fmt: skip
 KEPT_EMPTY = frozenset({"rules", "containers", "policyTypes", "ingress", "egress", "clusterIPs"})
 BYTES = frozenset({("core.v1.Secret", "data"), ("core.v1.ConfigMap", "binaryData")})
+# numbers of 64 bits; all others have 32
+LONG = frozenset({
+    "activeDeadlineSeconds", "deletionGracePeriodSeconds", "expirationSeconds", "fsGroup", "generation", "gid",
+    "gracePeriodSeconds", "maxExpirationSeconds", "nodeAllocatableUpdatePeriodSeconds", "observedGeneration",
+    "revision", "runAsGroup", "runAsUser", "seconds", "sizeBytes", "startingDeadlineSeconds", "supplementalGroups",
+    "terminationGracePeriodSeconds", "tolerationSeconds", "uid",
+})  # fmt: skip
+ZERO: dict[str, Any] = {"string": "", "number": 0, "boolean": False, "quantity": "0", "intstr": 0}
+TIME = re.compile(r"(?:\d{4})-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
+TIME_NAMES = ("Timestamp", "Time", "finishedAt", "startedAt")
 
 
 class Misfit(Exception):
@@ -97,6 +81,8 @@ def _object(name: str, obj: Any, path: str, unknown: list[str]) -> None:
             if field.of == "string":
                 if type(value) is not str:
                     raise _misfit(value, path + key, "string", name)
+                if key.endswith(TIME_NAMES):
+                    _check_time(value, path + key)
             elif field.of != "any":
                 obj[key] = _scalar(field.of, value, path + key, name)
         elif field.shape == "object":
@@ -117,28 +103,43 @@ def _left_out(key: str, field: Type) -> bool:
 
 def _scalar(of: str, value: Any, path: str, owner: str) -> Any:
     found = type(value)
-    if of == "number" and found is int:
-        return value
-    if of == "number" and found is float:
-        if value.is_integer():
-            return int(value)
-        raise Misfit(
-            path, f"json: cannot unmarshal number {value} into Go struct field {_go(owner, path)} of type int32"
-        )
+    if value is None and of != "any":
+        return ZERO[of]
+    if of == "number" and found in (int, float):
+        return _number(value, path, owner)
     if of == "boolean" and found is bool:
         return value
-    if of == "intstr" and found in (int, str):
+    if of == "intstr" and found is int:
+        return _number(value, path, owner)
+    if of == "intstr" and found is str:
         return value
     if of == "quantity" and found in (int, float, str):
         try:
             return canonical(str(value))
         except ValueError as error:
             raise Misfit(path, str(error)) from error
-    if of == "any":
-        return value
-    if of == "string" and found is str:
+    if of == "any" or (of == "string" and found is str):
         return value
     raise _misfit(value, path, GO_NAMES.get(of, of), owner)
+
+
+def _number(value: int | float, path: str, owner: str) -> int:
+    """A whole number that its field has room for."""
+    bits = 64 if path.rpartition(".")[2] in LONG else 32
+    if (isinstance(value, float) and not value.is_integer()) or not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+        told = f"json: cannot unmarshal number {value} into Go struct field {_go(owner, path)} of type int{bits}"
+        raise Misfit(path, told)
+    return int(value)
+
+
+def _check_time(value: str, path: str) -> None:
+    told = f'parsing time "{value[:64]}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value[:64]}"'
+    if not TIME.fullmatch(value):
+        raise Misfit(path, told)
+    try:
+        epoch_of(value)
+    except (ValueError, OverflowError) as error:
+        raise Misfit(path, told) from error
 
 
 def _list(field: Type, value: Any, path: str, unknown: list[str], owner: str) -> None:
@@ -149,8 +150,9 @@ def _list(field: Type, value: Any, path: str, unknown: list[str], owner: str) ->
         return
     for index, item in enumerate(value):
         if element.shape == "object":
-            if item is not None:
-                _object(element.of, item, f"{path}[{index}].", unknown)
+            if item is None:
+                value[index] = item = {}
+            _object(element.of, item, f"{path}[{index}].", unknown)
         elif element.shape == "scalar":
             value[index] = _scalar(element.of, item, path, owner)
 
@@ -162,12 +164,12 @@ def _map(field: Type, value: Any, path: str, unknown: list[str], owner: str) -> 
     if element is None or element.of == "any":
         return
     for key, item in value.items():
-        if element.shape == "object":
+        if element.shape in ("object", "list") and item is None:
+            value[key] = {} if element.shape == "object" else []
+        elif element.shape == "object":
             _object(element.of, item, f"{path}.{key}.", unknown)
         elif element.shape == "list":
             _list(element, item, f"{path}.{key}", unknown, owner)
-        elif item is None and element.of == "string":
-            value[key] = ""
         elif element.of != "string" or type(item) is not str:
             value[key] = _scalar(element.of, item, path, owner)
 

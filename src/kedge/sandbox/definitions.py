@@ -54,7 +54,9 @@ def taken(cluster: Cluster, definition: Object) -> bool:
     """Whether the names are somebody else's already."""
     spec = definition["spec"]
     key = f"{spec['names']['plural']}.{spec['group']}"
-    return any(
-        kind.group == spec["group"] and kind.kind == spec["names"]["kind"] and kind.key != key
-        for kind in cluster.kinds()
-    )
+    for kind in cluster.kinds():
+        if kind.key == key and not kind.custom:
+            return True
+        if kind.group == spec["group"] and kind.kind == spec["names"]["kind"] and kind.key != key:
+            return True
+    return False

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import orjson
 
+from kedge.sandbox import decode
 from kedge.sandbox.call import Call, parsed
 from kedge.sandbox.cluster import Cluster, rfc3339
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import Cause, bad_request, conflict, forbidden, invalid, not_found
-from kedge.sandbox.reads import selection_of
+from kedge.sandbox.reads import number_of, selection_of
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.versions import as_served, served_raw
 from kedge.sandbox.wire import Object, Response, answer
@@ -35,6 +36,7 @@ def wish_of(call: Call) -> Wish:
     body = parsed(call.request.body) if call.request.body.strip() else {}
     if not isinstance(body, dict):
         raise bad_request("the body of a delete request is DeleteOptions")
+    decode.decode(OPTIONS, body)
     query = call.request.query
     before = body.get("preconditions") or {}
     policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
@@ -43,13 +45,11 @@ def wish_of(call: Call) -> Wish:
         raise invalid(OPTIONS, "", [Cause("FieldValueNotSupported", told, "propagationPolicy")])
     if body.get("orphanDependents"):
         policy = "Orphan"
-    grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
-    return Wish(
-        policy, before.get("uid") or "", before.get("resourceVersion") or "", None if grace is None else int(grace)
-    )
+    grace = body["gracePeriodSeconds"] if "gracePeriodSeconds" in body else number_of(query, "gracePeriodSeconds", -1)
+    return Wish(policy, before.get("uid") or "", before.get("resourceVersion") or "", None if grace < 0 else grace)
 
 
-OPTIONS = Kind("meta.k8s.io", "v1", "deleteoptions", "DeleteOptions", False)
+OPTIONS = Kind("meta.k8s.io", "v1", "deleteoptions", "DeleteOptions", False, type="meta.v1.DeleteOptions")
 
 
 def dry(call: Call, wish_body: bool = True) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import orjson
 
 from kedge.sandbox.problems import Problem, bad_request
 from kedge.sandbox.types import Type, built_in_types
 from kedge.sandbox.wire import Object
+
+COPIED_BYTES = 3 * 1024 * 1024
+INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -24,14 +30,29 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Any, operations: Any) -> Any:
-    """RFC 6902; raises Problem 422 where an operation does not fit the document."""
+    """RFC 6902; raises Problem 422 where an operation does not fit the document, 413 where copies grow it too far."""
     if not isinstance(operations, list):
         raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(operations) > 10_000:
         raise Problem(413, "RequestEntityTooLarge", "The allowed maximum operations in a JSON patch is 10000")
+    copied = 0
     for operation in operations:
+        if isinstance(operation, dict) and operation.get("op") == "copy":
+            copied += _spread(target, operation)
+            if copied > COPIED_BYTES:
+                raise Problem(413, "RequestEntityTooLarge", f"a JSON patch may copy {COPIED_BYTES} bytes at most")
         target = _operate(target, operation)
     return target
+
+
+def _spread(document: Any, operation: Object) -> int:
+    """Makes the operation an addition of a copy of its own; answers the copy's size."""
+    try:
+        raw = orjson.dumps(_look(document, _pointer(str(operation.get("from", "")))))
+    except orjson.JSONEncodeError as error:
+        raise _unfit("the document is nested too deeply") from error
+    operation.update(op="add", value=orjson.loads(raw))
+    return len(raw)
 
 
 def _operate(document: Any, operation: Any) -> Any:
@@ -42,12 +63,12 @@ def _operate(document: Any, operation: Any) -> Any:
         if _look(document, path) != operation.get("value"):
             raise _unfit(f"testing path {operation['path']} value failed")
         return document
-    if op in ("move", "copy"):
+    if op == "move":
         source = _pointer(str(operation.get("from", "")))
         value = _look(document, source)
-        if op == "move":
-            document = _take(document, source)
-        return _set(document, path, value, insert=True)
+        if path[: len(source)] == source and path != source:
+            raise _unfit("a value cannot be moved into itself")
+        return _set(_take(document, source), path, value, insert=True)
     if op == "remove":
         return _take(document, path)
     if op == "replace":
@@ -70,7 +91,7 @@ def _look(document: Any, path: list[str]) -> Any:
     for part in path:
         if isinstance(document, dict) and part in document:
             document = document[part]
-        elif isinstance(document, list) and part.isdigit() and int(part) < len(document):
+        elif isinstance(document, list) and INDEX.fullmatch(part) and int(part) < len(document):
             document = document[int(part)]
         else:
             raise _unfit(f"path {'/' + '/'.join(path)} does not exist")
@@ -84,7 +105,7 @@ def _set(document: Any, path: list[str], value: Any, insert: bool) -> Any:
     if isinstance(parent, dict):
         parent[last] = value
     elif isinstance(parent, list):
-        index = len(parent) if last == "-" else int(last) if last.isdigit() else -1
+        index = len(parent) if last == "-" else int(last) if INDEX.fullmatch(last) else -1
         if index < 0 or index > len(parent):
             raise _unfit(f"index {last} is out of bounds")
         parent[index : index if insert else index + 1] = [value]
@@ -94,6 +115,8 @@ def _set(document: Any, path: list[str], value: Any, insert: bool) -> Any:
 
 
 def _take(document: Any, path: list[str]) -> Any:
+    if not path:
+        return None
     _look(document, path)
     parent, last = _look(document, path[:-1]), path[-1]
     if isinstance(parent, dict):
@@ -121,7 +144,8 @@ def strategic(type_name: str, target: Any, patch: Any) -> Any:
     for key, value in patch.items():
         if key.startswith("$deleteFromPrimitiveList/"):
             name = key.partition("/")[2]
-            target[name] = [item for item in target.get(name) or [] if item not in value]
+            gone = _listed(key, value)
+            target[name] = [item for item in _listed(name, target.get(name) or []) if item not in gone]
         elif not key.startswith("$"):
             _strategic_field(table.get(key), target, key, value)
     _order_all(table, target, patch)
@@ -155,7 +179,9 @@ def _keyed(field: Type, live: list[Any], patch: list[Any]) -> list[Any]:
     for item in patch:
         if not isinstance(item, dict) or by not in item:
             raise bad_request(f"map: {item} does not contain declared merge key: {by}")
-        found = next((index for index, old in enumerate(result) if old.get(by) == item[by]), None)
+        found = next(
+            (index for index, old in enumerate(result) if isinstance(old, dict) and old.get(by) == item[by]), None
+        )
         if item.get("$patch") == "delete":
             if found is not None:
                 del result[found]
@@ -175,6 +201,16 @@ def _order_all(table: dict[str, Type], target: Object, patch: Object) -> None:
         if field is None or not isinstance(items, list):
             continue
         by = field.keys[0] if field.keys else ""
-        places = {(item.get(by) if by and isinstance(item, dict) else item): index for index, item in enumerate(order)}
-        last = len(places)
-        items.sort(key=lambda item: places.get(item.get(by) if by else item, last))
+        places = {_mark(item, by): index for index, item in enumerate(_listed(key, order))}
+        items.sort(key=lambda item: places.get(_mark(item, by), len(places)))
+
+
+def _mark(item: Any, by: str) -> bytes:
+    """What tells an element from others in its list; elements may be anything, so it is their JSON."""
+    return orjson.dumps(item.get(by) if by and isinstance(item, dict) else item, option=orjson.OPT_SORT_KEYS)
+
+
+def _listed(key: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise bad_request(f"error decoding patch: {key} is no list")
+    return value

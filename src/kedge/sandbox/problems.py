@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.wire import Object, Response, answer
 
@@ -21,6 +23,21 @@ class Cause:
     def json(self) -> Object:
         made = {"reason": self.reason, "message": self.message}
         return {**made, "field": self.field} if self.field else made
+
+
+def required(path: str, why: str = "") -> Cause:
+    return Cause("FieldValueRequired", "Required value" + (f": {why}" if why else ""), path)
+
+
+def wrong(path: str, value: Any, why: str) -> Cause:
+    return Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(value).decode()}: {why}", path)
+
+
+def unsupported(path: str, value: Any, allowed: tuple[str, ...]) -> Cause:
+    told = ", ".join(f'"{item}"' for item in allowed)
+    return Cause(
+        "FieldValueNotSupported", f"Unsupported value: {orjson.dumps(value).decode()}: supported values: {told}", path
+    )
 
 
 class Problem(Exception):
@@ -119,7 +136,7 @@ def too_large(limit: int) -> Problem:
     return Problem(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
 
 
-def unsupported(content_type: str, accepted: Sequence[str]) -> Problem:
+def unknown_media(content_type: str, accepted: Sequence[str]) -> Problem:
     told = ", ".join(accepted)
     message = (
         f"the body of the request was in an unknown format ({content_type}) - accepted media types include: {told}"

@@ -21,6 +21,7 @@ from kedge.sandbox.wire import Object, Request, Response, answer
 
 PAGE_SECONDS = 300.0
 PAGES = 64
+DIGITS = 18
 TRUE = ("true", "1", "True")
 
 
@@ -65,7 +66,7 @@ def collection(cluster: Cluster, request: Request, target: Target) -> Response:
 def _page(cluster: Cluster, request: Request, target: Target) -> Page:
     query = request.query
     chosen = selection_of(target.kind, query)
-    limit = _number(query, "limit")
+    limit = number_of(query, "limit")
     if query.get("continue"):
         rv, rest = _continued(cluster, query["continue"])
     else:
@@ -93,7 +94,7 @@ def _named(cluster: Cluster, target: Target, term: Requirement) -> list[Stored]:
 
 
 def _check_version(cluster: Cluster, query: Mapping[str, str]) -> None:
-    wanted = _number(query, "resourceVersion")
+    wanted = number_of(query, "resourceVersion")
     match = query.get("resourceVersionMatch", "")
     if match not in ("", "Exact", "NotOlderThan"):
         raise bad_request(f'resourceVersionMatch: Unsupported value: "{match}"')
@@ -103,9 +104,12 @@ def _check_version(cluster: Cluster, query: Mapping[str, str]) -> None:
         raise expired("The provided resource version is too old.")
 
 
-def _number(query: Mapping[str, str], name: str) -> int:
-    text = query.get(name) or "0"
-    if not text.isdigit():
+def number_of(query: Mapping[str, str], name: str, missing: int = 0) -> int:
+    """A whole number in the query; raises Problem (400) for what is none, or has more than 64 bits."""
+    text = query.get(name)
+    if not text:
+        return missing
+    if not text.isdecimal() or len(text) > DIGITS:
         raise bad_request(f'Invalid value: "{text}": {name} must be a number')
     return int(text)
 
@@ -143,12 +147,12 @@ def watch(cluster: Cluster, request: Request, target: Target) -> Watch:
     view: View = view_of(cluster, kind, request)
     opened = Watch(kind, namespace, chosen, view.event(), query.get("allowWatchBookmarks") in TRUE)
     opened.next_bookmark = cluster.now() + cluster.options.bookmark
-    if seconds := _number(query, "timeoutSeconds"):
+    if seconds := number_of(query, "timeoutSeconds"):
         opened.deadline = cluster.now() + seconds
     version = query.get("resourceVersion", "")
     if version in ("", "0") or query.get("sendInitialEvents") in TRUE:
         _initial(cluster, opened, version, query.get("sendInitialEvents"))
-    elif not _replay(cluster, opened, _number(query, "resourceVersion")):
+    elif not _replay(cluster, opened, number_of(query, "resourceVersion")):
         return opened
     cluster.watches.add(opened)
     return opened

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import warnings
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +16,10 @@ from kedge.sandbox.wire import Object
 TYPE_OF = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 META = frozenset({"apiVersion", "kind", "metadata"})
 Schema = dict[str, Any]
+STEPS = 1e7
+ESCAPED = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
+REPEAT = re.compile(r"[*+?{]")
+NESTED = re.compile(r"[*+?{|].*\)[*+{]", re.DOTALL)
 
 
 def prune(schema: Schema | None, obj: Object) -> list[str]:
@@ -49,25 +55,45 @@ def _prune(schema: Schema, value: Any, path: str, unknown: list[str], keep: froz
             del value[key]
 
 
-def default(schema: Schema | None, value: Any) -> None:
-    """Fills in ``default`` wherever a property is absent (or null and not nullable), in place, depth first."""
+class Overgrown(Exception):
+    """Defaults that make far more of an object than was sent."""
+
+
+@dataclass(slots=True)
+class Growth:
+    """How many bytes of defaults an object may still get."""
+
+    left: int = 4 * 1024 * 1024
+
+    def copy(self, value: Any) -> Any:
+        raw = orjson.dumps(value)
+        self.left -= len(raw)
+        if self.left < 0:
+            raise Overgrown("the defaults of its schema make the object too large")
+        return orjson.loads(raw)
+
+
+def default(schema: Schema | None, value: Any, growth: Growth | None = None) -> None:
+    """Fills in ``default`` wherever a property is absent (or null and not nullable), in place, depth first. Raises
+    Overgrown."""
     if not schema:
         return
+    growth = growth or Growth()
     if isinstance(value, dict):
         for key, sub in (schema.get("properties") or {}).items():
             if value.get(key) is None and key in value and not sub.get("nullable"):
                 del value[key]
             if key not in value and "default" in sub:
-                value[key] = orjson.loads(orjson.dumps(sub["default"]))
+                value[key] = growth.copy(sub["default"])
             if key in value:
-                default(sub, value[key])
+                default(sub, value[key], growth)
         additional = schema.get("additionalProperties")
         if isinstance(additional, dict):
             for key in value.keys() - (schema.get("properties") or {}).keys():
-                default(additional, value[key])
+                default(additional, value[key], growth)
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for item in value:
-            default(schema["items"], item)
+            default(schema["items"], item, growth)
 
 
 def validate(schema: Schema | None, obj: Object) -> list[Cause]:
@@ -141,7 +167,7 @@ def _bounds(schema: Schema, value: Any) -> list[str]:
     if isinstance(value, str):
         told += _length(schema, len(value), "minLength", "maxLength", "chars long")
         pattern = schema.get("pattern")
-        if pattern and not _compiled(pattern).search(value):
+        if pattern and len(value) <= _longest(pattern) and not _compiled(pattern).search(value):
             told.append(f"should match '{pattern}'")
     if isinstance(value, list):
         told += _length(schema, len(value), "minItems", "maxItems", "items")
@@ -164,10 +190,24 @@ def _length(schema: Schema, length: int, low: str, high: str, unit: str) -> list
 
 
 @lru_cache(maxsize=512)
+def _longest(pattern: str) -> int:
+    """How long a text may be tried against a pattern: Python's matcher goes back over every repetition, so that each
+    multiplies the steps by the text's length, and one within another doubles them with every character. What is longer
+    counts as fitting."""
+    bare = ESCAPED.sub("x", pattern)
+    repeats = len(REPEAT.findall(bare))
+    if NESTED.search(bare):
+        return 20
+    return int(STEPS ** (1 / (repeats + 1)))
+
+
+@lru_cache(maxsize=512)
 def _compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern that only Go reads takes everything."""
     try:
-        return re.compile(pattern)
-    except re.error:
+        with warnings.catch_warnings(action="ignore"):
+            return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
         return re.compile("")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import orjson
 
+from kedge.sandbox import decode
 from kedge.sandbox.call import Call, parsed, parsed_object
 from kedge.sandbox.cluster import Cluster, rfc3339
 from kedge.sandbox.deletes import Wish, remove
 from kedge.sandbox.logs import lines_of
 from kedge.sandbox.patches import json_patch, merge
-from kedge.sandbox.problems import Cause, bad_request, conflict, invalid, method_not_allowed, not_found
+from kedge.sandbox.problems import Cause, Problem, bad_request, conflict, invalid, method_not_allowed, not_found
 from kedge.sandbox.routes import Target
 from kedge.sandbox.store import Stored
 from kedge.sandbox.tables import at
@@ -17,7 +18,7 @@ from kedge.sandbox.versions import as_served, served_raw
 from kedge.sandbox.wire import Object, Request, Response, answer, copied
 from kedge.sandbox.writes import JSON_PATCH, rewrite
 
-TOKEN_SECONDS = 3600
+TOKEN_SECONDS, MOST = 3600, 2**31 - 1
 
 
 def scale_of(target: Target, stored: Stored) -> Object:
@@ -49,7 +50,7 @@ def scale(call: Call) -> Response:
         by_json = call.request.headers.get("content-type", "").startswith(JSON_PATCH)
         body = json_patch(copied(shown), body) if by_json else merge(copied(shown), body)
     replicas = at(body, "spec.replicas", 0)
-    if not isinstance(replicas, int) or replicas < 0:
+    if type(replicas) is not int or not 0 <= replicas <= MOST:
         told = f"Invalid value: {orjson.dumps(replicas).decode()}: must be greater than or equal to 0"
         raise invalid(call.target.kind, call.target.name, [Cause("FieldValueInvalid", told, "spec.replicas")])
     wanted = at(body, "metadata.resourceVersion")
@@ -62,6 +63,8 @@ def scale(call: Call) -> Response:
         inner = made
         for part in path[:-1]:
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise Problem(500, "InternalError", f"{'.'.join(path)} leads through {part}, which is no object")
         inner[path[-1]] = replicas
         return made, []
 
@@ -85,7 +88,7 @@ def log(cluster: Cluster, request: Request, target: Target) -> Response:
     if found is None:
         raise bad_request(f'container "{wanted}" in pod "{target.name}" is waiting to start: ContainerCreating')
     tail = request.query.get("tailLines", "")
-    lines = found[-int(tail) :] if tail.isdigit() and int(tail) else [] if tail == "0" else found
+    lines = found[-int(tail) :] if tail.isdecimal() and len(tail) < 10 and int(tail) else [] if tail == "0" else found
     if request.query.get("timestamps") == "true":
         stamp = at(stored.obj, "status.startTime") or cluster.stamp()
         lines = [f"{stamp} {line}" for line in lines]
@@ -102,8 +105,9 @@ def evict(call: Call) -> Response:
 def bind(call: Call) -> Response:
     """A scheduler's binding of a pod to a node."""
     stored = _there(call.cluster, call.target)
-    body = parsed(call.request.body)
-    node = at(body, "target.name", "")
+    node = at(parsed(call.request.body), "target.name")
+    if not isinstance(node, str) or not node:
+        raise bad_request("a binding names its node in target.name")
     if stored.obj["spec"].get("nodeName"):
         raise conflict(call.target.kind, call.target.name, f"pod {call.target.name} is already assigned to node")
     if not call.dry:
@@ -115,7 +119,8 @@ def finalize(call: Call) -> Response:
     """PUT of ``namespaces/NAME/finalize``: its spec.finalizers, and nothing else."""
     body = parsed_object(call)
     stored = _there(call.cluster, call.target)
-    kept = list(at(body, "spec.finalizers") or [])
+    decode.decode(call.target.kind, body)
+    kept = at(body, "spec.finalizers", [])
     if not call.dry:
         stored = call.cluster.write(stored, "namespaces.", spec={**stored.obj.get("spec", {}), "finalizers": kept})
         call.cluster.wake(call.target.place)
@@ -124,8 +129,11 @@ def finalize(call: Call) -> Response:
 
 def token(call: Call) -> Response:
     _there(call.cluster, call.target)
-    body = parsed(call.request.body)
-    until = rfc3339(call.cluster.now() + (at(body, "spec.expirationSeconds") or TOKEN_SECONDS))
+    body = _object(call)
+    seconds = at(body, "spec.expirationSeconds", TOKEN_SECONDS)
+    if type(seconds) is not int or not 600 <= seconds <= MOST:
+        raise bad_request("spec.expirationSeconds: may not specify a duration less than 10 minutes, or above 68 years")
+    until = rfc3339(call.cluster.now() + seconds)
     body["status"] = {"token": "sandbox." + call.cluster.entropy(16), "expirationTimestamp": until}
     return answer(body, 201)
 
@@ -133,9 +141,7 @@ def token(call: Call) -> Response:
 def review(call: Call) -> Response:
     """Every review answers yes: whoever reaches the sandbox may do everything in it."""
     kind = call.target.kind
-    body = parsed(call.request.body)
-    if not isinstance(body, dict):
-        raise bad_request("the body of the request is not an object")
+    body = _object(call)
     user = {"username": "sandbox-admin", "groups": ["system:masters", "system:authenticated"]}
     if kind.kind == "SelfSubjectReview":
         body["status"] = {"userInfo": user}
@@ -147,8 +153,14 @@ def review(call: Call) -> Response:
     else:
         body["status"] = {"allowed": True, "reason": "the sandbox allows everything"}
     body.update(kind=kind.kind, apiVersion=kind.api_version)
-    body.setdefault("metadata", {}).setdefault("creationTimestamp", None)
-    return answer(body, 201)
+    return answer({"metadata": {"creationTimestamp": None}, **body}, 201)
+
+
+def _object(call: Call) -> Object:
+    body = parsed(call.request.body)
+    if not isinstance(body, dict):
+        raise bad_request("the body of the request is not an object")
+    return body
 
 
 def _there(cluster: Cluster, target: Target) -> Stored:

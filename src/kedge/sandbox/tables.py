@@ -11,7 +11,7 @@ from kedge.sandbox.kinds import Kind
 from kedge.sandbox.wire import Object
 
 Cells = Callable[[Object, float], list[Any]]
-STEP = re.compile(r"\.([^.\[\]]+)|\[['\"]([^'\"]+)['\"]\]|\[(\d+|\*)\]|\[\?\(@\.(\w+)==['\"]([^'\"]*)['\"]\)\]")
+STEP = re.compile(r"\.([^.\[\]]+)|\[['\"]([^'\"]+)['\"]\]|\[(\d{1,9}|\*)\]|\[\?\(@\.(\w+)==['\"]([^'\"]*)['\"]\)\]")
 NONE = "<none>"
 
 
@@ -19,7 +19,10 @@ def age(stamp: Any, now: float) -> str:
     """A duration as kubectl shows it: 45s, 3m20s, 5h, 2d."""
     if not stamp:
         return "<unknown>"
-    seconds = max(0, int(now - epoch_of(str(stamp))))
+    try:
+        seconds = max(0, int(now - epoch_of(str(stamp))))
+    except (ValueError, OverflowError):  # a printed column of a custom kind may hold anything
+        return "<invalid>"
     for limit, size, small, unit, rest in (
         (120, 1, 1, "s", ""),
         (600, 60, 1, "m", "s"),

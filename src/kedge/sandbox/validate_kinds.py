@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from kedge.sandbox.problems import Cause
-from kedge.sandbox.validate_workloads import PORT_LIMIT, Rule, portions, required, unsupported, wrong
+from kedge.sandbox.problems import Cause, required, unsupported, wrong
+from kedge.sandbox.validate_schema import schema_causes
+from kedge.sandbox.validate_workloads import PORT_LIMIT, Rule, portions
 from kedge.sandbox.wire import Object
 
 CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
@@ -13,6 +14,8 @@ CONFIG_TOLD = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
+LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+LABEL_TOLD = "must be a DNS-1035 label: lower case alphanumeric characters or '-', starting with a letter"
 DATA_LIMIT = 1024 * 1024
 SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
@@ -154,9 +157,9 @@ def definition(obj: Object) -> list[Cause]:
     spec = obj["spec"]
     names = spec.get("names") or {}
     causes: list[Cause] = []
-    for name in ("plural", "kind"):
-        if not names.get(name):
-            causes.append(required(f"spec.names.{name}"))
+    for path, word in (("names.plural", names["plural"]), ("names.kind", names["kind"].lower())):
+        if not LABEL.fullmatch(word):
+            causes.append(wrong(f"spec.{path}", word, LABEL_TOLD))
     if not spec.get("group"):
         causes.append(required("spec.group"))
     if spec.get("scope") not in ("Cluster", "Namespaced"):
@@ -172,10 +175,22 @@ def definition(obj: Object) -> list[Cause]:
     elif sum(1 for version in versions if version.get("storage")) != 1:
         told = "must have exactly one version marked as storage version"
         causes.append(wrong("spec.versions", [version.get("name") for version in versions], told))
+    if len({version["name"] for version in versions}) < len(versions):
+        causes.append(wrong("spec.versions", [version["name"] for version in versions], "must contain unique names"))
     for index, version in enumerate(versions):
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            causes.append(required(f"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required"))
+        if not LABEL.fullmatch(version["name"]):
+            causes.append(wrong(f"spec.versions[{index}].name", version["name"], LABEL_TOLD))
+        path = f"spec.versions[{index}].schema.openAPIV3Schema"
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        if not schema:
+            causes.append(required(path, "schemas are required"))
+        else:
+            causes += schema_causes(schema, path) or _root(schema, path)
     return causes
+
+
+def _root(schema: Object, path: str) -> list[Cause]:
+    return [] if schema.get("type") == "object" else [wrong(f"{path}.type", schema.get("type", ""), "must be object")]
 
 
 TABLE: dict[str, Rule] = {

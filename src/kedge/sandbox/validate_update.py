@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from kedge.sandbox.problems import Cause
-from kedge.sandbox.validate_workloads import wrong
+from kedge.sandbox.problems import Cause, wrong
 from kedge.sandbox.wire import Object
 
 Change = Callable[[Object, Object], list[Cause]]

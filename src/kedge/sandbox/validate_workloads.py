@@ -6,30 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
-from kedge.sandbox.problems import Cause
+from kedge.sandbox.problems import Cause, required, unsupported, wrong
 from kedge.sandbox.selectors import all_hold, of_label_selector
 from kedge.sandbox.wire import Object
 
 Rule = Callable[[Object], list[Cause]]
 PORT_LIMIT = 65535
 PERCENT = re.compile(r"[0-9]{1,4}%")
-
-
-def required(path: str, why: str = "") -> Cause:
-    return Cause("FieldValueRequired", "Required value" + (f": {why}" if why else ""), path)
-
-
-def wrong(path: str, value: Any, why: str) -> Cause:
-    return Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(value).decode()}: {why}", path)
-
-
-def unsupported(path: str, value: Any, allowed: tuple[str, ...]) -> Cause:
-    told = ", ".join(f'"{item}"' for item in allowed)
-    return Cause(
-        "FieldValueNotSupported", f"Unsupported value: {orjson.dumps(value).decode()}: supported values: {told}", path
-    )
 
 
 def not_negative(spec: Object, path: str, *names: str) -> list[Cause]:
@@ -180,11 +163,26 @@ def pod(obj: Object) -> list[Cause]:
     return pod_spec(obj["spec"], "spec")
 
 
+def stateful_set(obj: Object) -> list[Cause]:
+    claims = obj["spec"].get("volumeClaimTemplates") or ()
+    return workload(obj) + [
+        required(f"spec.volumeClaimTemplates[{index}].metadata.name")
+        for index, claim in enumerate(claims)
+        if not claim["metadata"].get("name")
+    ]
+
+
+def daemon_set(obj: Object) -> list[Cause]:
+    rolling = obj["spec"]["updateStrategy"].get("rollingUpdate") or {}
+    path = "spec.updateStrategy.rollingUpdate"
+    return workload(obj) + portions(rolling, path, "maxSurge", "maxUnavailable")
+
+
 TABLE: dict[str, Rule] = {
     "deployments.apps": deployment,
     "replicasets.apps": workload,
-    "statefulsets.apps": workload,
-    "daemonsets.apps": workload,
+    "statefulsets.apps": stateful_set,
+    "daemonsets.apps": daemon_set,
     "jobs.batch": job,
     "cronjobs.batch": cron_job,
     "pods.": pod,

@@ -11,7 +11,7 @@ import orjson
 
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.selectors import Selection
-from kedge.sandbox.store import Happening, Place, Stored
+from kedge.sandbox.store import Happening, Stored
 from kedge.sandbox.wire import Object
 
 Render = Callable[[Stored], bytes]
@@ -143,6 +143,3 @@ class Watches:
         for anchor in anchors:
             for watch in list(buckets.get(anchor, {}).values()):
                 watch.offer(happening)
-
-
-__all__ = ["Place", "Watch", "Watches", "line_of"]

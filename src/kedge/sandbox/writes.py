@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kedge.sandbox import admit, patches
-from kedge.sandbox.call import Call, addressed, parsed, parsed_object, warned
+from kedge.sandbox.call import Call, addressed, parsed, parsed_object, shallow, warned
 from kedge.sandbox.fields import Applied, FieldCall
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import (
@@ -18,7 +18,7 @@ from kedge.sandbox.problems import (
     invalid,
     method_not_allowed,
     not_found,
-    unsupported,
+    unknown_media,
 )
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.versions import as_served, as_stored, served_raw
@@ -90,13 +90,14 @@ def patch(call: Call) -> Response:
     kind = call.target.kind
     accepted = (JSON_PATCH, MERGE, APPLY) if kind.custom else (JSON_PATCH, MERGE, STRATEGIC, APPLY)
     if content not in accepted:
-        raise unsupported(content, accepted)
+        raise unknown_media(content, accepted)
     body = parsed(call.request.body)
 
     def make(live: Stored) -> tuple[Object, list[str]]:
         base = copied(as_served(kind, live.obj))
         if content == JSON_PATCH:
             changed = patches.json_patch(base, body)
+            shallow(changed, "the patched document")
         elif not isinstance(body, dict):
             raise bad_request(
                 "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"

@@ -14,6 +14,7 @@ from kedge.sandbox.controllers.making import (
     owned,
     phase_of,
     pod_of,
+    room,
 )
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.wire import Object
@@ -41,7 +42,8 @@ def job(cluster: Cluster, place: Place, stored: Stored) -> None:
     wanted = spec.get("completions") or spec.get("parallelism", 1)
     why = _why_failed(cluster, place, stored, failed, started)
     if not why and succeeded < wanted:
-        for _ in range(min(spec.get("parallelism", 1), wanted - succeeded) - len(active)):
+        lacking = min(spec.get("parallelism", 1), wanted - succeeded) - len(active)
+        for _ in range(room(cluster, place, stored, lacking)):
             name = f"{place.name}-{cluster.suffix()}"
             owners = owned(cluster.stored_as[JOBS], stored)
             active.append(make(cluster, PODS, pod_of(spec["template"], name, place.namespace, owners, {})))

@@ -12,7 +12,7 @@ from kedge.sandbox import admit
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.deletes import Wish, remove
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.store import Stored
+from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.wire import Object, copied
 
 FAIL = "sandbox.kedge.dev/fail"
@@ -20,11 +20,13 @@ DELAY = "sandbox.kedge.dev/delay"
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 SOURCES = {"Deployment": "deployment-controller", "Pod": "kubelet", "Job": "job-controller"}
+BURST, LATER = 500, 30.0
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def make(cluster: Cluster, key: str, obj: Object) -> Stored:
-    """Stores a new object of a controller, defaulted and stamped like any other."""
+    """Stores a new object of a controller, defaulted, stamped and checked like any other. Raises Problem (422) for what
+    a template leads to and nobody could have written."""
     kind = cluster.stored_as[key]
     obj = {"apiVersion": kind.api_version, "kind": kind.kind, **copied(obj)}
     admit.prepared(kind, obj)
@@ -36,7 +38,22 @@ def make(cluster: Cluster, key: str, obj: Object) -> Stored:
     if kind.has_status and "status" not in obj:
         admit.reset_status(kind, obj)
     admit.decided(cluster, kind, obj, None)
+    admit.checked(kind, obj, None)
     return cluster.store.put(key, obj)
+
+
+def room(cluster: Cluster, place: Place, stored: Stored, wanted: int) -> int:
+    """How many of the wanted pods may be made in this step: a burst at most (as the ReplicaSet controller does), and no
+    more than the node takes. Where that is none, an event tells why, and the object has its turn again later."""
+    made = sum(map(len, cluster.store.tables.get("pods.", {}).values()))
+    free = cluster.options.pods - made
+    if wanted > free:
+        told = f"Error creating: the sandbox's node takes {cluster.options.pods} pods, and has them"
+        event(cluster, stored, "FailedCreate", told, warning=True)
+        cluster.wake(place, LATER)
+    elif wanted > BURST:
+        cluster.wake(place)
+    return max(0, min(wanted, free, BURST))
 
 
 def end(cluster: Cluster, key: str, stored: Stored, policy: str = "Background") -> None:
@@ -134,7 +151,7 @@ def event(cluster: Cluster, about: Stored, reason: str, message: str, warning: b
     source = (
         "deployment-controller" if obj["kind"] == "Deployment" else "kubelet" if obj["kind"] == "Pod" else "controller"
     )
-    name = f"{meta['name']}.{digest([about.uid, reason, message], 16)}"
+    name = f"{meta['name'][:200].rstrip('.-')}.{digest([about.uid, reason, message], 16)}"
     space = meta.get("namespace", "default")
     before = cluster.store.get("events.", space, name)
     stamp = cluster.stamp()

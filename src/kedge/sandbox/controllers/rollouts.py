@@ -18,6 +18,7 @@ from kedge.sandbox.controllers.making import (
     make,
     owned,
     pod_of,
+    room,
 )
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.wire import Object
@@ -35,7 +36,7 @@ def replica_set(cluster: Cluster, place: Place, stored: Stored) -> None:
     wanted = 0 if stored.meta.get("deletionTimestamp") else spec.get("replicas", 1)
     if not stored.meta.get("deletionTimestamp"):
         owners = owned(cluster.stored_as[SETS], stored)
-        for _ in range(wanted - len(pods)):
+        for _ in range(room(cluster, place, stored, wanted - len(pods))):
             name = f"{place.name}-{cluster.suffix()}"
             pods.append(make(cluster, PODS, pod_of(spec["template"], name, place.namespace, owners, {})))
     surplus = sorted(pods, key=lambda pod: (is_ready(pod), -pod.rv))[: max(0, len(pods) - wanted)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kedge.sandbox.cluster import Cluster
-from kedge.sandbox.controllers.making import digest, end, is_active, is_ready, make, owned, phase_of, pod_of
+from kedge.sandbox.controllers.making import digest, end, is_active, is_ready, make, owned, phase_of, pod_of, room
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.wire import Object, copied
 
@@ -35,12 +35,16 @@ def _ordinal(pod: Stored) -> int:
 def _fill(
     cluster: Cluster, place: Place, stored: Stored, pods: dict[int, Stored], span: range, mark: str, parallel: bool
 ) -> None:
+    free = room(cluster, place, stored, len(span) - sum(1 for number in pods if number in span))
     for number in span:
         pod = pods.get(number)
         if pod is not None and phase_of(pod) in ("Failed", "Succeeded") and not pod.meta.get("deletionTimestamp"):
             end(cluster, PODS, pod)
             return
         if pod is None:
+            if not free:
+                return
+            free -= 1
             _make_pod(cluster, place, stored, number, mark)
         if not parallel and (pod is None or not is_ready(pod) or pod.meta.get("deletionTimestamp")):
             return

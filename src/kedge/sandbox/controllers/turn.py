@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.controllers import batch, definition, garbage, pods, rollouts, sets, singles
+from kedge.sandbox.controllers.making import event
+from kedge.sandbox.problems import Problem
 from kedge.sandbox.store import Happening, Place, Stored
 
+UNREADABLE = "Unreadable"
 Step = Callable[[Cluster, Place, Stored], None]
 
 STEPS: dict[str, Step] = {
@@ -83,14 +86,23 @@ def run(cluster: Cluster) -> bool:
     ready = cluster.ready()
     for place in ready:
         stored = cluster.store.at(place)
-        if stored is None:
-            continue
-        if garbage.step(cluster, place, stored):
-            continue
-        step = STEPS.get(place.key)
-        if step is not None:
-            step(cluster, place, stored)
+        if stored is not None:
+            _guarded(cluster, place, stored)
     return bool(ready)
+
+
+def _guarded(cluster: Cluster, place: Place, stored: Stored) -> None:
+    """One step; an object that no step can read, or that leads to what nobody could write, stays as it is until it
+    changes, and an event says why: one odd object stops no controller."""
+    step = STEPS.get(place.key)
+    try:
+        if not garbage.step(cluster, place, stored) and step is not None:
+            step(cluster, place, stored)
+    except Problem as problem:
+        event(cluster, stored, "FailedCreate", f"Error creating: {problem.message}", warning=True)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        told = f"the sandbox cannot read this object and leaves it alone: {type(error).__name__}: {error}"
+        event(cluster, stored, UNREADABLE, told[:1024], warning=True)
 
 
 def run_watches(cluster: Cluster) -> bool:
