@@ -100,19 +100,21 @@ def declarations() -> str:
 
 
 def _fields(shape: type, prefix: str) -> Iterator[str]:
-    hints = get_type_hints(shape)
+    from kedge.dialects.shape import sentences
+
+    hints, said = get_type_hints(shape), sentences(shape)
     for field in fields(shape):
         if field.name in ("where", "name", "project", "labels"):
             continue
         hint = hints[field.name]
         inner = next((part for part in (hint, *getattr(hint, "__args__", ())) if _section(part)), None)
         if field.name == "environments" and shape.__name__ == "ApplicationSpec":
-            yield f"| `{prefix}environments` | map of names | | the same fields, laid over these: one unit each |"
+            yield f"| `{prefix}environments` | map of names | | {said[field.name]} |"
         elif inner is not None and not str(hint).startswith("tuple"):
             yield f"| `{prefix}{field.name}` | section | | {_doc(inner)} |"
             yield from _fields(inner, f"{prefix}{field.name}.")
         else:
-            yield f"| `{prefix}{field.name}` | {_type(hint)} | {_default(field)} | {_doc(inner) if inner else ''} |"
+            yield f"| `{prefix}{field.name}` | {_type(hint)} | {_default(field)} | {said[field.name]} |"
 
 
 def _section(part: Any) -> bool:

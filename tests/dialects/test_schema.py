@@ -96,10 +96,24 @@ def test_every_kind_has_a_schema_that_is_one() -> None:
 
 def test_a_schema_tells_defaults_choices_and_meaning() -> None:
     spec = schema("Application")["properties"]["spec"]["properties"]
-    assert spec["sync"]["properties"]["heal"] == {"type": "string", "enum": ["always", "never"], "default": "always"}
+    heal = spec["sync"]["properties"]["heal"]
+    assert (heal["type"], heal["enum"], heal["default"]) == ("string", ["always", "never"], "always")
+    assert "drift" in heal["description"]
     assert spec["sync"]["properties"]["timeout"]["default"] == "600s"
     assert "drift" in spec["sync"]["description"]
     assert spec["helm"]["additionalProperties"] is False
+
+
+def test_every_field_says_what_it_is_for() -> None:
+    def silent(part: Any, path: str) -> list[str]:
+        properties = part.get("properties", {})
+        found = [
+            f"{path}.{name}" for name, inner in properties.items() if not (inner.keys() & {"description", "const"})
+        ]
+        return found + [each for name, inner in properties.items() for each in silent(inner, f"{path}.{name}")]
+
+    for kind, made in schemas().items():
+        assert silent(made["properties"]["spec"], kind) == []
 
 
 def test_there_is_no_schema_of_what_is_no_kind() -> None:

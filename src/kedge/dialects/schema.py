@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 
 from kedge.dialects import rules
 from kedge.dialects.kedge import IMPLICIT_PROJECT, KINDS, RENDERERS
-from kedge.dialects.shape import hints, optional
+from kedge.dialects.shape import hints, optional, sentences
 from kedge.model.declaration import API_VERSION, Application, ApplicationSpec, Credential, Root, SecretFrom
 from kedge.model.errors import Invalid
 
@@ -102,6 +102,12 @@ def _section(kind: type, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
 
 
 def _field(kind: type, field: Field[Any]) -> dict[str, Any]:
+    made = _typed(kind, field)
+    sentence = sentences(kind)[field.name]
+    return {**made, "description": sentence} if sentence else made
+
+
+def _typed(kind: type, field: Field[Any]) -> dict[str, Any]:
     place = (kind, field.name)
     if place in rules.DURATIONS:
         return {**_DURATION, "default": f"{field.default:g}s"}

@@ -27,6 +27,12 @@ def hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
+def sentences(kind: type) -> dict[str, str]:
+    """What the model says of each field of a dataclass, "" where it says nothing."""
+    annotated = get_type_hints(kind, include_extras=True)
+    return {name: next(iter(getattr(hint, "__metadata__", ())), "") for name, hint in annotated.items()}
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known name that is most like `word`, "" when none is."""
     by_lower = {name.lower(): name for name in known}

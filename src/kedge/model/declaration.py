@@ -1,14 +1,14 @@
 """What people declare in Git (`apiVersion: kedge.dev/v1alpha1`), each field with its default.
 
-The defaults are what a cautious user would choose. `kedge.dialects.kedge` reads these from YAML; `docs/reference`
-prints them from here.
+The defaults are what a cautious user would choose. `kedge.dialects.kedge` reads these from YAML; the JSON Schemas and
+`docs/reference` are made from here, with the sentence beside each field.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from kedge.model.errors import Where
 
@@ -40,26 +40,28 @@ class OnRemove(StrEnum):
 class SourceSection:
     """Where the unit's files are. Repository and ref default to those of the declaring file."""
 
-    path: str = ""
-    repository: str = ""
-    ref: str = ""
+    path: Annotated[str, "The unit's folder, from the repository's root."] = ""
+    repository: Annotated[str, "URL of the repository: https, ssh or file. By default the declaring file's."] = ""
+    ref: Annotated[
+        str, "Branch, tag or commit. By default the declaring file's, or the repository's default branch."
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetSection:
     """Cluster (a declared Cluster's name) and the namespace for objects that name none."""
 
-    cluster: str = "default"
-    namespace: str = ""
+    cluster: Annotated[str, "Name of a declared Cluster; `default` is the one that Kedge was started with."] = "default"
+    namespace: Annotated[str, "Namespace of the objects that name none."] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DirectorySection:
     """Plain manifests, as Argo CD's directory source: globs are relative to the source path."""
 
-    recurse: bool = False
-    include: str = ""
-    exclude: str = ""
+    recurse: Annotated[bool, "Also read the folders below."] = False
+    include: Annotated[str, "Only files that this glob matches, or one of `{a,b}`."] = ""
+    exclude: Annotated[str, "No files that this glob matches, or one of `{a,b}`; wins over `include`."] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +73,35 @@ class KustomizeSection:
 class HelmSection:
     """A chart at the source path. `values` win over `valuesFiles`, later files over earlier ones."""
 
-    releaseName: str = ""
-    valuesFiles: tuple[str, ...] = ()
-    values: dict[str, Any] = field(default_factory=dict)
-    kubeVersion: str = ""
-    apiVersions: tuple[str, ...] = ()
-    includeCRDs: bool = True
+    releaseName: Annotated[str, "The release's name; by default the unit's."] = ""
+    valuesFiles: Annotated[tuple[str, ...], "Values files, from `source.path`; later ones win."] = ()
+    values: Annotated[dict[str, Any], "Values, which win over all files."] = field(default_factory=dict)
+    kubeVersion: Annotated[str, "What the chart sees as `.Capabilities.KubeVersion`."] = ""
+    apiVersions: Annotated[
+        tuple[str, ...], "What the chart sees in `.Capabilities.APIVersions`, beside the built-in ones."
+    ] = ()
+    includeCRDs: Annotated[bool, "Whether what is in the chart's `crds` folder belongs to the set."] = True
 
 
 @dataclass(frozen=True, slots=True)
 class SyncSection:
     """`auto`: apply new commits unattended. `prune`: delete what left Git. `heal`: repair drift. `timeout`: seconds."""
 
-    auto: bool = True
-    prune: bool = True
-    heal: Heal = Heal.ALWAYS
-    timeout: float = 600.0
+    auto: Annotated[bool, "Apply new commits unattended; otherwise they wait for `kedge sync`."] = True
+    prune: Annotated[bool, "Delete what left Git; otherwise it is only shown."] = True
+    heal: Annotated[Heal, "Repair drift, or only show it."] = Heal.ALWAYS
+    timeout: Annotated[float, "How long a run may take, until all is healthy, before it fails."] = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class ApproveSection:
     """Who must agree, and when. `by` holds `group:NAME` or `user:NAME`; empty means anybody who may approve."""
 
-    when: When = When.DESTRUCTIVE
-    by: tuple[str, ...] = ()
-    count: int = 1
+    when: Annotated[When, "Which plans wait for an approval."] = When.DESTRUCTIVE
+    by: Annotated[
+        tuple[str, ...], "Who may approve: `group:NAME` or `user:NAME`; empty means anybody with the right."
+    ] = ()
+    count: Annotated[int, "How many different people must agree."] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +111,15 @@ class ApplicationSpec:
     directory: DirectorySection | None = None
     kustomize: KustomizeSection | None = None
     helm: HelmSection | None = None
-    after: tuple[str, ...] = ()
+    after: Annotated[
+        tuple[str, ...], "Units that must be synced and healthy first, as `app/NAME`: same project and environment."
+    ] = ()
     sync: SyncSection = SyncSection()
     approve: ApproveSection = ApproveSection()
-    onRemove: OnRemove = OnRemove.ASK
-    environments: tuple[tuple[str, ApplicationSpec], ...] = ()
+    onRemove: Annotated[OnRemove, "What becomes of the objects when this declaration leaves Git."] = OnRemove.ASK
+    environments: Annotated[
+        tuple[tuple[str, ApplicationSpec], ...], "The same fields, laid over these: one unit for each environment."
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +138,11 @@ class Root:
     """A further place that may declare units: of these projects and kinds only. Read from the admin root alone."""
 
     name: str
-    repository: str = ""
-    ref: str = ""
-    path: str = ""
-    projects: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ("Application",)
+    repository: Annotated[str, "URL of the repository that holds the declarations."] = ""
+    ref: Annotated[str, "Its branch, tag or commit; by default its default branch."] = ""
+    path: Annotated[str, "The folder in it that is read."] = ""
+    projects: Annotated[tuple[str, ...], "Projects that it may declare units of."] = ()
+    kinds: Annotated[tuple[str, ...], "Kinds that it may declare."] = ("Application",)
     where: Where = Where()
 
 
@@ -140,8 +150,8 @@ class Root:
 class AllowedTarget:
     """Globs over cluster and namespace."""
 
-    cluster: str = "*"
-    namespace: str = "*"
+    cluster: Annotated[str, "Glob over the names of clusters."] = "*"
+    namespace: Annotated[str, "Glob over namespaces."] = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +159,11 @@ class Project:
     """What units of a project may use. Empty `sources`, `targets` or `kinds` mean: whatever the admin root trusts."""
 
     name: str
-    sources: tuple[str, ...] = ()
-    targets: tuple[AllowedTarget, ...] = ()
-    kinds: tuple[str, ...] = ()
-    deniedKinds: tuple[str, ...] = ()
-    environments: tuple[str, ...] = ()
+    sources: Annotated[tuple[str, ...], "Globs over repository URLs that its units may use."] = ()
+    targets: Annotated[tuple[AllowedTarget, ...], "Clusters and namespaces that its units may write to."] = ()
+    kinds: Annotated[tuple[str, ...], "Globs over `group/Kind` (core kinds as `Kind`) that its units may contain."] = ()
+    deniedKinds: Annotated[tuple[str, ...], "Globs over kinds that they may not contain; these win."] = ()
+    environments: Annotated[tuple[str, ...], "Names of environments that its units may have."] = ()
     approve: ApproveSection | None = None
     where: Where = Where()
 
@@ -163,9 +173,9 @@ class Cluster:
     """A Kubernetes API. `server` "" with `inCluster` false means the cluster that `kedge up` was started with."""
 
     name: str
-    server: str = ""
-    credential: str = ""
-    caData: str = ""
+    server: Annotated[str, "URL of the API server; empty means the cluster that Kedge was started with."] = ""
+    credential: Annotated[str, "Name of the Credential that opens it."] = ""
+    caData: Annotated[str, "Certificate authority of the server, as PEM text."] = ""
     where: Where = Where()
 
 
@@ -173,9 +183,9 @@ class Cluster:
 class SecretFrom:
     """Where a secret's value is: one of an environment variable, a file on the server, or the store."""
 
-    env: str = ""
-    file: str = ""
-    store: str = ""
+    env: Annotated[str, "Name of an environment variable of the server."] = ""
+    file: Annotated[str, "Path of a file on the server."] = ""
+    store: Annotated[str, "Name of a secret in the store."] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +193,12 @@ class Credential:
     """A credential for every repository or server whose URL starts with `prefix`. The secret itself is never in Git."""
 
     name: str
-    prefix: str = ""
-    username: str = ""
-    password: SecretFrom | None = None
-    token: SecretFrom | None = None
-    sshKey: SecretFrom | None = None
-    knownHosts: SecretFrom | None = None
+    prefix: Annotated[str, "Beginning of the URLs that it is for; the longest that ends at a `/` wins."] = ""
+    username: Annotated[str, "User name that goes with the password."] = ""
+    password: Annotated[SecretFrom | None, "Password, or a token that is used as one."] = None
+    token: Annotated[SecretFrom | None, "Bearer token."] = None
+    sshKey: Annotated[SecretFrom | None, "Private key in OpenSSH's form."] = None
+    knownHosts: Annotated[SecretFrom | None, "Host keys as in OpenSSH's `known_hosts`."] = None
     where: Where = Where()
 
 

@@ -16,7 +16,7 @@ from kedge.cli.options import data_dir, with_data
 
 _HERE = (
     click.option("--repo", default="", metavar="URL", help="The admin root: the repository that declares everything."),
-    click.option("--ref", default="main", show_default=True, help="The admin root's branch, tag or commit."),
+    click.option("--ref", default="", help="The admin root's branch, tag or commit; its default branch by default."),
     click.option("--path", default="", help="The admin root's folder in the repository."),
     click.option("--kubeconfig", type=click.Path(path_type=Path, dir_okay=False), help="The default cluster's."),
     click.option("--context", default="", help="The context of the kubeconfig; its current one by default."),
