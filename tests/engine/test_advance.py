@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.builders import change, gone, hook, manifest, operation, owned, plan_of, ref, sight, waved
+from tests.builders import change, draft, gone, hook, manifest, operation, owned, plan_of, ref, sight, waved
 
 from kedge.engine.advance import SICK_GRACE, Apply, Fail, Finish, Look, Pause, advance, interruptible, observe
+from kedge.engine.plan import make_plan
 from kedge.model.change import Act
 from kedge.model.operation import Did, Outcome, Result
 
@@ -181,3 +182,19 @@ def test_a_crash_between_moves_changes_nothing_that_is_done(waves, cut):
     resumed.operation, resumed.world, resumed.told = crashed.operation, crashed.world, crashed.told
     assert resumed.run().result is Result.SUCCEEDED
     assert resumed.told == straight.told
+
+
+def test_a_removal_deletes_what_its_hooks_made_whatever_their_policy_says():
+    bye = hook("PreDelete", "bye")
+    story = Story(make_plan(draft(bye, removal=True)))
+    assert story.run().result is Result.SUCCEEDED
+    assert story.told == ["create Job/bye", "delete Job/bye"]
+
+
+def test_a_removal_whose_hooks_object_stays_has_failed():
+    bye = hook("PreDelete", "bye")
+    story = Story(make_plan(draft(bye, removal=True)))
+    made = Outcome(story.plan.steps[0].key, Did.SETTLED)
+    stays = Outcome(f"clean:{made.step}", Did.FAILED, "it belongs to somebody else")
+    story.operation = replace(story.operation, outcomes=(made, stays))
+    assert story.run() == Finish(Result.FAILED, "batch/Job web/bye: it belongs to somebody else")

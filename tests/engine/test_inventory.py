@@ -58,3 +58,10 @@ def test_objects_found_as_they_should_be_join_and_what_vanished_leaves():
 def test_surplus_is_what_is_owned_and_no_longer_desired_hooks_aside():
     held = (owned(OLD), owned(NEW), owned(ref("Job", "h"), hook="h"))
     assert inventory.surplus(held, (manifest("ConfigMap", "new"),)) == (OLD,)
+
+
+def test_a_hooks_object_that_another_hand_took_over_leaves_the_inventory():
+    plan = plan_of(hook("PreSync", "h", policy="HookSucceeded"), manifest("ConfigMap", "new"))
+    done = ended(plan, h=Did.SETTLED, new=Did.SETTLED)
+    kept = replace(done, outcomes=(*done.outcomes, Outcome(f"clean:{plan.steps[0].key}", Did.KEPT)))
+    assert [entry.ref for entry in inventory.after(inventory.before((), plan), plan, kept)] == [NEW]

@@ -145,3 +145,10 @@ def test_the_same_draft_has_the_same_identity_and_another_effect_another():
     one, same = plan_of(manifest("Service", "web")), plan_of(manifest("Service", "web"))
     assert one.id == same.id
     assert plan_of(manifest("Service", "web"), effects="f" * 64).id != one.id
+
+
+def test_a_removal_does_not_prune_the_object_that_its_own_hook_makes_anew():
+    """The deletion was of the object that the hook had replaced: the run failed, and so did every other one."""
+    left = owned(ref("Job", "bye"), hook="bye")
+    plan = make_plan(draft(hook("PreDelete", "bye"), inventory=(left,), removal=True))
+    assert order(plan) == ["PreDelete 0 create Job/bye"]

@@ -6,13 +6,14 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from tests.doors.town import WEB, Town, file, in_town, ref
+from tests.doors.town import WEB, Town, file, in_town, ref, unit
 
 from kedge.model.declaration import ApproveSection, OnRemove, SyncSection, When
-from kedge.model.dossier import Sync
+from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Conflict, Denied, Invalid
 from kedge.model.operation import Cause, Result
 from kedge.model.person import Person
+from kedge.ports import Record
 
 MONA = Person("mona", ("sre",))
 PIA = Person("pia", ("dev",))
@@ -234,5 +235,184 @@ def test_a_failing_run_is_retried_with_ever_longer_pauses() -> None:
         assert 4 < len(runs) <= 10
         gaps = [newer.started - older.started for newer, older in pairwise(runs)]
         assert gaps == sorted(gaps, reverse=True)
+
+    in_town(story)
+
+
+@pytest.mark.parametrize("name", ["last", ""])
+def test_a_removal_runs_its_hooks_once_and_leaves_nothing_of_theirs(name: str) -> None:
+    """The hook's object stayed in the inventory: the next removal deleted it, and its hook made it anew, for ever."""
+
+    async def story(town: Town) -> None:
+        path, body = file("Job", "last", notes={HOOK: "PreDelete"}, seconds=3)
+        if not name:
+            body = body.replace(b'"name": "last"', b'"generateName": "last-"')
+        await town.open((path, body), file("ConfigMap", "a"), on_remove=OnRemove.DELETE)
+        await asyncio.sleep(60)
+        await town.enlist({})
+        await asyncio.sleep(120)
+        assert town.standing() == []
+        assert await town.dossier("shop/web") is None
+        assert len(await town.store.operations("shop/web")) == 2
+
+    in_town(story)
+
+
+def test_objects_that_hooks_left_behind_go_with_their_unit() -> None:
+    """They were taken for a stranger's, kept, and forgotten."""
+
+    async def story(town: Town) -> None:
+        hook = file("Job", "move", notes={HOOK: "PreSync"}, seconds=1)
+        await town.open(hook, file("ConfigMap", "a"), on_remove=OnRemove.DELETE)
+        await asyncio.sleep(60)
+        assert "Job move" in town.standing()
+        await town.enlist({})
+        await asyncio.sleep(60)
+        assert town.standing() == []
+
+    in_town(story)
+
+
+def test_a_unit_that_is_declared_again_while_its_removal_ends_is_not_forgotten() -> None:
+    """The end of the removal forgot it, and no root would have named it anew before its next commit."""
+
+    async def story(town: Town) -> None:
+        hook = file("Job", "last", notes={HOOK: "PreDelete"}, seconds=20)
+        await town.open(hook, file("ConfigMap", "a"), on_remove=OnRemove.DELETE)
+        await asyncio.sleep(60)
+        record = town.store.record
+
+        async def late(new: Record) -> Dossier:
+            if new.forget:
+                town.store.record = record  # type: ignore[method-assign]
+                await town.enlist({"shop/web": unit()})
+            return await record(new)
+
+        town.store.record = late  # type: ignore[method-assign]
+        await town.enlist({})
+        await asyncio.sleep(120)
+        assert (await town.web()).shown.sync is Sync.SYNCED
+        assert "ConfigMap a" in town.standing()
+
+    in_town(story)
+
+
+def test_a_unit_whose_set_was_found_in_force_can_be_removed() -> None:
+    """Its rendered set was remembered but not kept, and a removal needs it for its hooks."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"), file("ConfigMap", "b"), sync=SyncSection(prune=False))
+        await asyncio.sleep(60)
+        town.push(file("ConfigMap", "a"))
+        await asyncio.sleep(60)
+        web = await town.web()
+        assert web.rendering is not None
+        assert await town.store.rendered(web.rendering.rendered) is not None
+
+    in_town(story)
+
+
+def test_a_sync_is_carried_out_once_though_the_clock_goes_back() -> None:
+    """A wish younger than its run counted as made during the run: the run began anew without end."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"), file("Job", "move", notes={HOOK: "Sync"}))
+        await asyncio.sleep(60)
+        town.source.unreachable = True
+        await town.kedge.commands.sync(MONA, WEB, "once")
+        town.clock.jump(-3600.0)
+        await asyncio.sleep(60)
+        assert [run.cause for run in await town.store.operations("shop/web")] == [Cause.SYNC, Cause.COMMIT]
+
+    in_town(story)
+
+
+def test_a_sync_that_a_newer_commit_supersedes_is_carried_out_by_what_takes_over() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("Deployment", "a", seconds=90), sync=SyncSection(auto=False))
+        await asyncio.sleep(5)
+        await town.kedge.commands.sync(MONA, WEB, "now")
+        await asyncio.sleep(5)
+        town.push(file("Deployment", "a", seconds=1))
+        await asyncio.sleep(60)
+        runs = await town.store.operations("shop/web")
+        assert [(run.cause, run.result) for run in runs] == [
+            (Cause.SYNC, Result.SUCCEEDED),
+            (Cause.SYNC, Result.SUPERSEDED),
+        ]
+
+    in_town(story)
+
+
+def test_nobody_approves_what_is_already_at_work() -> None:
+    """It would have counted for the next plan of the same effects, which nobody has seen."""
+
+    async def story(town: Town) -> None:
+        rules = ApproveSection(When.ALWAYS, ("group:sre",))
+        await town.open(file("Deployment", "a", seconds=60), approve=rules)
+        await asyncio.sleep(5)
+        plan = (await town.web()).plan
+        assert plan is not None
+        await town.kedge.commands.approve(MONA, WEB, plan.effects, "fine")
+        await asyncio.sleep(5)
+        with pytest.raises(Invalid, match="at work"):
+            await town.kedge.commands.approve(MONA, WEB, plan.effects, "fine")
+
+    in_town(story)
+
+
+def test_one_person_who_approves_many_times_does_not_push_out_another() -> None:
+    async def story(town: Town) -> None:
+        rules = ApproveSection(When.ALWAYS, ("group:sre", "group:dev"), 3)
+        await town.open(file("ConfigMap", "a"), approve=rules)
+        await asyncio.sleep(5)
+        plan = (await town.web()).plan
+        assert plan is not None
+        await town.kedge.commands.approve(PIA, WEB, plan.effects, "fine")
+        for _ in range(30):
+            await town.kedge.commands.approve(MONA, WEB, plan.effects, "fine")
+        assert [given.person for given in (await town.web()).approvals] == ["pia", "mona"]
+
+    in_town(story)
+
+
+def test_what_is_being_deleted_is_not_called_synced() -> None:
+    """A dry run changes nothing of an object that a finalizer still holds; a moment later it is gone."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        await asyncio.sleep(60)
+        town.cluster.linger = lambda _: 100.0
+        town.cluster.delete(ref("ConfigMap", "a"), "kubectl")
+        await asyncio.sleep(30)
+        web = await town.web()
+        assert (web.shown.sync, "is being deleted" in web.shown.why) == (Sync.OUT_OF_SYNC, True)
+        await asyncio.sleep(120)
+        assert (await town.web()).shown.sync is Sync.SYNCED
+        assert town.standing() == ["ConfigMap a"]
+
+    in_town(story)
+
+
+def test_a_run_that_only_meets_errors_ends_at_its_deadline() -> None:
+    """Only waiting was bounded: a cluster that answered every act with an error kept the run open for ever."""
+
+    async def story(town: Town) -> None:
+        await town.live()
+        calls: list[str] = []
+
+        async def refuse(what: str) -> None:
+            if what != "compare":
+                calls.append(what)
+                raise Conflict("another version stands there")
+
+        town.kedge.target.before = refuse
+        town.source.commit(dict([file("ConfigMap", "a")]), time=town.clock.now())
+        await town.enlist({"shop/web": unit(sync=SyncSection(timeout=30))})
+        await asyncio.sleep(34)
+        first = await town.store.operation("shop/web", 1)
+        assert first is not None
+        assert (first.result, "another version" in first.message) == (Result.FAILED, True)
+        assert len(calls) < 80
 
     in_town(story)
