@@ -96,6 +96,10 @@ def surplus(inventory: Sequence[Owned], manifests: Sequence[Manifest]) -> tuple[
     return tuple(entry.ref for entry in inventory if not entry.hook and entry.ref not in desired)
 
 
+def refs(inventory: Sequence[Owned]) -> frozenset[Ref]:
+    return frozenset(entry.ref for entry in inventory)
+
+
 def _hook(step: Step) -> str:
     return (step.generate_name or step.ref.name) if step.kind is StepKind.HOOK else ""
 

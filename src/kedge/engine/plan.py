@@ -64,6 +64,7 @@ def make_plan(draft: Draft) -> Plan:
         blocked=_blocked(draft),
         removal=draft.removal,
         made_at=draft.now,
+        claimants=tuple(sorted({draft.claimed[change.ref] for change in _claimed(draft)})),
     )
     return replace(plan, id=_identity(plan))
 
@@ -221,11 +222,14 @@ def _needs(draft: Draft) -> Needs | None:
     return Needs(tuple(reasons), rule.by, max(1, rule.count)) if reasons else None
 
 
+def _claimed(draft: Draft) -> list[Change]:
+    return [change for change in draft.changes if change.act is not Act.DELETE and change.ref in draft.claimed]
+
+
 def _blocked(draft: Draft) -> tuple[str, ...]:
     claimed = [
         f"{change.ref} belongs to {draft.claimed[change.ref]}: remove it from one of the two"
-        for change in draft.changes
-        if change.act is not Act.DELETE and change.ref in draft.claimed
+        for change in _claimed(draft)
     ]
     refused = [
         f"{change.ref}: the API server refuses it: {change.rejection}" for change in draft.changes if change.rejection

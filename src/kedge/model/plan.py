@@ -87,7 +87,8 @@ class Plan:
     """`id` covers the unit, the rendered set and the effects. `effects` is the digest over all changes' effects.
 
     `rendered` is the digest of the placed rendered set, whose bytes the store keeps. `blocked` are sentences that
-    say why it can not be applied at all; `removal` marks the plan that takes a whole unit away.
+    say why it can not be applied at all; `removal` marks the plan that takes a whole unit away. `claimants` are
+    the units that own objects of this plan: it is blocked until they let go.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Plan:
     blocked: tuple[str, ...] = ()
     removal: bool = False
     made_at: float = 0.0
+    claimants: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

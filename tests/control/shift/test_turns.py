@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from tests.doors.town import Town, file, in_town, unit
 
+from kedge.model.declaration import OnRemove
 from kedge.model.errors import Unavailable
+from kedge.model.person import Person
 from kedge.model.ref import UnitName
 
 
@@ -78,5 +81,48 @@ def test_a_resync_of_a_unit_at_rest_writes_nothing() -> None:
         version, writes = (await town.web()).version, town.witness.writes
         await asyncio.sleep(24 * 3600)
         assert ((await town.web()).version, town.witness.writes) == (version, writes)
+
+    in_town(story)
+
+
+def test_a_unit_that_waits_for_anothers_object_goes_on_as_soon_as_that_one_lets_go() -> None:
+    """Nobody rang it: it waited for the next sweep, hours later."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"), file("ConfigMap", "b"), on_remove=OnRemove.DELETE)
+        await asyncio.sleep(60)
+        new = replace(unit(), name=UnitName("shop", "webx"))
+        await town.enlist({"shop/web": unit(on_remove=OnRemove.ASK), "shop/webx": new})
+        await asyncio.sleep(60)
+        assert "belongs to shop/web" in (await town.dossier("shop/webx")).shown.why
+        await town.enlist({"shop/webx": new})
+        await asyncio.sleep(60)
+        await town.kedge.commands.approve(Person("mona"), UnitName("shop", "web"), (await town.web()).plan.effects, "")
+        await asyncio.sleep(60)
+        assert await town.dossier("shop/web") is None
+        assert (await town.dossier("shop/webx")).shown.sync == "Synced"
+        assert town.standing() == ["ConfigMap a", "ConfigMap b"]
+
+    in_town(story)
+
+
+def test_two_units_that_wait_for_each_others_objects_wait_quietly() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        other = replace(unit(), name=UnitName("shop", "webx"))
+        await asyncio.sleep(60)
+        _, body = file("ConfigMap", "b")
+        town.push(("apps/b/b.json", body))
+        b = replace(other, source=replace(other.source, path="apps/b"))
+        await town.enlist({"shop/web": unit(), "shop/webx": b})
+        await asyncio.sleep(60)
+        both = {"apps/web/a.json": file("ConfigMap", "a")[1], "apps/web/b.json": body}
+        town.push(*both.items(), ("apps/b/a.json", file("ConfigMap", "a")[1]), ("apps/b/b.json", body))
+        await asyncio.sleep(120)
+        taken = town.kedge.turns.taken
+        await asyncio.sleep(600)
+        assert "belongs to" in (await town.web()).shown.why
+        assert "belongs to" in (await town.dossier("shop/webx")).shown.why
+        assert town.kedge.turns.taken == taken
 
     in_town(story)

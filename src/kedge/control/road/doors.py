@@ -67,7 +67,9 @@ class Doors:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn left behind. `again` is when to come back without an event (epoch seconds), None: only on one."""
+    """What a turn left behind. `again` is when to come back without an event (epoch seconds), None: only on one.
+    `let_go` says that the unit owns less than before the turn: others may have waited for it."""
 
     dossier: Dossier | None
     again: float | None = None
+    let_go: bool = False

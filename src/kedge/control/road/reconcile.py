@@ -35,7 +35,19 @@ async def reconcile(doors: Doors, name: UnitName, *, sweep: bool = False) -> Tur
     """One turn of one unit. Raises the errors of `propose` and `perform`; `control.shift` turns them into retries."""
     dossier = await doors.store.load(name)
     if dossier is None:
-        return Turn(None)
+        return Turn(None, let_go=True)
+    turn = await _turn(doors, dossier, sweep)
+    return replace(turn, let_go=_let_go(dossier, turn.dossier))
+
+
+def _let_go(before: Dossier, after: Dossier | None) -> bool:
+    if after is None:
+        return True
+    same = before.inventory == after.inventory
+    return not same and not inventory.refs(before.inventory) <= inventory.refs(after.inventory)
+
+
+async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
     if dossier.operation is not None:
         if not await _superseded(doors, dossier):
             return await _carry_on(doors, dossier)

@@ -38,6 +38,7 @@ class Turns:
         self._seen = seen
         self._bell = asyncio.Event()
         self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._blocked: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self.queue = DueQueue()
         self.taken = 0
 
@@ -92,9 +93,14 @@ class Turns:
 
     def _settle(self, unit: str, turn: Turn) -> None:
         self._seen(unit, turn.dossier)
+        if turn.let_go:
+            for blocked in self._blocked.pop(unit, {}):
+                self.queue.ring(blocked)
         if turn.dossier is None:
             self.queue.forget(unit)
             return
+        for claimant in turn.dossier.plan.claimants if turn.dossier.plan is not None else ():
+            self._blocked[claimant][unit] = None
         for upstream in turn.dossier.unit.after:
             self._dependents[str(upstream)][unit] = None
         if settled(turn.dossier):
