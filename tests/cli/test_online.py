@@ -8,10 +8,12 @@ from tests.server.driver import READER, TOKEN, Fakes, synced
 
 from kedge.model.change import Act, Change, FieldAct, FieldChange
 from kedge.model.dossier import Shown, Sync
+from kedge.model.errors import Problem, Where
 from kedge.model.event import Event
 from kedge.model.health import Health, Status
 from kedge.model.operation import Result
 from kedge.model.plan import Needs
+from kedge.ports import Head, RootState
 
 
 @pytest.fixture
@@ -44,6 +46,26 @@ def test_the_fleet_is_a_table_worst_first_with_the_reason(house):
     assert lines[1].endswith("Pod web/x: out of memory")
     assert 'aaaaaaa "raise replicas" by Mona' in lines[2]
     assert "1 s ago" in lines[2]
+
+
+def test_what_is_wrong_with_roots_and_sources_is_said_below_the_fleet_and_the_unit(house):
+    problem = Problem("there is no field “sorce”", Where("x.yaml", 3), "did you mean “source”?")
+    gone = Head("https://git.example.com/x", "main", None, 1.0, "it is gone\n  bring it back")
+    house.fakes.store.known_roots = [RootState("admin", None, False, (problem,) * 7)]
+    house.fakes.store.known_heads = [gone]
+    said = house.kedge("get").err
+    assert said.count("root admin, x.yaml, line 3: there is no field “sorce”\n  did you mean “source”?") == 5
+    assert "and 3 more: kedge get source" in said
+    assert "it is gone — bring it back" in house.kedge("get", "source").out
+    house.fakes.store.known_roots = [RootState("admin", None, False, (replace(problem, where=Where("kedge.yaml")),))]
+    assert "root admin, kedge.yaml: there is no field" in house.kedge("get", "web").err
+
+
+def test_the_sentences_of_an_error_stand_on_one_line(house):
+    shown = Shown(Sync.UNKNOWN, Health(Status.HEALTHY), "a.yaml: it is wrong\n  mend it\nb.yaml: it too")
+    house.do(lambda: house.fakes.put(builders.dossier(shown=shown)))
+    for words in (("get",), ("get", "web")):
+        assert "a.yaml: it is wrong — mend it; b.yaml: it too" in house.kedge(*words).out
 
 
 @pytest.mark.parametrize("words", [("get",), ("get", "app"), ("get", "apps"), ("ls",), ("get", "application")])

@@ -7,11 +7,14 @@ from tests.server.driver import Fakes, running, synced
 from kedge.model.change import Act, Change, FieldAct, FieldChange
 from kedge.model.declaration import HelmSection
 from kedge.model.dossier import Shown, Sync
+from kedge.model.errors import Problem, Where
 from kedge.model.health import Health, Status
 from kedge.model.operation import Result, Sight
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import RenderSpec
+from kedge.ports import Head, RootState
+from kedge.server.views import concerning
 
 UNIT = "/api/v1/units/shop/web"
 
@@ -52,6 +55,37 @@ async def test_a_filter_takes_a_state_in_any_case_and_refuses_an_unknown_one():
         assert "Degraded" in wrong.error["hint"]
         assert (await client.get("/api/v1/units?label=x")).status == 422
         assert (await client.get("/api/v1/units?limit=100000")).status == 422
+
+
+async def test_what_no_unit_can_tell_is_told_with_the_fleet_and_to_whom_it_concerns():
+    fakes = Fakes()
+    at = {name: Where(f".kedge/{name}.yaml", 3) for name in ("web", "other")}
+    fakes.put(builders.dossier(unit=builders.unit(where=at["web"], root="admin")))
+    source = builders.unit().source
+    wrong = tuple(Problem(f"{name} is wrong", where, "look") for name, where in at.items())
+    fakes.store.known_roots = [RootState("admin", None, False, wrong), RootState("team", None, False, wrong)]
+    fakes.store.known_heads = [
+        Head("https://me:secret@git.example.com/x", "main", None, 1.0, "it is gone\n  bring it back"),
+        Head(source.repository, source.ref, None, 1.0, "no answer"),
+    ]
+    async with running(fakes) as client:
+        fleet = await client.get("/api/v1/units")
+        one = (await client.get(UNIT)).json["problems"]
+    assert len(fleet.json["problems"]) == 6
+    gone = {"text": "it is gone", "where": "source https://git.example.com/x main", "hint": "bring it back"}
+    assert gone in fleet.json["problems"]
+    assert [problem["text"] for problem in one] == ["web is wrong", "no answer"]
+    assert one[0]["where"] == "root admin, .kedge/web.yaml, line 3"
+
+
+@pytest.mark.parametrize(
+    ("file", "concerned"),
+    [("", True), ("kedge.yaml", True), ("teams/kedge.yaml", True), (".kedge", True), (".kedge/other.yaml", False)],
+)
+def test_what_a_whole_root_hangs_on_concerns_each_of_its_units(file, concerned):
+    unit = builders.unit(where=Where(".kedge/web.yaml", 3), root="admin")
+    state = RootState("admin", None, False, (Problem("wrong", Where(file)),))
+    assert bool(concerning(unit, [state], [])) == concerned
 
 
 async def test_last_verified_follows_the_watch_while_synced_and_stops_with_it():

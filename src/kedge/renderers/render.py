@@ -79,9 +79,9 @@ class WorkerRenderer:
         if kills < _TWICE:
             self._memory.keep(key, Past(reads, None, kills))
             return error
-        final = Invalid(
-            f"{error} (twice; it is not tried again until it changes)", hint="look for a loop in a template"
-        )
+        died = error.problems[0]
+        why = f"{died.text} (twice; it is not tried again until it changes)"
+        final = Invalid(why, where=died.where, hint="look for a loop in a template")
         self._memory.keep(key, Past(reads, final, kills))
         return final
 

@@ -97,8 +97,8 @@ class Refused(Invalid):
 class Died(Unavailable):
     """The child ended, or was ended, over this input."""
 
-    def __init__(self, text: str, reads: tuple[Read, ...]) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, where: Where, reads: tuple[Read, ...]) -> None:
+        super().__init__(text, where=where)
         self.reads = reads
 
 
@@ -155,12 +155,20 @@ class Pool:
                 raise
             except TimeoutError:
                 why = f"the render took longer than {self.limits.deadline:g} s and was ended"
-                raise Died(why, tuple(asked)) from None
+                raise Died(why, Where(call.root), tuple(asked)) from None
             except (EOFError, Garbled) as error:
-                said = worker.child.last_words or str(error) or "it gave no reason"
-                raise Died(f"the renderer did not survive this input: {said}", tuple(asked)) from error
+                said = self._epitaph(worker.child.last_words) or str(error) or "it gave no reason"
+                why = f"the renderer did not survive this input: {said}"
+                raise Died(why, Where(call.root), tuple(asked)) from error
             finally:
                 self._put_back(worker, served)
+
+    def _epitaph(self, words: str) -> str:
+        """A child's last line. What its runtime dumps when it gets no more memory or stack helps nobody: of it, only
+        the tail is known."""
+        if "goroutine " in words or "runtime." in words:
+            return f"it crashed, most likely for want of memory ({self.limits.memory >> 20} MiB are allowed)"
+        return words.rpartition("\n")[2]
 
     async def versions(self) -> Mapping[str, str]:
         """Versions of the libraries in the worker."""

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from kedge.model.declaration import ApproveSection, SyncSection, TargetSection
 from kedge.model.dossier import Approval, Dossier, Shown, Sync
+from kedge.model.errors import Where
 from kedge.model.operation import Operation, Outcome
 from kedge.model.plan import Needs, Plan
 from kedge.model.source import Revision, SourceSpec
-from kedge.model.errors import Where
 from kedge.model.unit import Unit
 from kedge.ports import Head, RootState, UnitRow
 
