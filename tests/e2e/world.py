@@ -1,4 +1,4 @@
-"""The whole house against real parts: a Git server over HTTP, the sandbox over HTTP, SQLite on disk, Kedge's own server.
+"""The whole house against real parts: Git over HTTP, the sandbox over HTTP, SQLite on disk, Kedge's own server.
 
 Every part can be taken away and brought back, so that a test can see what becomes of the others meanwhile.
 """
@@ -42,10 +42,10 @@ from kedge.sandbox.wire import Request
 from kedge.server.app import build as build_app
 from kedge.server.serve import Serving, listen
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 SHARED = Path(os.environ.get("KEDGE_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 EXAMPLES = SHARED / "cases" / "example-apps"
-TOKEN = "the-token-of-a-test"  # noqa: S105 - not one that opens anything
+TOKEN = "the-token-of-a-test"
 MONA = Person("mona", ("sre",))
 
 
@@ -219,6 +219,17 @@ class World:
             return fits and dossier.operation is None and shown.sync == "Synced" and shown.health.status == "Healthy"
 
         return await self.until(unit, there)
+
+    async def whole(self) -> None:
+        """Until every root has been read without a problem."""
+        states: Any = ()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not states or not all(state.complete for state in states):
+                    states = await self.house.doors.store.roots()
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"a root stays half-read: {states}") from None
 
     async def gone(self, unit: str) -> None:
         async with asyncio.timeout(PATIENCE):

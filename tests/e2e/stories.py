@@ -1,0 +1,43 @@
+"""Small files that the stories of bad days are told with, and a house that does not wait long before it tries again."""
+
+from __future__ import annotations
+
+import pytest
+
+from kedge.model.ref import UnitName
+
+SICK = UnitName("shop", "sick")
+PROJECT = "apiVersion: kedge.dev/v1alpha1\nkind: Project\nmetadata: {name: shop}\n"
+SOON = 0.3
+
+
+def application(name: str, more: str = "", *, source: str = "", namespace: str = "") -> str:
+    where = source or f"{{path: apps/{name}}}"
+    return f"""
+apiVersion: kedge.dev/v1alpha1
+kind: Application
+metadata: {{name: {name}, project: shop}}
+spec:
+  source: {where}
+  target: {{namespace: {namespace or name}}}
+{more}"""
+
+
+def config(greeting: str, name: str = "web", metadata: str = "") -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}{metadata}}}\ndata: {{greeting: {greeting}}}\n"
+
+
+def folder_of(name: str, greeting: str, *, at: str = "apps/") -> dict[str, str | None]:
+    """A folder that deploys one ConfigMap into a namespace of the unit's own."""
+    return {
+        f"{at}{name}/namespace.yaml": f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n",
+        f"{at}{name}/config.yaml": config(greeting),
+    }
+
+
+def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pause before another try is short, and still counted."""
+    monkeypatch.setattr("kedge.engine.delivery.retry_at", lambda attempts, now: now + SOON)
+    monkeypatch.setattr("kedge.control.shift.turns.AFTER_A_REFUSAL", SOON)
+    monkeypatch.setattr("kedge.control.shift.turns.AFTER_THE_STORE", SOON)
+    monkeypatch.setattr("kedge.control.shift.shift.AGAIN", SOON)
