@@ -339,8 +339,8 @@ class TestHistory:
         opened: list[object] = []
         from kedge.sources import history
 
-        plain = history._by_name
-        monkeypatch.setattr(history, "_by_name", lambda folder: (opened.append(folder), plain(folder))[1])
+        plain = history._entries
+        monkeypatch.setattr(history, "_entries", lambda folder: (opened.append(folder), plain(folder))[1])
         assert source.changed(before, after) == ["apps/007/07.yaml"]
         assert len(opened) == 6  # the root, apps and apps/007, in two versions
 

@@ -156,7 +156,7 @@ class GitSource:
         return GitSnapshot(mirror.repository, revision, self._limits.file, mirror.suspect)
 
     def changed(self, before: Revision, after: Revision) -> Sequence[str] | None:
-        """As `kedge.ports.Source.changed`; None for two repositories too."""
+        """As `kedge.ports.Source.changed`; None for two repositories, and for too many paths."""
         mirror = self._mirror(after.repository)
         old = mirror.commit(before.commit) if before.repository == after.repository else None
         new = mirror.commit(after.commit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import pygit2
@@ -12,35 +13,58 @@ from kedge.sources.snapshot import find, name_of
 BOUND = 2_000
 """Commits that a search walks at most."""
 
+MOST = 100_000
+"""Paths that a comparison tells of at most."""
 
-def changed(before: pygit2.Tree, after: pygit2.Tree) -> list[str]:
-    """Paths of files (symlinks and submodules too) that differ, ordered. Equal folders are not opened."""
-    found: list[str] = []
+_ENTRY = re.compile(rb"[0-7]+ [^\0]+\0.{20}", re.DOTALL)
+
+
+def changed(before: pygit2.Tree, after: pygit2.Tree, bound: int = MOST) -> list[str] | None:
+    """Paths of files (symlinks and submodules too) that differ, ordered. Equal folders are not opened.
+
+    None when there are more than `bound`: a tree may name one folder a million times over."""
+    found: set[str] = set()
     waiting: list[tuple[str, pygit2.Object | None, pygit2.Object | None]] = [("", before, after)]
+    opened = 0
     while waiting:
         prefix, left, right = waiting.pop()
-        for name, one, other in _different(left, right):
-            path = prefix + name
+        opened += 1
+        for one, other in _different(left, right):
+            path = prefix + "".join(name_of(node) for node in (one or other,) if node is not None)
             folders = (one if _is_folder(one) else None, other if _is_folder(other) else None)
             if any(node is not None and not _is_folder(node) for node in (one, other)):
-                found.append(path)
+                found.add(path)
             if folders != (None, None):
                 waiting.append((f"{path}/", *folders))
-    return sorted(set(found))
+        if opened + len(waiting) + len(found) > bound:
+            return None
+    return sorted(found)
 
 
 def _different(
     left: pygit2.Object | None, right: pygit2.Object | None
-) -> Iterator[tuple[str, pygit2.Object | None, pygit2.Object | None]]:
-    ours, theirs = _by_name(left), _by_name(right)
-    for name, node in (ours | theirs).items():
-        one, other = ours.get(name), theirs.get(name)
-        if one is None or other is None or one.id != other.id or one.filemode != other.filemode:
-            yield name_of(node), one, other
+) -> Iterator[tuple[pygit2.Object | None, pygit2.Object | None]]:
+    """Pairs of one name of which one is missing or another. Only they become objects: a folder may hold thousands."""
+    ours, theirs = _entries(left), _entries(right)
+    old = {_name(entry): _node(left, ours[entry]) for entry in ours if entry not in theirs}
+    new = {_name(entry): _node(right, theirs[entry]) for entry in theirs if entry not in ours}
+    for name in old | new:
+        yield old.get(name), new.get(name)
 
 
-def _by_name(folder: pygit2.Object | None) -> dict[bytes, pygit2.Object]:
-    return {bytes(node.raw_name or b""): node for node in folder.peel(pygit2.Tree)} if folder is not None else {}
+def _entries(folder: pygit2.Object | None) -> dict[bytes, int]:
+    """What a folder's bytes say of each thing in it (mode, name, id), and its place there. Nothing is opened."""
+    if folder is None:
+        return {}
+    return {entry: place for place, entry in enumerate(_ENTRY.findall(folder.peel(pygit2.Tree).read_raw()))}
+
+
+def _name(entry: bytes) -> bytes:
+    return entry[entry.index(b" ") + 1 : -21]
+
+
+def _node(folder: pygit2.Object | None, place: int) -> pygit2.Object | None:
+    return folder.peel(pygit2.Tree)[place] if folder is not None else None
 
 
 def _is_folder(node: pygit2.Object | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from kedge.model.declaration import Credential, SecretFrom
@@ -25,7 +25,7 @@ class DeclaredSecrets:
         self,
         declared: Callable[[], Sequence[Credential]],
         environment: Mapping[str, str],
-        kept: Callable[[str], str | None] = lambda name: None,
+        kept: Callable[[str], Awaitable[str | None]],
     ) -> None:
         self._declared = declared
         self._environment = environment
@@ -41,20 +41,20 @@ class DeclaredSecrets:
         for field in _FIELDS:
             place: SecretFrom | None = getattr(chosen, field)
             if place is not None:
-                values[field] = self._value(chosen.name, field, place)
+                values[field] = await self._value(chosen.name, field, place)
         return values
 
-    def _value(self, credential: str, field: str, place: SecretFrom) -> str:
+    async def _value(self, credential: str, field: str, place: SecretFrom) -> str:
         if place.env:
             value, where = self._environment.get(place.env), f"the environment variable {place.env}"
         elif place.file:
             value, where = _read(place.file), f"the file {place.file}"
         else:
-            value, where = self._kept(place.store), f"the store's secret {place.store}"
+            value, where = await self._kept(place.store), f"the store's secret {place.store}"
         if not value:
             raise Denied(
                 f"credential {credential} has no {field}: {where} is not set or cannot be read",
-                hint="set it where the server runs, or declare another place",
+                hint=f"kedge create secret {place.store}" if place.store else "set it where the server runs",
             )
         return value.rstrip("\r\n") if field in ("password", "token") else value
 
