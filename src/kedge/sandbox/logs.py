@@ -7,9 +7,7 @@ from kedge.sandbox.wire import Object
 
 def lines_of(pod: Object, container: str) -> list[str] | None:
     """A few lines; None while the container has not started."""
-    status = pod.get("status") or {}
-    states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    state = next((item for item in states if item["name"] == container), None)
+    state = _state(pod, container)
     image = next(
         (
             item.get("image", "")
@@ -30,3 +28,15 @@ def lines_of(pod: Object, container: str) -> list[str] | None:
     if (now.get("waiting") or {}).get("reason") == "CrashLoopBackOff":
         return [*begun, f"{container} failed: exit code 1"]
     return None
+
+
+def waits_for(pod: Object, container: str) -> str:
+    """Why a container has not started, as the kubelet says it."""
+    reason = (((_state(pod, container) or {}).get("state") or {}).get("waiting") or {}).get("reason", "")
+    return "trying and failing to pull image" if reason == "ImagePullBackOff" else reason or "ContainerCreating"
+
+
+def _state(pod: Object, container: str) -> Object | None:
+    status = pod.get("status") or {}
+    states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return next((item for item in states if item["name"] == container), None)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.problems import no_such_path
+from kedge.sandbox.problems import Problem, no_such_path
 from kedge.sandbox.store import Place
 
+RUNNING = frozenset({"attach", "exec", "portforward", "proxy"})
 OF_NAMESPACE = frozenset({"status", "finalize"})
 
 
@@ -28,7 +29,7 @@ class Target:
 
 
 def route(cluster: Cluster, path: str) -> Target:
-    """Raises Problem (404) for what is not served."""
+    """Raises Problem: 404 for what is not served, 501 for what only a cluster that runs something can do."""
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["api"] and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
@@ -43,10 +44,13 @@ def route(cluster: Cluster, path: str) -> Target:
     if within:
         namespace, rest = rest[1], rest[2:]
     kind = cluster.served.get((group, version, rest[0]))
-    if kind is None or len(rest) > 3 or (namespace is not None and not kind.namespaced):
+    if kind is None or (len(rest) > 3 and rest[2] != "proxy") or (namespace is not None and not kind.namespaced):
         raise no_such_path()
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
+    if subresource in RUNNING and not kind.group:
+        told = f"the sandbox runs no containers and reaches none: {subresource} is not supported, logs are"
+        raise Problem(501, "NotImplemented", told, {})
     if subresource and subresource not in kind.subresources:
         raise no_such_path()
     if name and kind.namespaced and namespace is None:

@@ -18,6 +18,8 @@ def seed(cluster: Cluster) -> None:
     make(
         cluster, "nodes.", {"metadata": {"name": NODE, "labels": _node_labels()}, "spec": {}, "status": _node(cluster)}
     )
+    lease = {"holderIdentity": NODE, "leaseDurationSeconds": 40, "renewTime": cluster.stamp().replace("Z", ".000000Z")}
+    make(cluster, "leases.coordination.k8s.io", {"metadata": {"name": NODE, "namespace": SPACES[1]}, "spec": lease})
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     standard = {"metadata": {"name": "standard", "annotations": default}, "provisioner": "sandbox.kedge.dev/volumes"}
     make(cluster, "storageclasses.storage.k8s.io", standard)

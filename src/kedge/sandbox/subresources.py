@@ -8,7 +8,7 @@ from kedge.sandbox import decode
 from kedge.sandbox.call import Call, parsed, parsed_object
 from kedge.sandbox.cluster import Cluster, rfc3339
 from kedge.sandbox.deletes import Wish, remove
-from kedge.sandbox.logs import lines_of
+from kedge.sandbox.logs import lines_of, waits_for
 from kedge.sandbox.patches import json_patch, merge
 from kedge.sandbox.problems import Cause, Problem, bad_request, conflict, invalid, method_not_allowed, not_found
 from kedge.sandbox.routes import Target
@@ -84,9 +84,12 @@ def log(cluster: Cluster, request: Request, target: Target) -> Response:
         )
     if wanted not in names:
         raise bad_request(f"container {wanted} is not valid for pod {target.name}")
+    if request.query.get("previous") == "true":
+        raise bad_request(f'previous terminated container "{wanted}" in pod "{target.name}" not found')
     found = lines_of(stored.obj, wanted)
     if found is None:
-        raise bad_request(f'container "{wanted}" in pod "{target.name}" is waiting to start: ContainerCreating')
+        why = waits_for(stored.obj, wanted)
+        raise bad_request(f'container "{wanted}" in pod "{target.name}" is waiting to start: {why}')
     tail = request.query.get("tailLines", "")
     lines = found[-int(tail) :] if tail.isdecimal() and len(tail) < 10 and int(tail) else [] if tail == "0" else found
     if request.query.get("timestamps") == "true":
