@@ -11,7 +11,7 @@ from kedge.sandbox import protobuf
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.problems import Cause, bad_request, invalid, too_large
 from kedge.sandbox.routes import Target
-from kedge.sandbox.wire import Object, Request
+from kedge.sandbox.wire import TRUE, Object, Request
 
 MANAGER_LENGTH = 128
 DEPTH = 200
@@ -49,7 +49,7 @@ def call_of(cluster: Cluster, request: Request, target: Target) -> Call:
         )
     agent = request.headers.get("user-agent", "").partition("/")[0]
     manager = (query.get("fieldManager") or agent or "unknown")[:MANAGER_LENGTH]
-    force = query.get("force", "").lower() in ("true", "1")
+    force = query.get("force") in TRUE
     return Call(cluster, request, target, manager, bool(dry), strictness, force)
 
 

@@ -14,6 +14,8 @@ from kedge.sandbox.store import Happening, Place, Store, Stored
 from kedge.sandbox.watching import Watches
 from kedge.sandbox.wire import Object
 
+LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # what generated names and hashes are spelled with: no words come of them
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -49,7 +51,6 @@ class Cluster:
     watches: Watches = field(default_factory=Watches)
     served: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
     stored_as: dict[str, Kind] = field(default_factory=dict)
-    epoch: int = 0
     due: dict[Place, float] = field(default_factory=dict)
     queue: list[tuple[float, int, Place]] = field(default_factory=list)
     instants: dict[str, float] = field(default_factory=dict)
@@ -67,13 +68,11 @@ class Cluster:
         self.served[kind.group, kind.version, kind.plural] = kind
         if kind.storage:
             self.stored_as[kind.key] = kind
-        self.epoch += 1
 
     def unserve(self, key: str) -> None:
         """Stops serving every version of a resource."""
         self.served = {place: kind for place, kind in self.served.items() if kind.key != key}
         self.stored_as.pop(key, None)
-        self.epoch += 1
 
     def kinds(self) -> Iterator[Kind]:
         """Every served kind, once per version."""
@@ -88,8 +87,7 @@ class Cluster:
 
     def suffix(self, size: int = 5) -> str:
         """Random letters as generated names end in."""
-        letters = "bcdfghjklmnpqrstvwxz2456789"
-        return "".join(letters[byte % len(letters)] for byte in bytes.fromhex(self.entropy(size)))
+        return "".join(LETTERS[byte % len(LETTERS)] for byte in bytes.fromhex(self.entropy(size)))
 
     def wake(self, place: Place, delay: float = 0.0) -> None:
         """Asks the controllers to look at an object, now or later; an earlier request stands."""

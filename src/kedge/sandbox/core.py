@@ -141,7 +141,7 @@ class Sandbox:
     def _read(self, request: Request, target: Target) -> Response:
         if "virtual" in target.kind.subresources:
             raise method_not_allowed()
-        if not target.name or request.query.get("watch") in ("true", "1"):
+        if not target.name or request.watching:
             return collection(self.cluster, request, target)
         if target.subresource == "log":
             return log(self.cluster, request, target)

@@ -15,7 +15,7 @@ from kedge.sandbox.types import Type, built_in_types
 from kedge.sandbox.wire import Object
 
 JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
-GO_NAMES = {"string": "string", "number": "int32", "boolean": "bool", "quantity": "resource.Quantity"}
+GO_NAMES = {"string": "string", "time": "string", "number": "int32", "boolean": "bool", "quantity": "resource.Quantity"}
 # fields whose zero value Go leaves out, so that a live object never shows them
 OMITTED = frozenset({
     "paused", "generation", "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly",
@@ -32,9 +32,8 @@ LONG = frozenset({
     "revision", "runAsGroup", "runAsUser", "seconds", "sizeBytes", "startingDeadlineSeconds", "supplementalGroups",
     "terminationGracePeriodSeconds", "tolerationSeconds", "uid",
 })  # fmt: skip
-ZERO: dict[str, Any] = {"string": "", "number": 0, "boolean": False, "quantity": "0", "intstr": 0}
+ZERO: dict[str, Any] = {"string": "", "time": None, "number": 0, "boolean": False, "quantity": "0", "intstr": 0}
 TIME = re.compile(r"(?:\d{4})-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
-TIME_NAMES = ("Timestamp", "Time", "finishedAt", "startedAt")
 
 
 class Misfit(Exception):
@@ -81,8 +80,6 @@ def _object(name: str, obj: Any, path: str, unknown: list[str]) -> None:
             if field.of == "string":
                 if type(value) is not str:
                     raise _misfit(value, path + key, "string", name)
-                if key.endswith(TIME_NAMES):
-                    _check_time(value, path + key)
             elif field.of != "any":
                 obj[key] = _scalar(field.of, value, path + key, name)
         elif field.shape == "object":
@@ -108,6 +105,9 @@ def _scalar(of: str, value: Any, path: str, owner: str) -> Any:
     if of == "number" and found in (int, float):
         return _number(value, path, owner)
     if of == "boolean" and found is bool:
+        return value
+    if of == "time" and found is str:
+        _check_time(value, path)
         return value
     if of == "intstr" and found is int:
         return _number(value, path, owner)

@@ -52,9 +52,9 @@ def wish_of(call: Call) -> Wish:
 OPTIONS = Kind("meta.k8s.io", "v1", "deleteoptions", "DeleteOptions", False, type="meta.v1.DeleteOptions")
 
 
-def dry(call: Call, wish_body: bool = True) -> bool:
+def dry(call: Call) -> bool:
     """A delete may ask for a dry run in its body, too."""
-    if call.dry or not wish_body or not call.request.body.strip():
+    if call.dry or not call.request.body.strip():
         return call.dry
     body = parsed(call.request.body)
     return isinstance(body, dict) and body.get("dryRun") == ["All"]

@@ -91,9 +91,7 @@ def _resources(group_version: str, kinds: Sequence[Kind]) -> Object:
             row["categories"] = list(kind.categories)
         rows.append(row)
         for name in real_subresources(kind):
-            group, version, other, verbs = SUBRESOURCE.get(
-                name, (kind.group, kind.version, kind.kind, ("get", "patch", "update"))
-            )
+            group, version, other, verbs = _subresource(kind, name)
             extra: Object = {
                 "name": f"{kind.plural}/{name}",
                 "singularName": "",
@@ -104,6 +102,11 @@ def _resources(group_version: str, kinds: Sequence[Kind]) -> Object:
                 extra |= {"group": group, "version": version}
             rows.append({**extra, "verbs": list(verbs)})
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": rows}
+
+
+def _subresource(kind: Kind, name: str) -> tuple[str, str, str, tuple[str, ...]]:
+    """Group, version, kind and verbs; one without a line of its own speaks the kind it belongs to."""
+    return SUBRESOURCE.get(name, (kind.group, kind.version, kind.kind, ("get", "patch", "update")))
 
 
 def _aggregated(groups: dict[str, dict[str, list[Kind]]]) -> Response:
@@ -136,9 +139,7 @@ def _row(kind: Kind) -> Object:
         row["categories"] = list(kind.categories)
     inner = []
     for name in real_subresources(kind):
-        group, version, other, verbs = SUBRESOURCE.get(
-            name, (kind.group, kind.version, kind.kind, ("get", "patch", "update"))
-        )
+        group, version, other, verbs = _subresource(kind, name)
         answered = {"group": group, "version": version, "kind": other}
         inner.append({"subresource": name, "responseKind": answered, "verbs": list(verbs)})
     if inner:

@@ -92,10 +92,9 @@ class Faults:
         return Outcome(response, delay, names)
 
     def _strikes(self, rule: Rule, request: Request) -> bool:
-        watching = request.query.get("watch") in ("true", "1")
         if rule.path not in request.path or (rule.methods and request.method not in rule.methods):
             return False
-        if rule.fault in (Fault.DROPPED_WATCH, Fault.EXPIRED_WATCH) and not watching:
+        if rule.fault in (Fault.DROPPED_WATCH, Fault.EXPIRED_WATCH) and not request.watching:
             return False
         if rule.fault is Fault.CONFLICT and request.method not in WRITES:
             return False

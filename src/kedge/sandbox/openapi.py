@@ -17,6 +17,7 @@ from kedge.sandbox.wire import Object, Response, answer
 
 SCALAR: dict[str, Object] = {
     "string": {"type": "string"},
+    "time": {"type": "string", "format": "date-time"},
     "number": {"type": "integer", "format": "int64"},
     "boolean": {"type": "boolean"},
     "intstr": {"x-kubernetes-int-or-string": True},

@@ -17,7 +17,6 @@ from kedge.sandbox.types import Type, built_in_types
 from kedge.sandbox.wire import Object
 
 MAGIC = b"k8s\0"
-TIMES = ("Timestamp", "Time")
 DEPTH = 40
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -131,8 +130,8 @@ def _value(field: Type, value: int | bytes, name: str, binary: bool, depth: int)
         return bool(value) if field.of == "boolean" else _signed(value)
     if binary:
         return base64.b64encode(value).decode()
-    if field.of == "string":
-        return _time(value) if name == "time" or name.endswith(TIMES) else value.decode()
+    if field.of in ("string", "time"):
+        return _time(value) if field.of == "time" else value.decode()
     inner = dict(_fields(value))
     if field.of == "quantity":
         text = inner.get(1, b"0")

@@ -17,12 +17,11 @@ from kedge.sandbox.selectors import COMMON, Requirement, Selection, parse_fields
 from kedge.sandbox.store import Stored
 from kedge.sandbox.views import View, view_of
 from kedge.sandbox.watching import Watch
-from kedge.sandbox.wire import Object, Request, Response, answer
+from kedge.sandbox.wire import TRUE, Object, Request, Response, answer
 
 PAGE_SECONDS = 300.0
 PAGES = 64
 DIGITS = 18
-TRUE = ("true", "1", "True")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def get(cluster: Cluster, request: Request, target: Target) -> Response:
 
 def collection(cluster: Cluster, request: Request, target: Target) -> Response:
     """List or watch."""
-    if request.query.get("watch") in TRUE:
+    if request.watching:
         return Response(200, {"content-type": "application/json"}, watch(cluster, request, target))
     view = view_of(cluster, target.kind, request)
     page = _page(cluster, request, target)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-SCALARS = frozenset({"string", "number", "boolean", "any", "intstr", "quantity"})
+SCALARS = frozenset({"string", "number", "boolean", "any", "intstr", "quantity", "time"})
+TIMES = ("time", "Time", "Timestamp", "startedAt", "finishedAt")  # how the names of strings end that are times
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ def built_in_types() -> Types:
         table: dict[str, Type] = {}
         for pair in pairs:
             key, _, text = pair.partition("=")
+            if text == "string" and key.endswith(TIMES):
+                text = "time"
             table[key] = parsed.setdefault(text, parse_type(text))
         fields[name] = table
     return Types(fields, frozenset(atomic))

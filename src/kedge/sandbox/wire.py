@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kedge.sandbox.watching import Watch
 
 JSON = "application/json"
+TRUE = ("true", "1", "True")
 Object = dict[str, Any]
 
 
@@ -26,6 +27,11 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+    @property
+    def watching(self) -> bool:
+        """Whether a watch is asked for."""
+        return self.query.get("watch") in TRUE
 
     @staticmethod
     def of(method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Request:

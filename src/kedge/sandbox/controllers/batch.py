@@ -1,4 +1,4 @@
-"""Jobs run to their end; CronJobs only stand there."""
+"""Jobs run to their end. CronJobs only stand there: a sandbox has no use for jobs by the clock."""
 
 from __future__ import annotations
 
@@ -109,7 +109,3 @@ def _expire(cluster: Cluster, place: Place, stored: Stored, ended: Object) -> No
         end(cluster, JOBS, stored)
     else:
         cluster.wake(place, left)
-
-
-def cron_job(cluster: Cluster, place: Place, stored: Stored) -> None:
-    """Schedules nothing: a sandbox has no use for jobs by the clock."""

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from kedge.sandbox import admit
-from kedge.sandbox.cluster import Cluster
+from kedge.sandbox.cluster import LETTERS, Cluster
 from kedge.sandbox.deletes import Wish, remove
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.store import Place, Stored
@@ -21,7 +21,6 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 SOURCES = {"Deployment": "deployment-controller", "Pod": "kubelet", "Job": "job-controller"}
 BURST, LATER = 500, 30.0
-LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def make(cluster: Cluster, key: str, obj: Object) -> Stored:
@@ -148,9 +147,7 @@ def phase_of(pod: Stored) -> str:
 def event(cluster: Cluster, about: Stored, reason: str, message: str, warning: bool = False) -> None:
     """Records a core event, counting up one that says the same of the same object."""
     obj, meta = about.obj, about.meta
-    source = (
-        "deployment-controller" if obj["kind"] == "Deployment" else "kubelet" if obj["kind"] == "Pod" else "controller"
-    )
+    source = SOURCES.get(obj["kind"], "controller")
     name = f"{meta['name'][:200].rstrip('.-')}.{digest([about.uid, reason, message], 16)}"
     space = meta.get("namespace", "default")
     before = cluster.store.get("events.", space, name)

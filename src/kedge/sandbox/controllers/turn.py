@@ -20,7 +20,6 @@ STEPS: dict[str, Step] = {
     "statefulsets.apps": sets.stateful_set,
     "daemonsets.apps": sets.daemon_set,
     "jobs.batch": batch.job,
-    "cronjobs.batch": batch.cron_job,
     "services.": singles.service,
     "ingresses.networking.k8s.io": singles.ingress,
     "persistentvolumeclaims.": singles.claim,
