@@ -17,7 +17,8 @@ ROLLING = ("Deployment", "Job")
 
 @dataclass(slots=True)
 class Thing:
-    """One live object. `owner` is the unit its annotation names, `operation` the run a hook belongs to."""
+    """One live object. `owner` is the unit its annotation names, `operation` the run a hook belongs to. A body is
+    replaced, never changed: its fingerprint is worked out once."""
 
     ref: Ref
     uid: str
@@ -27,6 +28,7 @@ class Thing:
     operation: str = ""
     terminating: bool = False
     finalizers: tuple[str, ...] = ()
+    printed: tuple[dict[str, Any] | None, str] = (None, "")
 
     @property
     def owner(self) -> str:
@@ -34,7 +36,10 @@ class Thing:
 
     @property
     def fingerprint(self) -> str:
-        return sha256(f"{self.uid} {json.dumps(self.body, sort_keys=True)}".encode()).hexdigest()[:16]
+        if self.printed[0] is not self.body:
+            text = f"{self.uid} {json.dumps(self.body, sort_keys=True)}"
+            self.printed = (self.body, sha256(text.encode()).hexdigest()[:16])
+        return self.printed[1]
 
     def sight(self, now: float) -> Sight:
         gated = self.ref.kind in ROLLING

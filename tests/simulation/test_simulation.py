@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.simulation.run import run
 
-QUICK = 60
-CHUNK = 6
+QUICK = 300
+CHUNK = 10
 
 
 @pytest.mark.parametrize("chunk", range(QUICK // CHUNK))
