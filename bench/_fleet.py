@@ -8,6 +8,7 @@ import os
 import secrets
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -205,12 +206,14 @@ async def running(data: Path, repository: Repository, cluster: Cluster) -> Async
 
 
 class Followed:
-    """The house's own record, read as it is sealed: which unit was settled at which commit, and when (monotonic)."""
+    """The house's own record, read as it is sealed: how many units were settled at which commit, and when the last was
+    (monotonic). Each unit is counted once."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._last = 0
-        self._settled: dict[tuple[str, str], float] = {}
+        self._settled: defaultdict[str, set[str]] = defaultdict(set)
+        self._latest: dict[str, float] = {}
         self._bell = asyncio.Event()
         house.spawner.start(self._follow(), "bench follows")
 
@@ -219,17 +222,15 @@ class Followed:
             while events := await self._house.doors.store.events(self._last, limit=1000):
                 for event in events:
                     self._last = event.id
-                    if event.kind == "operation.finished":
-                        self._settled[event.unit, event.commit] = time.perf_counter()
+                    if event.kind == "operation.finished" and event.unit not in self._settled[event.commit]:
+                        self._settled[event.commit].add(event.unit)
+                        self._latest[event.commit] = time.perf_counter()
                 self._bell.set()
-
-    def count(self, commit: str) -> int:
-        return sum(1 for _, at in self._settled if at == commit)
 
     async def until(self, commit: str, count: int, tell: Callable[[str], None] = lambda text: None) -> float:
         """When (monotonic) the last of `count` units was settled at a commit. Ends the program after PATIENCE."""
         began = told = time.perf_counter()
-        while (done := self.count(commit)) < count:
+        while (done := len(self._settled[commit])) < count:
             now = time.perf_counter()
             if now - began > PATIENCE:
                 raise SystemExit(f"{done} of {count} units were settled after {PATIENCE:.0f} s")
@@ -242,7 +243,7 @@ class Followed:
                     await self._bell.wait()
             except TimeoutError:
                 continue
-        return max(when for (_, at), when in self._settled.items() if at == commit)
+        return self._latest[commit]
 
 
 async def quiet(house: House) -> float:
