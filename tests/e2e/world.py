@@ -42,7 +42,7 @@ from kedge.sandbox.wire import Request
 from kedge.server.app import build as build_app
 from kedge.server.serve import Serving, listen
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 SHARED = Path(os.environ.get("KEDGE_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 EXAMPLES = SHARED / "cases" / "example-apps"
 TOKEN = "the-token-of-a-test"
@@ -108,6 +108,10 @@ class Forge:
 
     def show(self, name: str) -> None:
         (self.folder / f"{name}.hidden").rename(self.server.folder / f"{name}.git")
+
+    def bare(self, name: str, *words: str) -> None:
+        """Git in the repository itself, as who runs the forge."""
+        subprocess.run(["git", "-C", str(self.server.folder / f"{name}.git"), *words], check=True)
 
     def down(self) -> None:
         self.server.close()

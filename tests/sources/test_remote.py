@@ -120,7 +120,7 @@ async def test_a_servers_answer_tells_who_has_to_act(
 async def test_a_server_that_is_down_is_unavailable(source: GitSource, web: WebServer) -> None:
     url = f"{web.url}/shop.git"
     web._http.server_close()
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="look whether its server runs"):
         await source.fetch(url, "main")
 
 

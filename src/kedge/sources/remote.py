@@ -282,4 +282,4 @@ def _failure(address: Address, said: str) -> Denied | Invalid | Unavailable:
         return Invalid(text, hint="write the URL that it redirects to, often the same one ending in .git")
     if _INVALID.search(said):
         return Invalid(text, hint="correct the repository's URL, or make it visible to the credential")
-    return Unavailable(text)
+    return Unavailable(text, hint="look whether its server runs and can be reached from here; it is asked again")

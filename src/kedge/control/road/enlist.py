@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from kedge.control.road.doors import Doors
 from kedge.dialects.kedge import Reading, read
@@ -27,6 +28,7 @@ ADMIN = "admin"
 _REMEMBERED = 20_000
 
 Key = tuple[str, str]
+D = TypeVar("D", bound=Root | Project | Cluster | Credential)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,18 @@ class Enlister:
         revision = await self._doors.source.fetch(root.repository, root.ref)
         readings, config, problems = self._readings_of(root, revision)
         declared = [declaration for reading in readings for declaration in reading.declarations]
+        unread = (*problems, *(problem for reading in readings for problem in reading.problems))
         if name == ADMIN:
-            self._take_over(declared)
+            await self._take_over(declared, whole=not unread)
         self._configs[name] = config
         resolved = await self._resolve(root, declared)
-        every = (*problems, *(p for reading in readings for p in reading.problems), *resolved.problems)
-        return await self._doors.store.enlist(self._enlistment(root, revision, resolved, every))
+        every = (*unread, *resolved.problems)
+        taken = await self._taken(root, resolved)
+        enlisted = await self._doors.store.enlist(self._enlistment(root, revision, resolved, (*every, *taken)))
+        if enlisted.refused and not taken:  # another root was quicker, between the look and the write
+            taken = await self._taken(root, resolved)
+            await self._doors.store.enlist(self._enlistment(root, revision, resolved, (*every, *taken)))
+        return enlisted
 
     def _readings_of(self, root: Root, revision: Revision) -> tuple[list[Reading], RootConfig, tuple[Problem, ...]]:
         snapshot = self._doors.source.snapshot(revision)
@@ -125,14 +133,28 @@ class Enlister:
         ]
         return [self._readings.read(snapshot, entry) for entry in files], config, ()
 
-    def _take_over(self, declared: Sequence[Declaration]) -> None:
-        admin = self._roots[ADMIN]
-        roots = [declaration for declaration in declared if isinstance(declaration, Root)]
+    async def _take_over(self, declared: Sequence[Declaration], *, whole: bool) -> None:
+        """What the admin root says beside units. Where it was half-read, what it does not say now stays as it was."""
+        admin, store = self._roots[ADMIN], self._doors.store
+        # Clusters and credentials the store remembers too, so that they outlive a restart.
+        roots = _in_force(tuple(self._roots.values()), declared, Root, whole)
         self._roots = {ADMIN: admin, **{root.name: root for root in roots if root.name != ADMIN}}
-        self._projects = tuple(d for d in declared if isinstance(d, Project))
-        self._clusters = tuple(d for d in declared if isinstance(d, Cluster))
-        self._credentials = tuple(d for d in declared if isinstance(d, Credential))
+        self._projects = _in_force(self._projects, declared, Project, whole)
+        self._clusters = _in_force(await store.clusters(), declared, Cluster, whole)
+        self._credentials = _in_force(await store.credentials(), declared, Credential, whole)
         self._configs = {}
+
+    async def _taken(self, root: Root, resolved: Resolved) -> tuple[Problem, ...]:
+        """Units whose name another root holds: they stay that root's for as long as it declares them."""
+        elsewhere = set(await self._doors.store.declared_elsewhere(root.name))
+        found = []
+        for unit in resolved.units:
+            if str(unit.name) in elsewhere:
+                holder = await self._doors.store.load(unit.name)
+                first = f"the root {holder.unit.root} ({holder.unit.where})" if holder is not None else "another root"
+                text = f"{unit.name} is declared already, by {first}"
+                found.append(Problem(text, unit.where, "rename it, or remove it from one of them"))
+        return tuple(found)
 
     async def _resolve(self, root: Root, declared: Sequence[Declaration]) -> Resolved:
         elsewhere = [UnitName.parse(unit) for unit in await self._doors.store.declared_elsewhere(root.name)]
@@ -164,6 +186,13 @@ class Enlister:
             self._credentials if admin else (),
             events,
         )
+
+
+def _in_force(before: Sequence[D], declared: Sequence[Declaration], kind: type[D], whole: bool) -> tuple[D, ...]:
+    """The declarations of a kind; after a read that is not `whole`, those of `before` too whose names it lacks."""
+    now = tuple(declaration for declaration in declared if isinstance(declaration, kind))
+    names = {declaration.name for declaration in now}
+    return now if whole else (*now, *(declaration for declaration in before if declaration.name not in names))
 
 
 def candidates(snapshot: Snapshot, folder: str, config: RootConfig) -> list[Entry]:

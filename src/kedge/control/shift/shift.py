@@ -41,6 +41,7 @@ class Shift:
         self._enlisting: dict[str, bool] = {}
         self._troubles: dict[str, str] = {}
         self._again: dict[str, None] = {}
+        self._refused: dict[str, None] = {}
         self._units: dict[str, None] = {}
         self._listeners: list[Callable[[str, int], None]] = []
         self.turns = Turns(doors, spawner, self._seen)
@@ -128,9 +129,20 @@ class Shift:
         for unit in (*enlisted.added, *enlisted.changed, *enlisted.removed):
             self._units[unit] = None
             self.turns.ring(unit)
+        self._free(root, refused=bool(enlisted.refused), freed=bool(enlisted.removed))
         for key in self._enlister.places():
             self.rounds.add(key)
         for name in self._enlister.unread():
+            self._enlist(name)
+
+    def _free(self, root: str, *, refused: bool, freed: bool) -> None:
+        """A name that a root lets go is for those who were refused it: they are read again."""
+        waiting = [name for name in self._refused if name != root and name in self._enlister.roots()]
+        if refused:
+            self._refused[root] = None
+        else:
+            self._refused.pop(root, None)
+        for name in waiting if freed else ():
             self._enlist(name)
 
     async def _trouble(self, root: str, text: str) -> None:
