@@ -150,6 +150,8 @@ def _doc(shape: type) -> str:
 # What the server reads beside the flags of `kedge up`. A test fails for a variable in the code that no page names.
 SETTINGS = {
     "KEDGE_REPO_TOKEN": "The token for the admin root's repository, which no declared Credential can bring.",
+    "KEDGE_REPO_SSH_KEY": "Path of a file with the private key for the admin root's repository, asked by ssh.",
+    "KEDGE_REPO_KNOWN_HOSTS": "Path of a file with that server's host keys, as OpenSSH's `known_hosts`.",
     "KUBECONFIG": "The default cluster's kubeconfig where --kubeconfig is not given; then `~/.kube/config`.",
     "KEDGE_WEBHOOK_SECRET": "The secret that forges sign pushes with, at least 8 characters; unset, webhooks are off.",
 }

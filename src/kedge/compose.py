@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 WORKER = Path(__file__).parent / "bin" / "kedge-worker"
 DEFAULT_CLUSTER = "default"
 REPO_TOKEN = "KEDGE_REPO_TOKEN"  # noqa: S105 - the variable's name
+REPO_SSH_KEY = "KEDGE_REPO_SSH_KEY"
+REPO_KNOWN_HOSTS = "KEDGE_REPO_KNOWN_HOSTS"
 WEBHOOK_SECRET = "KEDGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 POLL = 60.0
 
@@ -87,7 +89,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         current = house.shift.credentials() if house is not None else ()
         return (*admin_credential(admin, parts.environ), *(current or remembered))
 
-    secrets = DeclaredSecrets(declared, parts.environ)
+    secrets = DeclaredSecrets(declared, parts.environ, store.kept)
     source = GitSource(parts.data / "sources", secrets, allowed=transports(admin))
     target = KubernetesTarget(connecting(parts, store, secrets), parts.clock, parts.entropy, spawner)
     doors = Doors(
@@ -128,10 +130,14 @@ def report_bug(name: str, error: BaseException) -> None:
 
 
 def admin_credential(admin: AdminRoot, environ: Mapping[str, str]) -> tuple[Credential, ...]:
-    """The admin root's own token, which no declaration can bring: `KEDGE_REPO_TOKEN`."""
-    if not environ.get(REPO_TOKEN):
-        return ()
-    return (Credential("admin-root", admin.repository, "kedge", password=SecretFrom(env=REPO_TOKEN)),)
+    """The admin root's own credential, which no declaration can bring: a token, or files of a key and host keys."""
+    key, hosts = environ.get(REPO_SSH_KEY, ""), environ.get(REPO_KNOWN_HOSTS, "")
+    if key or hosts:
+        opener, hosts_known = SecretFrom(file=key), SecretFrom(file=hosts)
+        return (Credential("admin-root", admin.repository, sshKey=opener, knownHosts=hosts_known),)
+    if environ.get(REPO_TOKEN):
+        return (Credential("admin-root", admin.repository, "kedge", password=SecretFrom(env=REPO_TOKEN)),)
+    return ()
 
 
 def connecting(parts: Parts, store: Store, secrets: Secrets) -> Callable[[str], Awaitable[Transport]]:

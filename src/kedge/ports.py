@@ -292,6 +292,15 @@ class Store(Protocol):
     async def credentials(self) -> Sequence[Credential]:
         """Those that roots declare, by name; the secrets themselves are not here."""
 
+    async def keep(self, name: str, value: str | None, event: Event) -> None:
+        """Keep a secret, encrypted, in place of the one of that name; None takes it away. Written with its event."""
+
+    async def kept(self, name: str) -> str | None:
+        """The secret of that name."""
+
+    async def kept_names(self) -> Sequence[str]:
+        """Names of all secrets, in order."""
+
     async def claims(self, cluster: str, refs: Sequence[Ref]) -> Mapping[Ref, str]:
         """Which unit claims each of these objects."""
 

@@ -264,3 +264,23 @@ def test_delete_only_says_what_to_remove(house):
 def test_the_json_of_the_fleet_reads_back_whole(house):
     rows = json.loads(house.kedge("get", "-o", "json").out)["items"]
     assert rows[0]["lastVerified"] == 999_999.0
+
+
+def test_a_secret_goes_to_the_server_from_stdin_and_is_never_shown(house):
+    kept = call("create", "secret", "forge", stdin=b"canary-7f3a\n", env={"KEDGE_DATA": str(house.data)})
+    assert kept.code == 0
+    assert house.fakes.store.secrets == {"forge": "canary-7f3a\n"}
+    listed = house.kedge("get", "secrets")
+    assert "forge" in listed.out
+    assert "canary" not in kept.out + kept.err + listed.out
+    assert house.kedge("delete", "secret", "forge").code == 0
+    assert house.kedge("get", "secrets", "-o", "name").out == ""
+    assert house.kedge("delete", "secret", "forge").code == 2
+
+
+@pytest.mark.parametrize("raw", [b"", b" \n", b"\xff\xfe", b"x" * 70_000])
+def test_a_secret_that_cannot_be_kept_is_refused_before_it_is_sent(house, raw):
+    refused = call("create", "secret", "forge", stdin=raw, env={"KEDGE_DATA": str(house.data)})
+    assert refused.code == 2
+    assert "stdin" in refused.err
+    assert house.fakes.store.secrets == {}

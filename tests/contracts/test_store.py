@@ -439,3 +439,15 @@ async def test_a_unit_that_left_its_root_is_declared_nowhere(store: Store) -> No
     assert await store.declared_elsewhere("team") == ["shop/web"]
     await store.enlist(reading())
     assert await store.declared_elsewhere("team") == []
+
+
+async def test_a_secret_is_kept_replaced_and_taken_away_with_its_event(store: Store) -> None:
+    await store.keep("forge", "pässword", event(kind="secret.kept"))
+    await store.keep("forge", "another", event(kind="secret.kept"))
+    await store.keep("registry", "third", event(kind="secret.kept"))
+    assert await store.kept("forge") == "another"
+    assert await store.kept_names() == ["forge", "registry"]
+    await store.keep("forge", None, event(kind="secret.deleted"))
+    assert await store.kept("forge") is None
+    assert await store.kept_names() == ["registry"]
+    assert [each.kind for each in await store.events()] == ["secret.kept"] * 3 + ["secret.deleted"]

@@ -54,6 +54,7 @@ class MemoryStore:
         self.claimed: dict[tuple[str, Ref], str] = {}
         self.known_heads: list[Head] = []
         self.known_roots: list[RootState] = []
+        self.secrets: dict[str, str] = {}
         self.moved = asyncio.Event()
         self.reads = 0
 
@@ -100,6 +101,16 @@ class MemoryStore:
 
     async def claims(self, cluster: str, refs: Sequence[Ref]) -> Mapping[Ref, str]:
         return {ref: self.claimed[cluster, ref] for ref in refs if (cluster, ref) in self.claimed}
+
+    async def keep(self, name: str, value: str | None, event: Event) -> None:
+        if value is None:
+            self.secrets.pop(name, None)
+        else:
+            self.secrets[name] = value
+        self.seal(event)
+
+    async def kept_names(self) -> list[str]:
+        return sorted(self.secrets)
 
     async def operations(self, unit: str, before: int = 0, limit: int = 50) -> Sequence[Operation]:
         found = [run for run in self.runs if str(run.unit) == unit and (not before or run.number < before)]
@@ -222,10 +233,11 @@ class Client:
         return await self.ask("GET", path, **more)
 
     async def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        return await self.send("POST", path, {} if body is None else body, **more)
+
+    async def send(self, method: str, path: str, body: Any, **more: Any) -> Answer:
         headers = {"content-type": "application/json", **more.pop("headers", {})}
-        return await self.ask(
-            "POST", path, body=json.dumps({} if body is None else body).encode(), headers=headers, **more
-        )
+        return await self.ask(method, path, body=json.dumps(body).encode(), headers=headers, **more)
 
     async def ask(
         self,

@@ -41,7 +41,10 @@ def test_a_prefix_fits_on_boundaries_of_host_and_path(prefix: str, url: str, exp
 
 
 def secrets(*credentials: Credential, **environment: str) -> DeclaredSecrets:
-    return DeclaredSecrets(lambda: credentials, environment, {"vaulted": "from the store"}.get)
+    async def kept(name: str) -> str | None:
+        return {"vaulted": "from the store"}.get(name)
+
+    return DeclaredSecrets(lambda: credentials, environment, kept)
 
 
 def credential(name: str, prefix: str = "https://git.example.com", **more: object) -> Credential:

@@ -87,6 +87,12 @@ class Server:
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", path, json.dumps(body).encode())
 
+    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("PUT", path, json.dumps(body).encode())
+
+    def delete(self, path: str) -> dict[str, Any]:
+        return self._call("DELETE", path, None)
+
     def _call(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
         connection = self._connection(self._seconds)
         try:

@@ -11,6 +11,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "event": ("event", "events", "ev"),
     "cluster": ("cluster", "clusters", "c"),
     "project": ("project", "projects", "p"),
+    "secret": ("secret", "secrets"),
 }
 _KIND = {word: kind for kind, words in KINDS.items() for word in words}
 

@@ -106,6 +106,16 @@ def _projects(server: Server, name: str, given: Mapping[str, Any], output: Outpu
         output.write({"items": items}, [str(item["name"]) for item in items])
 
 
+def _secrets(server: Server, name: str, given: Mapping[str, Any], output: Output) -> None:
+    """Names of kept secrets; their values never leave the server."""
+    answer = server.get("/api/v1/secrets")
+    answer["items"] = [found for found in answer["items"] if name in ("", found)]
+    if output.for_people:
+        fleet.secrets(answer["items"])
+    else:
+        output.write(answer, answer["items"])
+
+
 READS: dict[str, Read] = {
     "app": _apps,
     "source": _sources,
@@ -113,4 +123,5 @@ READS: dict[str, Read] = {
     "event": _events,
     "cluster": _clusters,
     "project": _projects,
+    "secret": _secrets,
 }

@@ -30,6 +30,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     APPROVE = "approve"
     ROLLBACK = "rollback"
+    KEEP = "keep"
 
 
 class Unauthenticated(Denied):

@@ -118,6 +118,21 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class Secrets:
+    """Names alone."""
+
+    items: tuple[str, ...]
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class SecretDone:
+    name: str
+    did: str
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
 class Roots:
     items: tuple[views.RootView, ...]
     schemaVersion: str = views.SCHEMA

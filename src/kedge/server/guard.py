@@ -20,7 +20,7 @@ from kedge.server.problems import problem
 BODY_LIMIT = 1024 * 1024
 BODY_SECONDS = 30.0
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -58,7 +58,7 @@ class Guard:
         refused = self.refusal(scope)
         if refused is not None:
             await refused(scope, receive, dressed)
-        elif scope["method"] in _SAFE:
+        elif scope["method"] in _BODILESS:
             await self._app(scope, receive, dressed)
         else:
             await self._with_body(scope, receive, dressed)
@@ -73,7 +73,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and not _same(origin, headers.get("host", "")):
             return problem(403, "a page of another site may not ask this", hint="use the API with a token")
-        if scope["method"] in _SAFE:
+        if scope["method"] in _BODILESS:
             return None
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != "application/json":

@@ -36,7 +36,19 @@ from kedge.ports import (
     UnitRow,
     Witness,
 )
-from kedge.store import chain, claiming, codec, collecting, enlisting, fleet, founding, reading, recording, sqlite
+from kedge.store import (
+    chain,
+    claiming,
+    codec,
+    collecting,
+    enlisting,
+    fleet,
+    founding,
+    keeping,
+    reading,
+    recording,
+    sqlite,
+)
 from kedge.store.listening import Announcer
 from kedge.store.migrate import migrate
 from kedge.store.session import Session, Upsert
@@ -186,6 +198,15 @@ class SqlStore:
 
     async def credentials(self) -> Sequence[Credential]:
         return self._look(reading.credentials)
+
+    async def keep(self, name: str, value: str | None, event: Event) -> None:
+        await self._writes.do(lambda session: keeping.keep(session, self._vault, name, value, event))
+
+    async def kept(self, name: str) -> str | None:
+        return self._look(lambda session: keeping.kept(session, self._vault, name))
+
+    async def kept_names(self) -> Sequence[str]:
+        return self._look(keeping.names)
 
     async def claims(self, cluster: str, refs: Sequence[Ref]) -> Mapping[Ref, str]:
         return self._look(lambda session: claiming.holders(session, cluster, tuple(refs)))

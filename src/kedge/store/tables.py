@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a database at this revision is opened without importing alembic."""
 
 metadata = MetaData()
@@ -196,4 +196,14 @@ blobs = Table(
     Column("nonce", LargeBinary, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("created", Float, nullable=False),
+)
+
+# What Credentials may name as `store: NAME`, encrypted under that name.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
 )

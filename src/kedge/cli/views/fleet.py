@@ -91,6 +91,13 @@ def clusters(items: Sequence[Row]) -> None:
     table(["CLUSTER", "UNITS", "FRESH"], rows)
 
 
+def secrets(names: Sequence[str]) -> None:
+    if not names:
+        say("no secrets are kept; kedge create secret NAME keeps one")
+        return
+    table(["SECRET"], [[name] for name in names])
+
+
 def projects(items: Sequence[Row]) -> None:
     if not items:
         click.echo("there are no units yet", err=True)
