@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from tests.doors.memory_cluster import Write
 from tests.doors.town import Town, file, in_town, unit
 
 from kedge.model.declaration import OnRemove
@@ -124,5 +125,29 @@ def test_two_units_that_wait_for_each_others_objects_wait_quietly() -> None:
         assert "belongs to" in (await town.web()).shown.why
         assert "belongs to" in (await town.dossier("shop/webx")).shown.why
         assert town.kedge.turns.taken == taken
+
+    in_town(story)
+
+
+def test_nothing_is_done_to_the_cluster_while_it_can_not_be_written_down() -> None:
+    """A full disk had every unit in flight apply its wave anew every few seconds."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("Deployment", "a", seconds=5))
+        await asyncio.sleep(60)
+        town.push(file("Deployment", "a", seconds=6))
+        wrote = town.cluster.witness
+
+        def fill(write: Write) -> None:
+            wrote(write)
+            town.chaos.disk_full = True
+
+        town.cluster.witness = fill
+        await asyncio.sleep(600)
+        assert town.witness.writes == 2
+        town.cluster.witness = wrote
+        town.chaos.disk_full = False
+        await asyncio.sleep(60)
+        assert (await town.web()).shown.sync == "Synced"
 
     in_town(story)

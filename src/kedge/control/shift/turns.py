@@ -39,6 +39,7 @@ class Turns:
         self._bell = asyncio.Event()
         self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._blocked: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._unwritten: set[str] = set()
         self.queue = DueQueue()
         self.taken = 0
 
@@ -83,6 +84,7 @@ class Turns:
     async def _reconcile(self, unit: str, lane: Lane) -> float | None:
         name = UnitName.parse(unit)
         try:
+            await self._prove_writable(name)
             turn = await reconcile(self._doors, name, sweep=lane is Lane.SWEEP)
         except Conflict:
             return self._doors.clock.now() + AFTER_A_CONFLICT
@@ -90,6 +92,15 @@ class Turns:
             return await self._stumble(name, error)
         self._settle(unit, turn)
         return turn.again
+
+    async def _prove_writable(self, name: UnitName) -> None:
+        """After the store refused what a turn had done, it has to take a record before anything is done again: a full
+        disk would have us act on the cluster every few seconds and forget it each time. Raises Unavailable."""
+        if str(name) in self._unwritten:
+            dossier = await self._doors.store.load(name)
+            if dossier is not None:
+                await self._doors.store.record(Record(dossier))
+            self._unwritten.discard(str(name))
 
     def _settle(self, unit: str, turn: Turn) -> None:
         self._seen(unit, turn.dossier)
@@ -125,6 +136,7 @@ class Turns:
         except Conflict:
             return now + AFTER_A_CONFLICT
         except Unavailable:
+            self._unwritten.add(str(name))
             return now + AFTER_THE_STORE
         return after.due
 
