@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -53,8 +52,14 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, bytes]:
 @asynccontextmanager
 async def running(front: Front, options: Options | None = None, snapshot: bytes | None = None) -> AsyncIterator[Server]:
     """A sandbox behind HTTP, by the real clock."""
-    fields: Any = StandIn()
-    server = await serve(Sandbox(fields, time.time, token_hex, options, snapshot), front)
+    async with serving(Sandbox(StandIn(), time.time, token_hex, options, snapshot), front) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(sandbox: Sandbox, front: Front) -> AsyncIterator[Server]:
+    """A front over a sandbox that the test made itself."""
+    server = await serve(sandbox, front)
     try:
         yield server
     finally:

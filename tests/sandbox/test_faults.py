@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
-from tests.sandbox.conftest import MAPS, Lab, config_map
+from tests.sandbox.conftest import MAPS, MERGE, Lab, config_map
 
-from kedge.sandbox import Request
+from kedge.sandbox import Request, Watch
 from kedge.sandbox.faults import Fault, Faults, Rule, bad_day
 
 
@@ -78,12 +79,53 @@ def test_rules_can_be_limited_to_paths_and_methods_and_switched_off(lab: Lab) ->
     assert faults.log == [(Fault.BROKEN, "GET", "/api/v1/namespaces/default/secrets")]
 
 
-def test_the_same_seed_makes_the_same_day(lab: Lab) -> None:
-    def day(seed: int) -> list[tuple[Fault, str, str]]:
-        faults = _faulty(lab, *bad_day(0.2), seed=seed)
-        for number in range(50):
-            faults.meet(Request.of("GET", f"{MAPS}/m{number}"))
-        return faults.log
+def test_what_is_refused_or_lost_on_its_way_leaves_nothing_behind(lab: Lab) -> None:
+    for fault in (Fault.CONFLICT, Fault.THROTTLED, Fault.BROKEN, Fault.UNAVAILABLE, Fault.LOST_REQUEST):
+        before = lab.box.version
+        for request in (_post(), Request.of("DELETE", f"{MAPS}/kube-root-ca.crt")):
+            _faulty(lab, Rule(fault, 1.0)).meet(request)
+        assert lab.box.version == before, fault
 
-    assert day(3) == day(3)
-    assert day(3) != day(4)
+
+def _day(seed: int) -> list[Any]:
+    """Everything that is seen of one bad day: answers, delays, what struck, and the lines of watches."""
+    lab, seen, watches = Lab(), [], []
+    chance = random.Random(seed)
+    faults = Faults(lab.box.handle, bad_day(0.1), chance.random)
+    for number in range(80):
+        requests = (
+            _post(f"m{number % 7}"),
+            Request.of("GET", f"{MAPS}/m{number % 5}"),
+            Request.of("PATCH", f"{MAPS}/m{number % 5}", {"data": {"a": str(number)}}, {"content-type": MERGE}),
+            Request.of("DELETE", f"{MAPS}/m{number % 3}"),
+            Request.of("GET", f"{MAPS}?watch=true&resourceVersion={lab.box.version}"),
+        )
+        outcome = faults.meet(requests[number % len(requests)])
+        response = outcome.response
+        if response is not None and isinstance(response.body, Watch):
+            watches.append(response.body)
+        elif response is not None:
+            seen.append((response.status, dict(response.headers), response.body))
+        seen.append((outcome.delay, outcome.faults))
+        lab.pass_time(0.1)
+    return [*seen, *((watch.closed, watch.events()) for watch in watches), faults.log]
+
+
+def test_the_same_seed_makes_the_same_day_to_the_last_byte() -> None:
+    assert _day(3) == _day(3)
+    assert _day(3) != _day(4)
+
+
+def test_every_fault_strikes_within_a_few_days() -> None:
+    struck = {fault for seed in range(6) for fault, _, _ in _day(seed)[-1]}
+    assert struck == set(Fault)
+
+
+def test_a_day_over_is_over(lab: Lab) -> None:
+    faults = _faulty(lab, *bad_day(1.0))
+    faults.enabled = False
+    for number in range(20):
+        outcome = faults.meet(_post(f"m{number}"))
+        assert (outcome.delay, outcome.faults) == (0.0, ())
+        assert outcome.response is not None
+        assert outcome.response.status == 201

@@ -241,3 +241,72 @@ def test_what_a_client_cannot_write_it_cannot_write(lab: Lab) -> None:
     fresh = lab.post(f"{SPACE}/configmaps", {"metadata": {"name": "other", **lies, "uid": "mine"}})
     assert fresh["metadata"]["uid"] != "mine"
     assert orjson.dumps(lies["creationTimestamp"]) not in orjson.dumps(fresh)
+
+
+@pytest.mark.parametrize(
+    ("path", "spec"),
+    [
+        ("deployments", {"replicas": 2**31 - 1}),
+        ("replicasets", {"replicas": 2**31 - 1}),
+        ("statefulsets", {"replicas": 2**31 - 1, "podManagementPolicy": "Parallel", "ordinals": {"start": 2**31 - 1}}),
+        ("jobs", {"parallelism": 2**31 - 1, "completions": 2**31 - 1}),
+    ],
+)
+def test_a_billion_pods_are_wished_for_and_not_made(new_lab: Callable[..., Lab], path: str, spec: Any) -> None:
+    lab = new_lab(Options(pods=25))
+    base = deployment()["spec"]
+    if path == "jobs":
+        base = {"template": {"spec": POD}}
+    lab.post(f"{BATCH if path == 'jobs' else APPS}/{path}", {"metadata": {"name": "web"}, "spec": {**base, **spec}})
+    assert lab.status == 201
+    lab.pass_time(1.0)
+    assert len(lab.get(f"{SPACE}/pods")["items"]) == 25
+    told = [item for item in lab.get(f"{SPACE}/events")["items"] if item["reason"] == "FailedCreate"]
+    assert "takes 25 pods, and has them" in told[0]["message"]
+    assert told[0]["type"] == "Warning"
+
+
+def test_what_a_template_leads_to_and_nobody_could_write_is_an_event(lab: Lab) -> None:
+    claims = [{"metadata": {"name": "d"}, "spec": {}}]
+    spec = {**deployment()["spec"], "volumeClaimTemplates": claims}
+    lab.post(f"{APPS}/statefulsets", {"metadata": {"name": "web"}, "spec": spec})
+    lab.post(f"{APPS}/deployments", deployment("other"))
+    lab.pass_time(1.0)
+    events = lab.get(f"{SPACE}/events")["items"]
+    told = [item["message"] for item in events if item["reason"] == "FailedCreate"]
+    assert len(told) == 1
+    assert "spec.accessModes: Required value" in told[0]
+    assert lab.get(f"{APPS}/deployments/other")["status"]["availableReplicas"] == 2, "its neighbours go on"
+
+
+def test_an_object_that_cannot_be_read_is_left_alone_and_told_of(lab: Lab) -> None:
+    lab.post(f"{APPS}/deployments", deployment())
+    lab.pass_time(1.0)
+    stored = next(lab.box.cluster.store.scan("deployments.apps"))
+    broken = {**stored.obj, "metadata": dict(stored.meta), "spec": {**stored.obj["spec"], "strategy": None}}
+    lab.box.cluster.store.put("deployments.apps", broken)
+    lab.post(f"{APPS}/deployments", deployment("other"))
+    lab.pass_time(1.0)
+    told = [item for item in lab.get(f"{SPACE}/events")["items"] if item["reason"] == UNREADABLE]
+    assert [(item["type"], item["involvedObject"]["name"]) for item in told] == [("Warning", "web")]
+    assert lab.get(f"{APPS}/deployments/other")["status"]["availableReplicas"] == 2
+
+
+def test_a_patch_of_copies_within_copies_is_too_large(lab: Lab) -> None:
+    copies = [{"op": "copy", "from": "/data", "path": f"/data/{number}"} for number in range(64)]
+    before = lab.box.version
+    lab.patch(f"{SPACE}/configmaps/kube-root-ca.crt", copies, JSON_PATCH)
+    assert (lab.status, lab.box.version) == (413, before)
+    nested = [{"op": "copy", "from": "", "path": "/data/a"}] * 3 + [{"op": "move", "from": "/data", "path": "/data/b"}]
+    lab.patch(f"{SPACE}/configmaps/kube-root-ca.crt", nested, JSON_PATCH)
+    assert (lab.status, lab.box.version) == (422, before)
+
+
+def test_numbers_in_queries_are_small_numbers(lab: Lab) -> None:
+    for query in ("limit=" + "9" * 5000, "watch=1&timeoutSeconds=" + "9" * 400, "limit=\u00b2", "resourceVersion=1e3"):
+        lab.get(f"{SPACE}/configmaps?{query}")
+        assert lab.status == 400, query[:40]
+    lab.delete(f"{SPACE}/configmaps/kube-root-ca.crt?gracePeriodSeconds=x")
+    assert lab.status == 400
+    lab.delete(f"{SPACE}/configmaps/kube-root-ca.crt", {"gracePeriodSeconds": "x", "preconditions": []})
+    assert lab.status == 400

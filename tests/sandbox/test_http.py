@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from io import BytesIO
 from pathlib import Path
+from secrets import token_hex
 
 import aiohttp
 import orjson
 import pytest
 from tests.sandbox.conftest import DEPLOYMENTS, MAPS, Lab, config_map, deployment
-from tests.sandbox.serving import certificate, running
+from tests.sandbox.serving import certificate, running, serving
+from tests.sandbox.standin import StandIn
 
-from kedge.sandbox import Options
+from kedge.sandbox import Options, Sandbox
 from kedge.sandbox.faults import Fault, Faults, Rule
 from kedge.sandbox.http import Front, kubeconfig
 
@@ -97,6 +100,23 @@ async def test_a_lost_reply_breaks_the_connection(lab: Lab) -> None:
                 await client.post(MAPS, data=orjson.dumps(config_map()))
         async with aiohttp.ClientSession(server.url) as client:
             assert (await client.get(f"{MAPS}/settings")).status == 200
+
+
+async def test_refusals_and_cut_watches_reach_the_client_as_they_were_meant() -> None:
+    core = Sandbox(StandIn(), time.time, token_hex)
+    rules = (
+        Rule(Fault.THROTTLED, 1.0, seconds=3, path="/secrets"),
+        Rule(Fault.DROPPED_WATCH, 1.0),
+        Rule(Fault.LATENCY, 1.0, seconds=0.01),
+    )
+    meet = Faults(core.handle, rules, lambda: 0.0).meet
+    async with serving(core, Front(meet=meet)) as server, aiohttp.ClientSession(server.url) as client:
+        refused = await client.get("/api/v1/namespaces/default/secrets")
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "3")
+        core.settle()
+        async with client.get(f"{MAPS}?watch=true") as stream:
+            lines = [line async for line in stream.content]
+        assert len(lines) == 1, "it is cut after its first event, and ends like any other"
 
 
 async def test_a_body_that_is_too_large_is_refused() -> None:

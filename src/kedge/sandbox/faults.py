@@ -88,7 +88,7 @@ class Faults:
                 response.body.close()
             return Outcome(None, delay, names)
         if Fault.DROPPED_WATCH in names and isinstance(response.body, Watch):
-            response.body.cut_after = 1 + int(self.uniform() * 10)
+            response.body.cut(after=1 + int(self.uniform() * 10))
         return Outcome(response, delay, names)
 
     def _strikes(self, rule: Rule, request: Request) -> bool:

@@ -31,7 +31,7 @@ class Watch:
     deadline: float | None = None
     next_bookmark: float = 0.0
     closed: bool = False
-    cut_after: int | None = None
+    _lines_left: int | None = None
     _lines: deque[bytes] = field(default_factory=deque)
     _wake: Callable[[], None] | None = None
     _leave: Callable[[Watch], None] | None = None
@@ -61,14 +61,20 @@ class Watch:
             if self._wake:
                 self._wake()
 
+    def cut(self, after: int) -> None:
+        """Ends it after so many lines, counted with those that wait already; none of these is lost."""
+        self._lines_left = after - len(self._lines)
+        if self._lines_left <= 0:
+            self.close()
+
     def send(self, line: bytes) -> None:
         """Appends one line; a reader too far behind is cut off, as the API server does."""
         if self.closed:
             return
         self._lines.append(line)
-        if self.cut_after is not None:
-            self.cut_after -= 1
-        if len(self._lines) > BACKLOG or (self.cut_after is not None and self.cut_after <= 0):
+        if self._lines_left is not None:
+            self._lines_left -= 1
+        if len(self._lines) > BACKLOG or (self._lines_left is not None and self._lines_left <= 0):
             self.close()
         elif self._wake:
             self._wake()
