@@ -69,6 +69,13 @@ def test_a_golden_story_is_told_as_it_was(story: dict[str, Any]) -> None:
     assert [f"{h.path} {h.rule}" for h in change.hidden] == story.get("hidden", [])
 
 
+def test_replicas_that_are_left_to_an_autoscaler_are_told_beside_what_changes() -> None:
+    live = {"spec": {"replicas": 7, "paused": False}}
+    change = changed(live, {"spec": {"replicas": 7, "paused": True}}, autoscaled=True)
+    assert told(change) == ["~ spec.paused false|true"]
+    assert [(h.path, h.rule) for h in change.hidden] == [("spec.replicas", "autoscaled")]
+
+
 # What becomes of the whole object
 
 

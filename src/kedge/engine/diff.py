@@ -96,6 +96,8 @@ def _updated(pair: Seen, live: Object, predicted: Object, how: tuple[bytes, tupl
         return None
     found = sensitive(pair.ref.kind, live, predicted)
     shown, hidden = _compared(pair, live, predicted, found, ignore)
+    if pair.autoscaled:
+        hidden = (*hidden, Hidden("spec.replicas", "autoscaled"))
     why = _why(pair, live, predicted, bool(shown))
     marks = _ownership(live) != _ownership(predicted)
     if not shown and not adopts and not marks:

@@ -44,6 +44,7 @@ RULES: Final[Mapping[str, str]] = {
     "aggregated-rules": "The rules of an aggregated ClusterRole are collected from others by a controller.",
     "secret-string-data": "stringData is only a way to write data: both are compared as data.",
     "order": "The order of this list carries no meaning.",
+    "autoscaled": "An autoscaler sets the number of replicas; what Git states of it is left alone.",
     "ignored": "The declaration asks to leave this field alone.",
 }
 """Rule name → the sentence that documentation and `--hidden` show."""

@@ -30,6 +30,7 @@ class Seen:
     `live` None: it would be created. `predicted` None: it would be deleted. `manifest` is None for a deletion.
     `rejection` is the API server's refusal of the dry run, and `immutable` says that only a replacement would do.
     `interactive` names the people's tools (kubectl edit …) whose fields would go. `uid` is the live object's.
+    `autoscaled`: an autoscaler has set other replicas than the manifest states, and was left its number.
     """
 
     ref: Ref
@@ -41,6 +42,7 @@ class Seen:
     rejection: str = ""
     immutable: bool = False
     uid: str = ""
+    autoscaled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

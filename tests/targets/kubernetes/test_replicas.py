@@ -34,6 +34,7 @@ async def test_a_number_that_the_autoscaler_set_is_no_difference(world: World) -
     scale(world, 7)
     (_, pair) = (await world.compare(autoscaler(), deployment(replicas=2))).pairs
     assert pair.live["spec"]["replicas"] == pair.predicted["spec"]["replicas"] == 7
+    assert pair.autoscaled
 
 
 @staged

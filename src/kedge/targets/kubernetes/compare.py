@@ -22,7 +22,7 @@ from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
 from kedge.targets.kubernetes.gather import gathered
 from kedge.targets.kubernetes.owners import hands, judged_owner, without_declared, without_surplus
-from kedge.targets.kubernetes.replicas import scalable, scaled_in
+from kedge.targets.kubernetes.replicas import overridden, scalable, scaled_in
 from kedge.targets.kubernetes.scopes import GroupKind, defined_in
 from kedge.targets.kubernetes.site import Site
 from kedge.targets.kubernetes.slot import Slot, bare, newer, slot_of
@@ -143,17 +143,19 @@ async def _live(setting: Setting, kind: Kind, ref: Ref, hint: Mapping[str, Any] 
 
 
 def _seen(setting: Setting, manifest: Manifest, slot: Slot, answer: Mapping[str, Any]) -> Seen:
-    mark = slot.mark and without_declared(slot.mark, orjson.loads(manifest.body))
+    wished, live = orjson.loads(manifest.body), slot.object()
+    mark = slot.mark and without_declared(slot.mark, wished)
     owner = judged_owner(setting.scope, slot.owner, mark)
     predicted = without_surplus(answer, hands(answer, adopt=owner))
     return Seen(
         ref=manifest.ref,
-        live=slot.object(),
+        live=live,
         predicted=bare(predicted),
         manifest=manifest,
         owner=owner,
         interactive=slot.hands,
         uid=slot.uid,
+        autoscaled=manifest.ref in setting.scaled and overridden(wished, live),
     )
 
 

@@ -98,6 +98,12 @@ def with_replicas_left(body: bytes, live: Mapping[str, Any] | None) -> bytes:
     return orjson.dumps(wished, option=orjson.OPT_SORT_KEYS)
 
 
+def overridden(wished: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Whether `wished` states a number of replicas, and another one lives."""
+    stated, now = ((seen.get("spec") or {}) for seen in (wished, live))
+    return isinstance(stated, dict) and "replicas" in stated and stated["replicas"] != now.get("replicas")
+
+
 def _held_by_others(live: Mapping[str, Any]) -> bool:
     return any(
         _FIELD in entry.fields
