@@ -13,7 +13,7 @@ from tests.doors.memory_cluster import Thing, Write
 
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Sync
-from kedge.model.operation import Operation
+from kedge.model.operation import Did, Operation
 from kedge.model.plan import Plan
 from kedge.model.ref import Ref
 from kedge.ports import Record
@@ -84,7 +84,8 @@ class Witness:
         its making is on record: when another hand deletes it before, nobody can know."""
         operation = dossier.operation if dossier is not None else None
         steps = {step.key for step in self.plans[key[0]].steps if step.ref == key[1]} if key[0] in self.plans else set()
-        known = operation is not None and any(outcome.step in steps for outcome in operation.outcomes)
+        outcomes = operation.outcomes if operation is not None else ()
+        known = any(outcome.step in steps and outcome.did is not Did.CLEARING for outcome in outcomes)
         if key in self.hooks and (known or self.hooks[key] == "made"):
             self.world.broke(f"I7 hook {key[1]} ran twice in operation {key[0]}")
         self.hooks[key] = "made"
