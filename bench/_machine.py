@@ -37,6 +37,11 @@ def resident(pid: int | None = None) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
+def helpers_resident(beside: int) -> float:
+    """MiB that the processes started by this one hold together, all but one."""
+    return sum(resident(pid) for pid in children() if pid != beside)
+
+
 def sized(name: str, default: int, quick: int) -> int:
     """A size of a benchmark: from the environment, else by whether it is to be quick."""
     return int(os.environ.get(name) or (quick if os.environ.get(QUICK) else default))

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench import _change, _unchanged
 from bench._cluster import Cluster, cluster
 from bench._fleet import FIRST_LOOK, ONE, Followed, Repository, Running, good, make_namespace, quiet, running
-from bench._machine import resident, sized
+from bench._machine import helpers_resident, resident, sized
 
 COUNT = sized("BENCH_FLEET", 5000, 500)
 CHANGES = sized("BENCH_CHANGES", 20, 10)
@@ -50,7 +50,8 @@ async def measure(folder: Path, target: Cluster) -> None:
         full = resident()
         print(
             f"   memory: {full:.0f} MiB, of which {empty:.0f} MiB are there before anything is opened; "
-            f"{(full - empty) / COUNT * 1024:.1f} KiB an application"
+            f"{(full - empty) / COUNT * 1024:.1f} KiB an application; beside it the renderers' processes: "
+            f"{helpers_resident(target.pid):.0f} MiB"
         )
         await _unchanged.measure(live, target)
 

@@ -21,7 +21,7 @@ import yaml
 
 from bench._cluster import Cluster, Tally, cluster
 from bench._fleet import FIRST_LOOK, FOUR, NAMESPACE, Followed, Repository, good, make_namespace, quiet, running
-from bench._machine import child_cpu, children, resident, sized
+from bench._machine import child_cpu, children, helpers_resident, resident, sized
 from kedge.kube.aiohttp_transport import open_transport
 from kedge.kube.client import APPLY
 
@@ -37,11 +37,11 @@ PLURALS = {
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """Seconds, and what they were spent on: requests, and CPU seconds by process."""
+    """Seconds, and what they were spent on: requests, and CPU seconds by process (`client`: who asks)."""
 
     seconds: float
     tally: Tally
-    house: float = 0.0
+    client: float
     renderers: float = 0.0
 
 
@@ -82,14 +82,16 @@ async def bare_laps(names: Sequence[str]) -> list[Lap]:
     async with cluster() as target:
         await make_namespace(target.access)
         for number in (0, 1):
-            before = await target.tally()
-            seconds = await bare(target, bodies(number, names))
-            laps.append(Lap(seconds, (await target.tally()).since(before)))
+            objects = bodies(number, names)
+            before, spent = await target.tally(), time.process_time()
+            seconds = await bare(target, objects)
+            spent = time.process_time() - spent
+            laps.append(Lap(seconds, (await target.tally()).since(before), spent))
     return laps
 
 
-async def house_laps(folder: Path, names: int) -> tuple[list[Lap], float]:
-    """Its laps, and the MiB that the house holds after them."""
+async def house_laps(folder: Path, names: int) -> tuple[list[Lap], tuple[float, float]]:
+    """Its laps, and the MiB that the house and its renderers hold after them."""
     repository = Repository(folder / "fleet", names, FOUR)
     repository.begin()
     laps: list[Lap] = []
@@ -110,7 +112,7 @@ async def house_laps(folder: Path, names: int) -> tuple[list[Lap], float]:
                 if (count := await good(live.house)) != names:
                     raise SystemExit(f"only {count} of {names} applications are Synced and Healthy")
             gc.collect()
-            return laps, resident()
+            return laps, (resident(), helpers_resident(target.pid))
 
 
 def _helpers(target: Cluster) -> float:
@@ -119,20 +121,39 @@ def _helpers(target: Cluster) -> float:
 
 
 async def measure(folder: Path) -> None:
-    count, empty = COUNT * len(FOUR), resident()
-    ours, full = await house_laps(folder, COUNT)
-    theirs = await bare_laps(Repository(folder, COUNT, FOUR).names())
-    for what, rival, lap in zip(("declared", "changed"), theirs, ours, strict=True):
-        print(f"   {count:,} objects of {COUNT:,} applications {what} by one commit:")
-        print(f"      bare loop   {rival.seconds:6.2f} s  {count / rival.seconds:6.0f} objects/s   {_spent(rival)}")
-        print(f"      the house   {lap.seconds:6.2f} s  {count / lap.seconds:6.0f} objects/s   {_spent(lap)}")
-        print(f"      the house ÷ bare = {rival.seconds / lap.seconds:.0%}   asked: {lap.tally}")
-    print(f"   memory: {full:.0f} MiB, of which {empty:.0f} MiB are there before anything is opened")
+    """The bare loop goes before and after the house, so that a machine that others use too is as busy for both."""
+    names, empty = Repository(folder, COUNT, FOUR).names(), resident()
+    first = await bare_laps(names)
+    ours, (full, workers) = await house_laps(folder, COUNT)
+    last = await bare_laps(names)
+    for what, laps, lap in zip(("declared", "changed"), zip(first, last, strict=True), ours, strict=True):
+        _tell(what, laps, lap)
+    print(f"   memory: {full:.0f} MiB, of which {empty:.0f} MiB are there before anything is opened; beside it the")
+    print(f"      renderers' processes: {workers:.0f} MiB")
+
+
+def _tell(what: str, rivals: tuple[Lap, Lap], lap: Lap) -> None:
+    count = COUNT * len(FOUR)
+    seconds = sum(rival.seconds for rival in rivals) / 2
+    cpu = sum(rival.client for rival in rivals) / 2
+    both = " and ".join(f"{rival.seconds:.1f}" for rival in rivals)
+    print(f"   {count:,} objects of {COUNT:,} applications {what} by one commit:")
+    print(f"      bare loop   {seconds:6.2f} s  {count / seconds:6.0f} objects/s ({both} s)   {_spent(rivals[0])}")
+    print(f"      the house   {lap.seconds:6.2f} s  {count / lap.seconds:6.0f} objects/s   {_spent(lap)}")
+    print(f"      the house ÷ bare = {seconds / lap.seconds:.0%}; its CPU ÷ the bare client's = {lap.client / cpu:.1f}")
+    print(f"      CPU of the whole, an object: bare {_whole(rivals[0]):.1f} ms, the house {_whole(lap):.1f} ms")
+    print(f"      asked: {lap.tally}")
+
+
+def _whole(lap: Lap) -> float:
+    """Milliseconds of CPU an object, of client, renderers and sandbox together."""
+    return (lap.client + lap.renderers + sum(lap.tally.cpu.values())) / COUNT / len(FOUR) * 1e3
 
 
 def _spent(lap: Lap) -> str:
-    mine = f"house {lap.house:.1f}, renderers {lap.renderers:.1f}, " if lap.house else ""
-    return f"CPU s: {mine}sandbox {lap.tally.cpu['sandbox']:.1f}, its fields {lap.tally.cpu['fields']:.1f}"
+    renderers = f"renderers {lap.renderers:.1f}, " if lap.renderers else ""
+    cpu = lap.tally.cpu
+    return f"CPU s: client {lap.client:.1f}, {renderers}sandbox {cpu['sandbox']:.1f}, its fields {cpu['fields']:.1f}"
 
 
 def main() -> None:
