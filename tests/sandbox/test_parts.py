@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from tests.sandbox.conftest import Lab
+
+from kedge.sandbox.controllers import making
+from kedge.sandbox.fields import FieldCall, ManagedBy
+from kedge.sandbox.kinds import Kind
 from kedge.sandbox.patches import json_patch, merge, strategic
 from kedge.sandbox.problems import Problem
 from kedge.sandbox.protobuf import Unreadable, read
@@ -93,3 +99,28 @@ def test_strategic_directives_order_replace_and_delete() -> None:
         "finalizers": ["b"],
         "ownerReferences": [{"uid": "3"}, {"uid": "2"}],
     }
+
+
+def test_a_field_manager_is_asked_with_the_schema_that_is_served_now() -> None:
+    class Recorder:
+        body, status = b"{}", None
+
+        def update(self, live: bytes | None, new: bytes, ask: Any) -> Any:
+            asked.append(ask)
+            return self
+
+    asked: list[bytes] = []
+    fields = ManagedBy(Recorder(), lambda **options: options["schema"])  # type: ignore[arg-type]
+    for number in range(20):
+        kind = Kind("example.com", "v1", "widgets", "Widget", True, custom=True, schema={"title": str(number)})
+        fields.ask(FieldCall("update", kind, None, {}, "m", ""))
+        del kind  # its schema may leave its place in memory to the next one
+    assert asked == [b'{"title":"%d"}' % number for number in range(20)]
+
+
+def test_a_namespace_keeps_its_newest_events(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "EVENTS", 3)
+    node = next(lab.box.cluster.store.scan("nodes."))
+    for number in range(5):
+        making.event(lab.box.cluster, node, "Told", str(number))
+    assert sorted(item["message"] for item in lab.get("/api/v1/namespaces/default/events")["items"]) == ["2", "3", "4"]

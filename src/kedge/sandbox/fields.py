@@ -71,7 +71,7 @@ class ManagedBy:
     def __init__(self, manager: Manager, ask: Callable[..., Any]) -> None:
         self._manager = manager
         self._ask = ask
-        self._schemas: dict[tuple[str, str, int], bytes] = {}
+        self._schemas: dict[tuple[str, str], tuple[Object, bytes]] = {}
 
     def ask(self, call: FieldCall) -> Answer:
         options = self._ask(
@@ -89,7 +89,7 @@ class ManagedBy:
     def _schema(self, kind: Kind) -> bytes:
         if not kind.custom or kind.schema is None:
             return b""
-        key = (kind.key, kind.version, id(kind.schema))
-        if key not in self._schemas:
-            self._schemas[key] = orjson.dumps(kind.schema)
-        return self._schemas[key]
+        known = self._schemas.get((kind.key, kind.version))
+        if known is None or known[0] is not kind.schema:
+            known = self._schemas[kind.key, kind.version] = (kind.schema, orjson.dumps(kind.schema))
+        return known[1]

@@ -6,8 +6,8 @@ asking has a line here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 from kedge.sandbox.problems import Cause, required, unsupported, wrong
 from kedge.sandbox.types import Type, built_in_types
@@ -57,21 +57,41 @@ discovery.v1.Endpoint addresses
 CONDITION = "type status status=False|True|Unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to look at in a type: fields that must be given, the least and the words of others, and the fields below
+    which there is more to check."""
+
+    needs: tuple[str, ...] = ()
+    least: tuple[tuple[str, int], ...] = ()
+    words: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    ways: dict[str, Type] = field(default_factory=dict)
+
+
 @cache
-def _rules() -> dict[str, tuple[str, ...]]:
-    found = {name: tuple(CONDITION.split()) for name in built_in_types().fields if name.endswith("Condition")}
+def _lines() -> dict[str, list[str]]:
+    found = {name: CONDITION.split() for name in built_in_types().fields if name.endswith("Condition")}
     for name in ("core.v1.ComponentCondition", "admissionregistration.v1.MatchCondition"):
         found.pop(name, None)
     for line in RULES.strip().splitlines():
-        name, *tokens = line.split()
-        found[name] = tuple(tokens)
+        name, *found[name] = line.split()
     return found
 
 
 @cache
-def _ways(name: str) -> tuple[tuple[str, Type], ...]:
-    """The fields of a type below which there is something to check."""
-    return tuple((key, field) for key, field in built_in_types().fields.get(name, {}).items() if _matters(field.of))
+def _plan(name: str) -> Plan:
+    tokens = _lines().get(name, [])
+    fields = built_in_types().fields.get(name, {})
+    return Plan(
+        needs=tuple(token for token in tokens if "=" not in token),
+        least=tuple((part[0], int(part[2])) for token in tokens if (part := token.partition(">="))[1]),
+        words=tuple(
+            (part[0], tuple(part[2].split("|")))
+            for token in tokens
+            if ">=" not in token and (part := token.partition("="))[1]
+        ),
+        ways={key: type_ for key, type_ in fields.items() if _matters(type_.of)},
+    )
 
 
 @cache
@@ -79,9 +99,9 @@ def _matters(name: str) -> bool:
     """Whether a type, or one it leads to, has a line in the table."""
     seen, level = {name}, {name}
     while level:
-        if level & _rules().keys():
+        if level & _lines().keys():
             return True
-        level = {field.of for each in level for field in built_in_types().fields.get(each, {}).values()} - seen
+        level = {type_.of for each in level for type_ in built_in_types().fields.get(each, {}).values()} - seen
         seen |= level
     return False
 
@@ -95,34 +115,22 @@ def shape(type_name: str, obj: Object) -> list[Cause]:
 
 
 def _object(name: str, obj: Object, path: str, causes: list[Cause]) -> None:
-    for token in _rules().get(name, ()):
-        _check(token, obj, path, causes)
-    for key, field in _ways(name):
-        value = obj.get(key)
-        if value is None:
+    plan = _plan(name)
+    for key in plan.needs:
+        if obj.get(key) in (None, "", [], {}):
+            causes.append(required(path + key))
+    for key, least in plan.least:
+        if key in obj and obj[key] < least:
+            causes.append(wrong(path + key, obj[key], f"must be greater than or equal to {least}"))
+    for key, words in plan.words:
+        if obj.get(key) and obj[key] not in words:
+            causes.append(unsupported(path + key, obj[key], words))
+    for key, value in obj.items():
+        type_ = plan.ways.get(key)
+        if type_ is None or value is None:
             continue
-        if field.shape == "object":
-            _object(field.of, value, f"{path}{key}.", causes)
-        elif field.shape == "list":
-            for index, item in enumerate(value):
-                _object(field.of, item, f"{path}{key}[{index}].", causes)
-        elif field.shape == "map":
-            for inner, item in value.items():
-                _object(field.of, item, f"{path}{key}[{inner}].", causes)
-
-
-def _check(token: str, obj: Object, path: str, causes: list[Cause]) -> None:
-    name, least, words = token, "", ""
-    if ">=" in token:
-        name, _, least = token.partition(">=")
-    elif "=" in token:
-        name, _, words = token.partition("=")
-    value: Any = obj.get(name)
-    if least:
-        if value is not None and value < int(least):
-            causes.append(wrong(path + name, value, f"must be greater than or equal to {least}"))
-    elif words:
-        if value and value not in words.split("|"):
-            causes.append(unsupported(path + name, value, tuple(words.split("|"))))
-    elif value in (None, "", [], {}):
-        causes.append(required(path + name))
+        if type_.shape == "object":
+            _object(type_.of, value, f"{path}{key}.", causes)
+        else:
+            for at, item in value.items() if isinstance(value, dict) else enumerate(value):
+                _object(type_.of, item, f"{path}{key}[{at}].", causes)

@@ -21,6 +21,7 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 SOURCES = {"Deployment": "deployment-controller", "Pod": "kubelet", "Job": "job-controller"}
 BURST, LATER = 500, 30.0
+EVENTS = 5000
 
 
 def make(cluster: Cluster, key: str, obj: Object) -> Stored:
@@ -145,7 +146,7 @@ def phase_of(pod: Stored) -> str:
 
 
 def event(cluster: Cluster, about: Stored, reason: str, message: str, warning: bool = False) -> None:
-    """Records a core event, counting up one that says the same of the same object."""
+    """Records a core event, counting up one that says the same of the same object. A namespace keeps the newest."""
     obj, meta = about.obj, about.meta
     source = SOURCES.get(obj["kind"], "controller")
     name = f"{meta['name'][:200].rstrip('.-')}.{digest([about.uid, reason, message], 16)}"
@@ -155,6 +156,9 @@ def event(cluster: Cluster, about: Stored, reason: str, message: str, warning: b
     if before is not None:
         cluster.write(before, "events.", count=before.obj.get("count", 1) + 1, lastTimestamp=stamp)
         return
+    there = cluster.store.tables.get("events.", {}).get(space, {})
+    if len(there) >= EVENTS:
+        cluster.store.remove(Place("events.", space, next(iter(there))))
     reference = {key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in meta}
     make(
         cluster,
