@@ -65,3 +65,11 @@ def test_a_hooks_object_that_another_hand_took_over_leaves_the_inventory():
     done = ended(plan, h=Did.SETTLED, new=Did.SETTLED)
     kept = replace(done, outcomes=(*done.outcomes, Outcome(f"clean:{plan.steps[0].key}", Did.KEPT)))
     assert [entry.ref for entry in inventory.after(inventory.before((), plan), plan, kept)] == [NEW]
+
+
+def test_what_a_run_is_about_to_touch_is_unverified_until_its_end():
+    """A commit that took a deletion back found the object unchanged in a watch that had not heard of its end."""
+    known = (owned(OLD, digest="d", fingerprint="f"), owned(ref("ConfigMap", "same"), digest="d", fingerprint="f"))
+    union = inventory.before(known, swap())
+    assert [entry.ref.name for entry in inventory.known(union)] == ["same"]
+    assert {entry.digest for entry in union} == {"d", ""}

@@ -17,9 +17,12 @@ from kedge.model.ref import Ref
 
 
 def before(inventory: Sequence[Owned], plan: Plan) -> tuple[Owned, ...]:
-    """Old objects and everything the plan is about to make."""
+    """Old objects and everything the plan is about to make. What it is about to touch is unverified until it is known
+    what came of it: whatever ends the run, a watch that lags behind must not have the old state taken for unchanged."""
     owned = {entry.ref: entry for entry in inventory}
     for step in plan.steps:
+        if step.kind is StepKind.CHANGE and step.ref in owned:
+            owned[step.ref] = replace(owned[step.ref], fingerprint="")
         if step.act is not Act.DELETE and step.ref not in owned:
             owned[step.ref] = Owned(step.ref, hook=_hook(step), wave=step.wave)
     return _ordered(owned)
