@@ -12,6 +12,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -42,7 +43,7 @@ from kedge.sandbox.wire import Request
 from kedge.server.app import build as build_app
 from kedge.server.serve import Serving, listen
 
-PATIENCE = 10.0
+PATIENCE = 20.0
 SHARED = Path(os.environ.get("KEDGE_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 EXAMPLES = SHARED / "cases" / "example-apps"
 TOKEN = "the-token-of-a-test"
@@ -112,6 +113,27 @@ class Forge:
     def bare(self, name: str, *words: str) -> None:
         """Git in the repository itself, as who runs the forge."""
         subprocess.run(["git", "-C", str(self.server.folder / f"{name}.git"), *words], check=True)
+
+    @property
+    def looks(self) -> int:
+        """How often somebody asked for the refs of a repository."""
+        return sum("info/refs?service=git-upload-pack" in asked for asked in self.server.requests)
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[], bool]]:
+        """Whoever asks waits for the end of the block; answers whether somebody does."""
+        gate, before = threading.Event(), self.server.requests
+
+        class Held(list[str]):
+            def append(self, asked: str) -> None:
+                super().append(asked)
+                gate.wait(PATIENCE)
+
+        held = self.server.requests = Held(before)
+        try:
+            yield lambda: len(held) > len(before)
+        finally:
+            gate.set()
 
     def down(self) -> None:
         self.server.close()
@@ -186,7 +208,7 @@ class World:
     async def kedge(self, *words: str) -> Said:
         """The command line, as a person at a terminal without colours."""
         args = [*words, "--data", str(self.data)]
-        return await asyncio.get_running_loop().run_in_executor(None, partial(_spoken, args))
+        return await asyncio.get_running_loop().run_in_executor(None, partial(spoken, args))
 
     async def said(self, text: str, *words: str) -> str:
         """Ask until the answer holds `text`; fails with what was said instead."""
@@ -271,7 +293,7 @@ class World:
         return await work()
 
 
-def _spoken(args: list[str]) -> Said:
+def spoken(args: list[str]) -> Said:
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = run(args)
