@@ -25,8 +25,8 @@ from kedge.sandbox.wire import Request, Response
 
 Meet = Callable[[Request], Outcome]
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/livez", "/version"})
-TURNS = 50
-SAVE_AFTER = 1.0
+BREATH = 0.02  # how long the controllers may keep requests waiting
+SAVE_AFTER, SAVE_SHARE = 1.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Server:
     _soon: asyncio.Handle | None = None
     _saver: asyncio.TimerHandle | None = None
     _saved: int = -1
+    _took: float = 0.0
     _open: dict[int, Watch] = field(default_factory=dict)
 
     async def close(self) -> None:
@@ -75,9 +76,9 @@ class Server:
     def _pump(self) -> None:
         self._soon = None
         loop = asyncio.get_running_loop()
-        for _ in range(TURNS):
-            if not self.sandbox.tick():
-                break
+        until = loop.time() + BREATH
+        while self.sandbox.tick() and loop.time() < until:
+            pass
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -85,10 +86,12 @@ class Server:
         if due is not None:
             self._timer = loop.call_later(max(0.0, due - self.sandbox.cluster.now()) + 0.001, self._pump)
         if self.front.state is not None and self._saver is None and self.sandbox.version != self._saved:
-            self._saver = loop.call_later(SAVE_AFTER, self._save)
+            self._saver = loop.call_later(max(SAVE_AFTER, SAVE_SHARE * self._took), self._save)
 
     def _save(self) -> None:
+        """Writes all there is; the longer that takes, the longer until the next time."""
         self._saver = None
+        began = asyncio.get_running_loop().time()
         path = self.front.state
         if path is None or self.sandbox.version == self._saved:
             return
@@ -101,6 +104,7 @@ class Server:
             os.fsync(file.fileno())
         part.replace(path)
         self._saved = self.sandbox.version
+        self._took = asyncio.get_running_loop().time() - began
 
     async def answer(self, incoming: web.Request) -> web.StreamResponse:
         """One HTTP request."""
