@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kedge.clock import SystemClock, SystemEntropy
 from kedge.model.declaration import Credential, SecretFrom, TargetSection
-from kedge.model.errors import Invalid, Unavailable
+from kedge.model.errors import Invalid, Unavailable, Where
 from kedge.model.manifest import Desired
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
@@ -233,21 +233,35 @@ class Offline:
         ref: str = "",
     ) -> Desired:
         """The rendered set of `directory`, refs as written, from the working tree or at a commit of its repository.
-        Files beside it, up to the repository's root, can be referred to. Raises Invalid with file and line."""
+        Files beside it, up to the repository's root (outside of any: anywhere), can be referred to. Raises Invalid with
+        file and line; the file is named from the repository's root, outside of any by its absolute path."""
         from kedge.sources.folder import snapshot_at
 
         root, path = located(directory)
         source = SourceSpec(root.as_uri(), "", path)
         unit = Unit(UnitName("offline", name), "offline", source, TargetSection(DEFAULT_CLUSTER, namespace), spec)
-        return await self._renderer.render(snapshot_at(root, ref), unit)
+        try:
+            return await self._renderer.render(snapshot_at(root, ref), unit)
+        except Invalid as error:
+            raise error if root != Path(root.anchor) else _absolute(error) from None
 
 
 def located(directory: Path) -> tuple[Path, str]:
-    """The nearest folder at or above `directory` that holds `.git` (else itself), and the path from there."""
+    """The nearest folder at or above `directory` that holds `.git` (else the file system's root), and the path from
+    there."""
     place = directory.resolve()
-    root = next((folder for folder in (place, *place.parents) if (folder / ".git").exists()), place)
+    root = next((folder for folder in (place, *place.parents) if (folder / ".git").exists()), Path(place.anchor))
     path = place.relative_to(root).as_posix()
     return root, "" if path == "." else path
+
+
+def _absolute(error: Invalid) -> Invalid:
+    """The same problems, whose files are named from the file system's root."""
+
+    def moved(where: Where) -> Where:
+        return replace(where, file=f"/{where.file}") if where.file else where
+
+    return Invalid("", problems=tuple(replace(problem, where=moved(problem.where)) for problem in error.problems))
 
 
 def worker_renderer(size: int = 2) -> WorkerRenderer:

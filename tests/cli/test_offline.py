@@ -146,3 +146,18 @@ def test_durations_are_read_as_people_write_them(text, wanted):
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError, match="duration"):
         seconds(text)
+
+
+def test_outside_of_any_repository_an_overlay_finds_its_base_and_errors_name_whole_paths(tmp_path, worker):
+    # It was taken for leading out of the repository, though there was none.
+    base, overlay = tmp_path / "base", tmp_path / "overlays" / "prod"
+    for folder in (base, overlay):
+        folder.mkdir(parents=True)
+    (base / "kustomization.yaml").write_text("resources: [map.yaml]\n")
+    (base / "map.yaml").write_text(MAP % '"on"')
+    (overlay / "kustomization.yaml").write_text("namePrefix: prod-\nresources: [../../base]\n")
+    assert call("render", "-o", "name", str(overlay)).out == "ConfigMap prod-settings\n"
+    (base / "map.yaml").write_text("kind: [")
+    refused = call("render", str(base.parent / "base"))
+    assert refused.code == 2
+    assert str(base) in refused.err

@@ -39,7 +39,7 @@ def test_gits_own_folder_is_not_part_of_the_files(tree):
     ]
 
 
-def test_a_folders_id_moves_with_what_is_in_it(tree):
+def test_a_folders_id_moves_with_what_is_listed_in_it(tree):
     before = FolderSnapshot(tree).entry("apps/web").id
     (tree / "apps" / "web" / "b.yaml").write_text("b: 1\n")
     assert FolderSnapshot(tree).entry("apps/web").id != before

@@ -1,6 +1,6 @@
 """A plain directory as a snapshot, for the commands that work offline.
 
-Ids are the Git object ids that the files would have, so an offline render asks and answers as one from a commit does.
+Files' ids are the Git object ids that they would have, so an offline render asks and answers as one from a commit does.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FolderSnapshot:
         if ".." in parts or not _reachable(self._root, parts) or not place.is_dir() or place.is_symlink():
             return ()
         found: list[Entry] = []
-        for name in sorted(os.listdir(place)):
+        for name in sorted(_listed(place)):
             entry = None if name in _SKIPPED else self._entry("/".join((*parts, name)))
             if entry is None:
                 continue
@@ -79,8 +79,22 @@ class FolderSnapshot:
         return Entry(path, _id(body), EntryKind.FILE, len(body), bool(found.st_mode & stat.S_IXUSR))
 
     def _tree(self, path: str) -> str:
-        lines = [f"{entry.kind} {entry.path} {entry.id}" for entry in self.entries(path)]
-        return sha1("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+        """Covers what is listed, and no more: what a file holds is in the file's own id, and a folder on the way
+        down may hold the whole disk."""
+        try:
+            found = sorted(
+                f"{entry.name} {entry.is_dir(follow_symlinks=False)}" for entry in os.scandir(self._root / path)
+            )
+        except OSError:
+            return _id(b"")
+        return _id("\n".join(found).encode("utf-8", "surrogateescape"))
+
+
+def _listed(place: Path) -> list[str]:
+    try:
+        return os.listdir(place)
+    except OSError as error:
+        raise Invalid(f"it can not be read: {error.strerror}", where=Where(str(place))) from error
 
 
 def _reachable(root: Path, parts: Sequence[str]) -> bool:
