@@ -82,6 +82,13 @@ def test_a_directory_that_does_not_render_is_exit_two_with_file_and_line(root, w
     assert "bad.yaml" in result.err
 
 
+def test_a_directory_that_yields_nothing_says_so(root, worker):
+    (root / "docs").mkdir()
+    result = call("render", str(root / "docs"))
+    assert (result.code, result.out) == (0, "")
+    assert "renders to nothing" in result.err
+
+
 def test_two_directories_are_compared_field_by_field(root, worker):
     other = root / "apps" / "other"
     other.mkdir()

@@ -47,6 +47,8 @@ def render_command(directory: Path, output: str, sets: tuple[str, ...], **given:
     desired = rendered([directory], Wish(sets=sets, **given))[0]
     for note in desired.notes:
         say(f"note: {note}")
+    if not desired.manifests:
+        say(f"{directory} renders to nothing: it holds no manifests, kustomization or chart that yields any")
     if output == "name":
         for manifest in desired.manifests:
             click.echo(clean(manifest.ref))
