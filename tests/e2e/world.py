@@ -13,7 +13,7 @@ import shutil
 import ssl
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
@@ -348,7 +348,9 @@ def without_bugs() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def standing(folder: Path, *, poll: float = 1.0, secret: str = "") -> AsyncIterator[World]:
+async def standing(
+    folder: Path, *, poll: float = 1.0, secret: str = "", environ: Mapping[str, str] | None = None
+) -> AsyncIterator[World]:
     """A house over an almost empty repository and an empty sandbox. `poll` in seconds; `secret` opens webhooks."""
     (folder / "git").mkdir()
     data = folder / "data"
@@ -359,7 +361,7 @@ async def standing(folder: Path, *, poll: float = 1.0, secret: str = "") -> Asyn
         stack.enter_context(without_bugs())
         repository = forge.repository("system")
         cluster, access = await stack.enter_async_context(clustered(folder / "cluster"))
-        parts = Parts(data, {}, access=access, poll=poll)
+        parts = Parts(data, environ if environ is not None else {}, access=access, poll=poll)
         house = await stack.enter_async_context(open_house(parts, AdminRoot(repository.url, "main")))
         url = await stack.enter_async_context(served(house, data, secret))
         await house.start()
