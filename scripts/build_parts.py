@@ -1,0 +1,154 @@
+"""Build the parts that the end-to-end tests and the benchmarks run against: a real Kubernetes, and KWOK as its nodes.
+
+Each is a Go module in `parts/<name>/` whose go.mod and go.sum say all of it. They are optional: where they are missing,
+those tests skip. Built into `parts/<hash of the module>` below the cache folder, so that a change of a module makes
+another and the tests find the one that fits their checkout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from build_native import ROOT, BuildError, cache_folder, find_go, say
+
+EVERY = 15.0
+"""Seconds between two lines of progress."""
+VERSION = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A module in `parts/<name>` and the program it makes; `folders`: (module, folder) to keep beside it."""
+
+    name: str
+    package: str
+    about: str
+    ldflags: str = "-s -w"
+    folders: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def module(self) -> Path:
+        return ROOT / "parts" / self.name
+
+    @property
+    def key(self) -> str:
+        """The hash of all that decides what is built. Of Go, go.mod names the version."""
+        digest = hashlib.sha256(f"{sys.platform} {self.package} {self.ldflags} {self.folders}".encode())
+        for file in sorted([*self.module.glob("*.go"), self.module / "go.mod", self.module / "go.sum"]):
+            content = file.read_bytes()
+            digest.update(f"\0{file.name}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()[:32]
+
+    @property
+    def folder(self) -> Path:
+        """Where it is, or would be, kept."""
+        return cache_folder() / "parts" / self.key
+
+    @property
+    def program(self) -> Path:
+        return self.folder / self.name
+
+
+def version_flags(major: int, minor: int, patch: int) -> str:
+    """What `/version` answers: without them the server takes itself for v0.0.0."""
+    words = {"gitVersion": f"v{major}.{minor}.{patch}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    return " ".join(["-s -w", *(f"-X {VERSION}.{name}={value}" for name, value in words.items())])
+
+
+KUBERNETES = Part("kubernetes", ".", "about 6 minutes on two cores", version_flags(1, 35, 4))
+KWOK = Part(
+    "kwok",
+    "sigs.k8s.io/kwok/cmd/kwok",
+    "about 2 minutes",
+    folders=(("sigs.k8s.io/kwok", "kustomize/stage"),),
+)
+PARTS = (KUBERNETES, KWOK)
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
+
+
+def told(lines: Iterable[str], started: float) -> None:
+    """Show how far the build is. Packages come one a line, what went wrong in sentences."""
+    packages, fetched, due = 0, 0, started + EVERY
+    for line in lines:
+        if line.startswith("go: downloading"):
+            fetched += 1
+        elif " " in line.strip():
+            say(line.rstrip())
+        else:
+            packages += 1
+        if time.monotonic() >= due:
+            due += EVERY
+            say(f"  … {time.monotonic() - started:.0f} s: {fetched} modules fetched, {packages} packages compiled")
+
+
+def compile_part(go: str, part: Part, folder: Path) -> None:
+    started = time.monotonic()
+    say(f"building {part.name} ({part.about} when nothing of it is cached) …")
+    command = [go, "build", "-v", "-trimpath", "-ldflags", part.ldflags, "-o", str(folder / part.name), part.package]
+    build = subprocess.Popen(command, cwd=part.module, env=environment(), stderr=subprocess.PIPE, text=True)
+    assert build.stderr is not None
+    told(build.stderr, started)
+    if build.wait() != 0:
+        raise BuildError(f"{part.name} did not build; the lines above say why")
+    size = (folder / part.name).stat().st_size / 1e6
+    say(f"built {part.name} in {time.monotonic() - started:.0f} s, {size:.0f} MB")
+
+
+def keep_folders(go: str, part: Part, folder: Path) -> None:
+    for module, inner in part.folders:
+        command = [go, "list", "-m", "-f", "{{.Dir}}", module]
+        found = subprocess.run(
+            command, cwd=part.module, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+        source = Path(found.stdout.strip()) / inner
+        if found.returncode != 0 or not source.is_dir():
+            raise BuildError(f"{part.name} needs {inner} of {module}, which is not there: {found.stderr.strip()}")
+        # The module cache is read-only; what is copied from it has to be removable.
+        shutil.copytree(source, folder / inner, copy_function=shutil.copyfile)
+        for made in [folder / inner, *(folder / inner).rglob("*")]:
+            made.chmod(0o755 if made.is_dir() else 0o644)
+
+
+def build(go: str, part: Part) -> None:
+    """Build one part unless it is there. It appears whole or not at all."""
+    if part.program.exists():
+        say(f"{part.name} is there: {part.program}")
+        return
+    unfinished = part.folder.with_suffix(f".{os.getpid()}")
+    unfinished.mkdir(parents=True)
+    try:
+        compile_part(go, part, unfinished)
+        keep_folders(go, part, unfinished)
+        if not part.program.exists():
+            unfinished.rename(part.folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def main() -> int:
+    try:
+        go, version = find_go()
+        say(f"with {version} ({go})")
+        for part in PARTS:
+            build(go, part)
+    except BuildError as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
