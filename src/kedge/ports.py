@@ -334,6 +334,10 @@ class Store(Protocol):
     async def verify_chain(self, seen: Witness | None = None) -> ChainReport:
         """Walk every sealed event; `seen` is an earlier witness that the log must still contain."""
 
+    @property
+    def problem(self) -> str:
+        """Why the last write was not kept ("" when it was), for readers: it could not be recorded itself."""
+
     async def collect(self, now: float) -> int:
         """Delete a bounded number of plans and rendered sets that nothing needs any more; answers how many went."""
 

@@ -57,6 +57,7 @@ class MemoryStore:
         self.secrets: dict[str, str] = {}
         self.moved = asyncio.Event()
         self.reads = 0
+        self.problem = ""
 
     def seal(self, event: Event) -> Event:
         sealed = replace(event, id=len(self.sealed_events) + 1, chain="c")

@@ -78,6 +78,16 @@ async def test_what_no_unit_can_tell_is_told_with_the_fleet_and_to_whom_it_conce
     assert one[0]["where"] == "root admin, .kedge/web.yaml, line 3"
 
 
+async def test_that_nothing_is_written_down_is_told_with_every_answer():
+    fakes = Fakes()
+    fakes.put(builders.dossier(**synced()))
+    fakes.store.problem = "the disk is full\n  free space"
+    async with running(fakes) as client:
+        for path in ("/api/v1/units", UNIT):
+            told = (await client.get(path)).json["problems"]
+            assert told == [{"text": "the disk is full", "where": "store", "hint": "free space"}]
+
+
 @pytest.mark.parametrize(
     ("file", "concerned"),
     [("", True), ("kedge.yaml", True), ("teams/kedge.yaml", True), (".kedge", True), (".kedge/other.yaml", False)],

@@ -84,9 +84,11 @@ async def test_a_disk_that_is_really_full_keeps_nothing_and_passes(tmp_path: Pat
     large = replace(web, suspended="x" * 200_000)
     with pytest.raises(Unavailable, match="the disk is full"):
         await store.record(wrote(large, event("during")))
+    assert "the disk is full" in store.problem
     assert await store.load(web.name) == web
     session.command("PRAGMA max_page_count = 1000000")
     assert (await store.record(wrote(large))).version == 2
+    assert store.problem == ""
     assert await store.events() == []
     await store.close()
 

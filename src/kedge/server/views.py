@@ -366,17 +366,20 @@ def root(state: RootState) -> RootView:
     return RootView(state.name, revision(state.revision), state.complete, state.at, problems)
 
 
-def problems(states: Sequence[RootState], heads: Sequence[Head]) -> tuple[ProblemView, ...]:
-    """What is wrong with roots and sources, which no unit can tell of: roots first, then sources by address."""
+def problems(states: Sequence[RootState], heads: Sequence[Head], memory: str = "") -> tuple[ProblemView, ...]:
+    """What no unit can tell of: that nothing is written down (`memory`), then what is wrong with roots and sources."""
+    store = (_problem(memory, "store"),) if memory else ()
     roots = (
         ProblemView(problem.text, f"root {state.name}, {problem.where}".rstrip(", "), problem.hint)
         for state in states
         for problem in state.problems
     )
-    return (*roots, *_source_problems(heads))
+    return (*store, *roots, *_source_problems(heads))
 
 
-def concerning(unit: Unit, states: Sequence[RootState], heads: Sequence[Head]) -> tuple[ProblemView, ...]:
+def concerning(
+    unit: Unit, states: Sequence[RootState], heads: Sequence[Head], memory: str = ""
+) -> tuple[ProblemView, ...]:
     """Those of a unit's own declaration (its file, or what its whole root hangs on), and of its source."""
     mine = tuple(
         RootState(state.name, None, False, tuple(p for p in state.problems if _covers(p.where, unit.where)))
@@ -384,7 +387,7 @@ def concerning(unit: Unit, states: Sequence[RootState], heads: Sequence[Head]) -
         if state.name == unit.root
     )
     source = (unit.source.repository, unit.source.ref)
-    return problems(mine, [head for head in heads if (head.repository, head.ref) == source])
+    return problems(mine, [head for head in heads if (head.repository, head.ref) == source], memory)
 
 
 def _covers(problem: Where, declared: Where) -> bool:
@@ -394,8 +397,9 @@ def _covers(problem: Where, declared: Where) -> bool:
 
 def _source_problems(heads: Sequence[Head]) -> tuple[ProblemView, ...]:
     wrong = sorted((head for head in heads if head.problem), key=lambda head: (head.repository, head.ref))
-    found = []
-    for head in wrong:
-        text, _, hint = head.problem.partition("\n")
-        found.append(ProblemView(text, f"source {public_url(head.repository)} {head.ref}".rstrip(), hint.strip()))
-    return tuple(found)
+    return tuple(_problem(head.problem, f"source {public_url(head.repository)} {head.ref}".rstrip()) for head in wrong)
+
+
+def _problem(told: str, where: str) -> ProblemView:
+    text, _, hint = told.partition("\n")
+    return ProblemView(text, where, hint.strip())

@@ -248,6 +248,10 @@ class SqlStore:
         gone, self._cursor = await self._writes.do(partial(_collect, now, self._cursor))
         return gone
 
+    @property
+    def problem(self) -> str:
+        return self._writer.problem
+
     async def close(self) -> None:
         """Finish what was handed in, then close. Later calls raise Unavailable; a second close does nothing."""
         if self._closed:

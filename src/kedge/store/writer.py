@@ -47,14 +47,19 @@ class Writer:
         self._seal = seal
         self._fail = fail
         self.head = 0
+        self.problem = ""
 
     def commit(self, works: Sequence[Work]) -> list[Answer]:
         """Answers once everything that has no error is on disk. An error of the database fails the whole batch."""
         try:
-            return self._commit(works)
+            answers = self._commit(works)
+            self.problem = ""
+            return answers
         except sqlite.Error as error:
             self._undo()
-            return [Answer(error=sqlite.explain(error, self._path))] * len(works)
+            explained = sqlite.explain(error, self._path)
+            self.problem = str(explained)
+            return [Answer(error=explained)] * len(works)
         except BaseException:
             self._undo()
             raise
