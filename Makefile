@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests bench scripts
 
-.PHONY: help setup demo test check bench format oracles reference clean
+.PHONY: help setup demo test check bench format oracles parts cluster reference clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -43,6 +43,12 @@ bench: setup ## the benchmarks, as ratios to a rival or limit measured in the sa
 
 oracles: setup ## the Helm and Kustomize command lines, for the comparisons (optional; 5 min the first time)
 	@$(BIN)/python scripts/build_oracles.py
+
+parts: setup ## a real Kubernetes and KWOK, for the tests that run against one (optional; 8 min the first time)
+	@$(BIN)/python scripts/build_parts.py
+
+cluster: setup ## a real Kubernetes on loopback until Ctrl-C, with its kubeconfig (after `make parts`)
+	@exec $(BIN)/python -m tests.parts.cluster
 
 reference: setup ## write docs/reference from the code
 	@$(BIN)/python scripts/build_reference.py
