@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from tests.sandbox.conftest import MAPS, Lab, config_map
 
-from kedge.sandbox import Options
+from kedge.sandbox import Options, watching
 
 
 def _told(watch: Any) -> list[tuple[str, str]]:
@@ -122,3 +123,14 @@ def test_a_closed_watch_costs_nothing_any_more(lab: Lab) -> None:
     watch = _here(lab, "&labelSelector=a%3Db")
     watch.close()
     assert lab.box.cluster.watches.all() == []
+
+
+def test_a_reader_too_far_behind_is_cut_off_by_lines_and_by_bytes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("BACKLOG", 3), ("BACKLOG_BYTES", 2000)):
+        with monkeypatch.context() as patched:
+            patched.setattr(watching, name, most)
+            watch = _here(lab)
+            for number in range(6):
+                lab.post(MAPS, config_map(f"{name.lower().replace('_', '-')}-{number}", a="x" * 300))
+            assert watch.closed
+            assert 2 <= len(watch.take()) <= 4

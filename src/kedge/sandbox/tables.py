@@ -156,13 +156,8 @@ def _deployment(obj: Object, now: float) -> list[Any]:
 def _replica_set(obj: Object, now: float) -> list[Any]:
     spec, status = obj["spec"], obj.get("status") or {}
     names, images = _containers(spec["template"]["spec"])
-    row = [
-        _name(obj),
-        spec.get("replicas", 1),
-        status.get("replicas", 0),
-        status.get("readyReplicas", 0),
-        _age(obj, now),
-    ]
+    counts = [spec.get("replicas", 1), status.get("replicas", 0), status.get("readyReplicas", 0)]
+    row = [_name(obj), *counts, _age(obj, now)]
     return [*row, names, images, _selector(at(spec, "selector.matchLabels"))]
 
 
@@ -188,15 +183,7 @@ def _daemon_set(obj: Object, now: float) -> list[Any]:
 def _job(obj: Object, now: float) -> list[Any]:
     spec, status = obj["spec"], obj.get("status") or {}
     ended = {item["type"] for item in status.get("conditions") or () if item.get("status") == "True"}
-    word = (
-        "Complete"
-        if "Complete" in ended
-        else "Failed"
-        if "Failed" in ended
-        else "Suspended"
-        if "Suspended" in ended
-        else "Running"
-    )
+    word = next((word for word in ("Complete", "Failed", "Suspended") if word in ended), "Running")
     start, end = status.get("startTime"), status.get("completionTime")
     lasted = age(start, epoch_of(end) if end else now) if start else ""
     return [_name(obj), word, f"{status.get('succeeded', 0)}/{spec.get('completions', 1)}", lasted, _age(obj, now)]
@@ -280,6 +267,20 @@ def _event(obj: Object, now: float) -> list[Any]:
     return [seen, obj.get("type"), obj.get("reason"), where, obj.get("message", "").strip()]
 
 
+def _created(obj: Object, now: float) -> list[Any]:
+    return [_name(obj), obj["metadata"].get("creationTimestamp")]
+
+
+def _binding(obj: Object, now: float) -> list[Any]:
+    return [_name(obj), f"{at(obj, 'roleRef.kind')}/{at(obj, 'roleRef.name')}", _age(obj, now)]
+
+
+def _autoscaler(obj: Object, now: float) -> list[Any]:
+    spec, target = obj["spec"], f"{at(obj, 'spec.scaleTargetRef.kind')}/{at(obj, 'spec.scaleTargetRef.name')}"
+    count = at(obj, "status.currentReplicas", 0)
+    return [_name(obj), target, "<unknown>", spec.get("minReplicas"), spec.get("maxReplicas"), count, _age(obj, now)]
+
+
 COLUMNS: dict[str, tuple[str, Cells]] = {
     "pods.": ("Name|Ready|Status|Restarts|Age|*IP|*Node|*Nominated Node|*Readiness Gates", _pod),
     "deployments.apps": ("Name|Ready|Up-to-date|Available|Age|*Containers|*Images|*Selector", _deployment),
@@ -308,26 +309,12 @@ COLUMNS: dict[str, tuple[str, Cells]] = {
         lambda obj, now: [_name(obj), obj.get("type"), len(obj.get("data") or ()), _age(obj, now)],
     ),
     "serviceaccounts.": ("Name|Age", lambda obj, now: [_name(obj), _age(obj, now)]),
-    "roles.rbac.authorization.k8s.io": (
-        "Name|Created At", lambda obj, now: [_name(obj), obj["metadata"].get("creationTimestamp")],
-    ),
-    "clusterroles.rbac.authorization.k8s.io": (
-        "Name|Created At", lambda obj, now: [_name(obj), obj["metadata"].get("creationTimestamp")],
-    ),
-    "customresourcedefinitions.apiextensions.k8s.io": (
-        "Name|Created At", lambda obj, now: [_name(obj), obj["metadata"].get("creationTimestamp")],
-    ),
-    "rolebindings.rbac.authorization.k8s.io": (
-        "Name|Role|Age",
-        lambda obj, now: [_name(obj), f"{at(obj, 'roleRef.kind')}/{at(obj, 'roleRef.name')}", _age(obj, now)],
-    ),
-    "clusterrolebindings.rbac.authorization.k8s.io": (
-        "Name|Role|Age",
-        lambda obj, now: [_name(obj), f"{at(obj, 'roleRef.kind')}/{at(obj, 'roleRef.name')}", _age(obj, now)],
-    ),
+    "roles.rbac.authorization.k8s.io": ("Name|Created At", _created),
+    "clusterroles.rbac.authorization.k8s.io": ("Name|Created At", _created),
+    "customresourcedefinitions.apiextensions.k8s.io": ("Name|Created At", _created),
+    "rolebindings.rbac.authorization.k8s.io": ("Name|Role|Age", _binding),
+    "clusterrolebindings.rbac.authorization.k8s.io": ("Name|Role|Age", _binding),
     "horizontalpodautoscalers.autoscaling": (
-        "Name|Reference|Targets|MinPods|MaxPods|Replicas|Age",
-        lambda obj, now: [
-            _name(obj), f"{at(obj, 'spec.scaleTargetRef.kind')}/{at(obj, 'spec.scaleTargetRef.name')}", "<unknown>",
-            at(obj, "spec.minReplicas"), at(obj, "spec.maxReplicas"), at(obj, "status.currentReplicas", 0), _age(obj,
-            now), ], ), }  # fmt: skip
+        "Name|Reference|Targets|MinPods|MaxPods|Replicas|Age", _autoscaler,
+    ),
+}  # fmt: skip

@@ -15,7 +15,7 @@ from kedge.sandbox.store import Happening, Stored
 from kedge.sandbox.wire import Object
 
 Render = Callable[[Stored], bytes]
-BACKLOG = 20_000
+BACKLOG, BACKLOG_BYTES = 20_000, 64 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +32,7 @@ class Watch:
     next_bookmark: float = 0.0
     closed: bool = False
     _lines_left: int | None = None
+    _bytes: int = 0
     _lines: deque[bytes] = field(default_factory=deque)
     _wake: Callable[[], None] | None = None
     _leave: Callable[[Watch], None] | None = None
@@ -40,6 +41,7 @@ class Watch:
         """The lines that came since the last call, each with its newline."""
         lines = list(self._lines)
         self._lines.clear()
+        self._bytes = 0
         return lines
 
     def events(self) -> list[Object]:
@@ -72,9 +74,11 @@ class Watch:
         if self.closed:
             return
         self._lines.append(line)
+        self._bytes += len(line)
         if self._lines_left is not None:
             self._lines_left -= 1
-        if len(self._lines) > BACKLOG or (self._lines_left is not None and self._lines_left <= 0):
+        behind = len(self._lines) > BACKLOG or self._bytes > BACKLOG_BYTES
+        if behind or (self._lines_left is not None and self._lines_left <= 0):
             self.close()
         elif self._wake:
             self._wake()
