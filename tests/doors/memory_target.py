@@ -13,6 +13,7 @@ from tests.doors.memory_cluster import UNIT, MemoryCluster, Thing
 
 from kedge.engine.hooks import is_hook
 from kedge.model.change import Act
+from kedge.model.errors import Conflict
 from kedge.model.manifest import Desired, Manifest, digest_of
 from kedge.model.operation import Did, Outcome, Sight
 from kedge.model.pair import Comparison, Known, Owner, Pair, Scope, Seen
@@ -119,7 +120,7 @@ class MemoryTarget:
         if thing.owner != scope.unit:
             return Outcome(step.key, Did.KEPT, "it no longer carries our label")
         if step.uid and thing.uid != step.uid:
-            return Outcome(step.key, Did.FAILED, "it was made anew meanwhile")
+            raise Conflict(f"{step.ref} was made anew since the plan")
         self.cluster.delete(step.ref, "kedge", scope.unit, scope.operation)
         self._learn(step.ref)
         return Outcome(step.key, Did.DELETED, uid=thing.uid)

@@ -170,7 +170,14 @@ class History:
             cluster.delete(ref, "kubectl")
             return
         body = json.loads(json.dumps(cluster.things[ref].body))
-        if dice < 0.5:
+        if dice < 0.45:
+            # The same once more: another object under the same name.
+            run = cluster.things[ref].operation
+            cluster.delete(ref, "kubectl")
+            if ref not in cluster.things:
+                cluster.apply(ref, body, "kubectl", operation=run)
+            return
+        if dice < 0.53:
             body["metadata"].pop("annotations", None)
         else:
             body["spec"] = {**(body.get("spec") or {}), "edited": draw.randint(0, 99)}

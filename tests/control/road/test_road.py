@@ -416,3 +416,23 @@ def test_a_run_that_only_meets_errors_ends_at_its_deadline() -> None:
         assert len(calls) < 80
 
     in_town(story)
+
+
+def test_a_deletion_whose_object_was_made_anew_is_planned_anew() -> None:
+    """It was tried again and again, of an object that no longer was."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"), file("Deployment", "b", seconds=1))
+        await asyncio.sleep(60)
+        town.push(file("Deployment", "b", seconds=20))
+        await asyncio.sleep(10)
+        body = town.cluster.things[ref("ConfigMap", "a")].body
+        town.cluster.delete(ref("ConfigMap", "a"), "kubectl")
+        town.cluster.apply(ref("ConfigMap", "a"), body, "kubectl")
+        await asyncio.sleep(60)
+        runs = await town.store.operations("shop/web")
+        assert [run.result for run in runs] == [Result.SUCCEEDED, Result.FAILED, Result.SUCCEEDED]
+        assert "made anew" in runs[1].message
+        assert town.standing() == ["Deployment b"]
+
+    in_town(story)

@@ -33,8 +33,7 @@ _TRIES = 8
 async def perform(doors: Doors, dossier: Dossier) -> Dossier:
     """Carry the open operation as far as it goes now: to its end, or to a pause.
 
-    Raises Unavailable and Conflict from the target after what was done has been written down; past the deadline such an
-    error fails the run instead: a run that could go on for ever would never be planned anew.
+    Raises Unavailable and Conflict from the target after what was done has been written down.
     """
     operation, plan = dossier.operation, dossier.plan
     if operation is None or plan is None:
@@ -53,17 +52,28 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
                 dossier, operation = await _ready(doors, dossier, operation, steps)
                 operation, error = await _act(doors, scope, operation, steps, manifests)
                 looked = False
-                if error is not None and (operation.failing or doors.clock.now() < operation.deadline):
-                    await _pause(doors, dossier, replace(operation, waiting=str(error)), None)
-                    raise error
                 if error is not None:
-                    operation = replace(operation, failing=f"timed out: {error}")
+                    why = _hopeless(operation, steps, error, doors.clock.now())
+                    if not why:
+                        await _pause(doors, dossier, replace(operation, waiting=str(error)), None)
+                        raise error
+                    operation = replace(operation, failing=why)
             case Fail(why):
                 operation = replace(operation, failing=why)
             case Pause(waiting, until):
                 return await _pause(doors, dossier, replace(operation, waiting=waiting), until)
             case Finish(result, message):
                 return await _finish(doors, dossier, operation, result, message)
+
+
+def _hopeless(operation: Operation, steps: tuple[Step, ...], error: KedgeError, now: float) -> str:
+    """Why trying again would not help, "" where it may. The run then fails: one that could go on for ever would never
+    be planned anew. A conflict over a deletion says that another object stands there than the one that was planned."""
+    if operation.failing:
+        return ""
+    if isinstance(error, Conflict) and any(step.act is Act.DELETE for step in steps):
+        return str(error)
+    return f"timed out: {error}" if now >= operation.deadline else ""
 
 
 async def _ready(
