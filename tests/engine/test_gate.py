@@ -24,6 +24,11 @@ def test_a_plan_that_needs_nothing_goes():
     assert gate(dossier(), plan_of(manifest("Service", "web")), 0.0).go
 
 
+def test_what_the_cluster_refuses_is_asked_again_since_it_may_be_granted():
+    refused = gate(dossier(), replace(plan_of(manifest("Service", "web")), blocked=("it refuses",)), 100.0)
+    assert (refused.go, refused.waiting, refused.until) == (False, "it refuses", 280.0)
+
+
 def test_automatic_sync_off_waits_for_a_person_and_a_wish_opens_it():
     manual = dossier(unit=unit(sync=SyncSection(auto=False)))
     plan = plan_of(manifest("Service", "web"))

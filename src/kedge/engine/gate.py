@@ -13,6 +13,9 @@ from kedge.model.plan import Needs, Plan
 HEAL_CALM = 600.0
 """Seconds after which an object that stayed as it should counts as calm again (Argo CD resets on any new sync)."""
 
+BLOCKED = 180.0
+"""Seconds until a cluster is asked again about a plan that it refuses: a right or a quota may have been granted."""
+
 _FIRST_HEALS = 3
 
 
@@ -34,7 +37,7 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
     unit that this one comes after and that is not there yet."""
     if plan.blocked:
         more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
-        return Verdict(False, plan.blocked[0] + more)
+        return Verdict(False, plan.blocked[0] + more, until=now + BLOCKED)
     moved = _moved(dossier)
     if moved:
         return Verdict(False, moved)

@@ -66,4 +66,7 @@ class Asker:
             async with asyncio.timeout(self._deadline):
                 return await self.transport.request(method, path, query, headers, body)
         except TimeoutError:
-            raise Unavailable(f"{method} {path}: no answer within {self._deadline:.0f} s") from None
+            raise Unavailable(
+                f"{method} {path}: no answer within {self._deadline:.0f} s",
+                hint="look whether the API server is overloaded; it is asked again",
+            ) from None

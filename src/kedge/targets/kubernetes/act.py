@@ -20,7 +20,7 @@ from kedge.model.pair import Scope
 from kedge.model.plan import Step
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
-from kedge.targets.kubernetes.compare import raise_if_passing
+from kedge.targets.kubernetes.compare import raise_if_passing, sentence_of
 from kedge.targets.kubernetes.owners import hands, judged_owner, mark_of, taking_over
 from kedge.targets.kubernetes.replicas import scalable
 from kedge.targets.kubernetes.site import Site
@@ -93,7 +93,7 @@ def refused(deed: Deed, refusal: Refusal) -> Outcome:
     """FAILED with the server's sentence. Raises Conflict and Unavailable for what will pass by itself."""
     raise_if_passing(refusal, str(deed.ref))
     more = " (only a replacement could change it)" if refusal.immutable else ""
-    return deed.failed(f"{refusal.text}{more}")
+    return deed.failed(f"{sentence_of(refusal)}{more}")
 
 
 async def _kind(deed: Deed, manifest: Manifest) -> Kind | None:

@@ -177,11 +177,17 @@ async def _refused(setting: Setting, kind: Kind, manifest: Manifest, refusal: Re
         manifest=manifest,
         owner=owner,
         interactive=slot.hands if slot else (),
-        rejection=refusal.text,
+        rejection=sentence_of(refusal),
         immutable=refusal.immutable and live is not None,
         uid=slot.uid if slot else "",
     )
     return Look(seen, slot.fingerprint if slot else "")
+
+
+def sentence_of(refusal: Refusal) -> str:
+    """The server's sentence; for a missing right (other refusals are 403 too: quotas, admission) also what to do."""
+    lacking = refusal.code == 403 and " cannot " in refusal.text
+    return f"{refusal.text}; grant the right to the account that Kedge uses there" if lacking else refusal.text
 
 
 def raise_if_passing(refusal: Refusal, what: str) -> None:
