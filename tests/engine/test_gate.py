@@ -25,8 +25,11 @@ def test_a_plan_that_needs_nothing_goes():
 
 
 def test_what_the_cluster_refuses_is_asked_again_since_it_may_be_granted():
-    refused = gate(dossier(), replace(plan_of(manifest("Service", "web")), blocked=("it refuses",)), 100.0)
-    assert (refused.go, refused.waiting, refused.until) == (False, "it refuses", 280.0)
+    plan = replace(plan_of(manifest("Service", "web")), blocked=("it can not go",))
+    assert gate(dossier(), plan, 100.0).until is None
+    change = replace(plan.changes[0], rejection="it is forbidden")
+    refused = gate(dossier(), replace(plan, changes=(change,)), 100.0)
+    assert (refused.go, refused.waiting, refused.until) == (False, "it can not go", 280.0)
 
 
 def test_automatic_sync_off_waits_for_a_person_and_a_wish_opens_it():

@@ -37,7 +37,8 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
     unit that this one comes after and that is not there yet."""
     if plan.blocked:
         more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
-        return Verdict(False, plan.blocked[0] + more, until=now + BLOCKED)
+        refused = any(change.rejection for change in plan.changes)
+        return Verdict(False, plan.blocked[0] + more, until=now + BLOCKED if refused else None)
     moved = _moved(dossier)
     if moved:
         return Verdict(False, moved)
@@ -69,7 +70,7 @@ def _automation(dossier: Dossier, plan: Plan, now: float) -> Verdict:
         if sync.heal is Heal.NEVER:
             return Verdict(False, "drifted, and healing is off: kedge sync repairs it")
         calm = heal_again(dossier.heals)
-        if now < calm:
+        if dossier.heals and dossier.heals[-1] <= now < calm:
             return Verdict(False, "drifted again right after it was repaired: something fights over it", until=calm)
     elif not sync.auto and not given:
         return Verdict(False, "automatic sync is off: kedge sync applies it")
@@ -82,7 +83,8 @@ def _retry(dossier: Dossier, plan: Plan, now: float) -> Verdict:
         return GO
     if trouble.again is None:
         return Verdict(False, f"failed: {trouble.text}; kedge sync tries again")
-    if now < trouble.again:
+    # Trouble of a time to come was had before the clock was set back: there is nothing left to wait for.
+    if trouble.at <= now < trouble.again:
         return Verdict(False, f"failed, will try again: {trouble.text}", until=trouble.again)
     return GO
 
