@@ -79,8 +79,8 @@ def environment() -> dict[str, str]:
     return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
 
 
-def told(lines: Iterable[str], started: float) -> None:
-    """Show how far the build is. Packages come one a line, what went wrong in sentences."""
+def told(lines: Iterable[str], whole: str, started: float) -> None:
+    """Show how far a build is. Packages come one a line, what went wrong in sentences."""
     packages, fetched, due = 0, 0, started + EVERY
     for line in lines:
         if line.startswith("go: downloading"):
@@ -90,19 +90,31 @@ def told(lines: Iterable[str], started: float) -> None:
         else:
             packages += 1
         if time.monotonic() >= due:
-            due += EVERY
-            say(f"  … {time.monotonic() - started:.0f} s: {fetched} modules fetched, {packages} packages compiled")
+            due = time.monotonic() + EVERY
+            say(f"  … {time.monotonic() - started:.0f} s: {packages} {whole}" if packages else f"  … {fetched} modules")
+
+
+def run(command: list[str], part: Part, whole: str) -> str:
+    """What a command of Go prints. Raises BuildError when it fails."""
+    started = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=part.module, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told(process.stderr, whole, started)
+        printed = process.stdout.read()
+    if process.returncode != 0:
+        raise BuildError(f"{part.name} did not build; the lines above say why")
+    return printed
 
 
 def compile_part(go: str, part: Part, folder: Path) -> None:
     started = time.monotonic()
     say(f"building {part.name} ({part.about} when nothing of it is cached) …")
+    packages = len(run([go, "list", "-deps", "-f", ".", part.package], part, "").split())
     command = [go, "build", "-v", "-trimpath", "-ldflags", part.ldflags, "-o", str(folder / part.name), part.package]
-    build = subprocess.Popen(command, cwd=part.module, env=environment(), stderr=subprocess.PIPE, text=True)
-    assert build.stderr is not None
-    told(build.stderr, started)
-    if build.wait() != 0:
-        raise BuildError(f"{part.name} did not build; the lines above say why")
+    run(command, part, f"packages compiled, of {packages} less those that Go has kept")
     size = (folder / part.name).stat().st_size / 1e6
     say(f"built {part.name} in {time.monotonic() - started:.0f} s, {size:.0f} MB")
 

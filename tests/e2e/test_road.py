@@ -58,8 +58,8 @@ def first() -> dict[str, str | None]:
     }
 
 
-async def test_a_commit_is_applied_changed_drifted_healed_rolled_back_and_removed(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_commit_is_applied_changed_drifted_healed_rolled_back_and_removed(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         world.repository.write(first())
         begun = world.pushed("begin the shop")
         dossier = await world.synced("shop/web", begun)
@@ -111,8 +111,8 @@ async def test_a_commit_is_applied_changed_drifted_healed_rolled_back_and_remove
         assert (report.broken, report.why) == (0, "")
 
 
-async def test_a_bad_change_is_refused_whole_and_the_next_good_one_gets_through(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_bad_change_is_refused_whole_and_the_next_good_one_gets_through(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         world.repository.write(first())
         await world.synced("shop/web", world.pushed("begin"))
         selector = deployment(2).replace("matchLabels: {app: web}", "matchLabels: {app: other}")
@@ -136,10 +136,10 @@ async def test_a_bad_change_is_refused_whole_and_the_next_good_one_gets_through(
         ("helm-hooks", "hooks"),
     ],
 )
-async def test_an_example_application_goes_from_push_to_healthy(tmp_path, example, namespace):
+async def test_an_example_application_goes_from_push_to_healthy(tmp_path, access, example, namespace):
     if not EXAMPLES.exists():
         pytest.skip("the shared example applications are not here")
-    async with standing(tmp_path) as world:
+    async with standing(tmp_path, access=access) as world:
         world.repository.copy(EXAMPLES / example, f"apps/{example}")
         space = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n"
         world.repository.write(
@@ -154,10 +154,10 @@ async def test_an_example_application_goes_from_push_to_healthy(tmp_path, exampl
         assert dossier.last.result == "Succeeded"
 
 
-async def test_hooks_before_and_after_run_to_their_end_and_are_cleaned_up(tmp_path):
+async def test_hooks_before_and_after_run_to_their_end_and_are_cleaned_up(tmp_path, access):
     if not EXAMPLES.exists():
         pytest.skip("the shared example applications are not here")
-    async with standing(tmp_path) as world:
+    async with standing(tmp_path, access=access) as world:
         world.repository.copy(EXAMPLES / "pre-post-sync", "apps/pre-post-sync")
         world.repository.copy(EXAMPLES / "kustomize-guestbook", "apps/kustomize-guestbook")
         world.repository.write(

@@ -192,9 +192,15 @@ class World:
     repository: Repository
     access: Access
     forge: Forge
-    cluster: Cluster
+    sandbox: Cluster | None
     data: Path
     url: str
+
+    @property
+    def cluster(self) -> Cluster:
+        """The sandbox, whose fate a test holds; a real cluster has none to hold."""
+        assert self.sandbox is not None, "this story is not for a real cluster"
+        return self.sandbox
 
     def pushed(self, message: str) -> str:
         """Push, and tell the house as a webhook would."""
@@ -349,9 +355,16 @@ def without_bugs() -> Iterator[None]:
 
 @asynccontextmanager
 async def standing(
-    folder: Path, *, poll: float = 1.0, secret: str = "", environ: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    poll: float = 1.0,
+    secret: str = "",
+    environ: Mapping[str, str] | None = None,
+    access: Access | None = None,
 ) -> AsyncIterator[World]:
-    """A house over an almost empty repository and an empty sandbox. `poll` in seconds; `secret` opens webhooks."""
+    """A house over an almost empty repository and an empty sandbox, or the cluster of `access`.
+
+    `poll` in seconds; `secret` opens webhooks."""
     (folder / "git").mkdir()
     data = folder / "data"
     data.mkdir(mode=0o700)
@@ -360,9 +373,11 @@ async def standing(
         stack.callback(forge.down)
         stack.enter_context(without_bugs())
         repository = forge.repository("system")
-        cluster, access = await stack.enter_async_context(clustered(folder / "cluster"))
+        sandbox = None
+        if access is None:
+            sandbox, access = await stack.enter_async_context(clustered(folder / "cluster"))
         parts = Parts(data, environ if environ is not None else {}, access=access, poll=poll)
         house = await stack.enter_async_context(open_house(parts, AdminRoot(repository.url, "main")))
         url = await stack.enter_async_context(served(house, data, secret))
         await house.start()
-        yield World(house, repository, access, forge, cluster, data, url)
+        yield World(house, repository, access, forge, sandbox, data, url)
