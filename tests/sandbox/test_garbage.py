@@ -188,3 +188,21 @@ def test_a_bound_claim_goes_when_no_pod_uses_it(lab: Lab) -> None:
     lab.delete(f"{PODS}/user")
     lab.pass_time(3)
     assert not _there(lab, f"{claims}/data")
+
+
+def _claims(lab: Lab, name: str, owner: str) -> None:
+    uid = lab.get(f"{MAPS}/{owner}")["metadata"]["uid"]
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uid, "blockOwnerDeletion": True}
+    lab.patch(f"{MAPS}/{name}", {"metadata": {"ownerReferences": [reference]}})
+    assert lab.status == 200
+
+
+def test_owners_in_a_circle_do_not_wait_for_each_other(lab: Lab) -> None:
+    for circle in (("a", "b"), ("c", "d", "e"), ("self",)):
+        for name in circle:
+            lab.post(MAPS, config_map(name))
+        for name, owner in zip(circle, (*circle[1:], circle[0]), strict=True):
+            _claims(lab, name, owner)
+        lab.delete(f"{MAPS}/{circle[0]}", {"propagationPolicy": "Foreground"})
+        lab.pass_time(0.5)
+        assert not any(_there(lab, f"{MAPS}/{name}") for name in circle), circle

@@ -184,3 +184,17 @@ def test_stored_objects_do_not_change_under_those_who_hold_them(lab: Lab) -> Non
     lab.pass_time(2)
     held._raw = None
     assert held.raw == before
+
+
+def test_a_subresource_is_not_the_object(lab: Lab) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    lab.post(pods, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a:1"}]}})
+    before = lab.box.version
+    for method, sub in (
+        ("DELETE", "status"), ("DELETE", "log"), ("PUT", "log"), ("PATCH", "eviction"), ("PUT", "binding"),
+        ("GET", "eviction"), ("POST", "status"), ("POST", "log"), ("HEAD", "status"), ("OPTIONS", "log"),
+    ):  # fmt: skip
+        lab.ask(method, f"{pods}/p/{sub}", {"metadata": {"labels": {"a": "b"}}}, content_type=MERGE)
+        assert lab.status == 405, (method, sub)
+    lab.delete("/apis/apps/v1/namespaces/default/deployments/d/scale")
+    assert (lab.status, lab.box.version) == (405, before)

@@ -21,6 +21,7 @@ from kedge.sandbox.subresources import finalize, log, post, review, scale, scale
 from kedge.sandbox.wire import Request, Response, answer
 from kedge.sandbox.writes import create, patch, update
 
+WHOLE = ("", "status", "ephemeralcontainers")  # these are read and written as the object itself
 HEALTH = frozenset({"/healthz", "/readyz", "/livez"})
 
 
@@ -126,16 +127,18 @@ class Sandbox:
             return review(call)
         if "readonly" in target.kind.subresources:
             raise method_not_allowed()
-        if target.subresource == "scale":
+        if target.subresource == "scale" and method in ("PUT", "PATCH"):
             return scale(call)
         if method == "POST":
             return post(call) if target.subresource else create(call) if not target.name else _refuse()
-        if method == "DELETE":
+        if method == "DELETE" and not target.subresource:
             return delete(call) if target.name else delete_collection(call)
         if not target.name or method not in ("PUT", "PATCH"):
             raise method_not_allowed()
-        if target.subresource == "finalize":
+        if target.subresource == "finalize" and method == "PUT":
             return finalize(call)
+        if target.subresource not in WHOLE:
+            raise method_not_allowed()
         return update(call) if method == "PUT" else patch(call)
 
     def _read(self, request: Request, target: Target) -> Response:
@@ -145,6 +148,8 @@ class Sandbox:
             return collection(self.cluster, request, target)
         if target.subresource == "log":
             return log(self.cluster, request, target)
+        if target.subresource not in (*WHOLE, "scale"):
+            raise method_not_allowed()
         if target.subresource == "scale":
             stored = self.cluster.store.at(target.place)
             return answer(scale_of(target, stored)) if stored else get(self.cluster, request, target)

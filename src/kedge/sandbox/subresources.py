@@ -40,11 +40,9 @@ def scale_of(target: Target, stored: Stored) -> Object:
 
 
 def scale(call: Call) -> Response:
-    """GET, PUT or PATCH of ``…/scale``."""
+    """PUT or PATCH of ``…/scale``."""
     stored = _there(call.cluster, call.target)
     shown = scale_of(call.target, stored)
-    if call.request.method == "GET":
-        return answer(shown)
     body = parsed(call.request.body)
     if call.request.method == "PATCH":
         by_json = call.request.headers.get("content-type", "").startswith(JSON_PATCH)

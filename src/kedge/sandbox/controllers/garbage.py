@@ -43,8 +43,12 @@ def step(cluster: Cluster, place: Place, stored: Stored) -> bool:
         return True
     waiting = [owner for owner in alive if _ends_in_foreground(cluster.store.by_uid(owner["uid"]))]
     if len(waiting) == len(alive):
-        blocks = bool(cluster.store.children.get(stored.uid))
-        remove(cluster, cluster.stored_as[place.key], stored, Wish("Foreground" if blocks else "Background"))
+        children = cluster.store.children.get(stored.uid, {})
+        if any(_ends_in_foreground(cluster.store.at(child)) for child in children):
+            # a circle: nobody in it may wait for another (as the garbage collector unblocks such references)
+            loose = [{**owner, "blockOwnerDeletion": False} for owner in owners]
+            stored = _rewrite(cluster, place.key, stored, ownerReferences=loose)
+        remove(cluster, cluster.stored_as[place.key], stored, Wish("Foreground" if children else "Background"))
         return True
     return False
 
@@ -79,7 +83,7 @@ def _foreground(cluster: Cluster, stored: Stored) -> bool:
     blocking = False
     for place in list(cluster.store.children.get(stored.uid, {})):
         child = cluster.store.at(place)
-        if child is None:
+        if child is None or child.uid == stored.uid:
             continue
         if not child.meta.get("deletionTimestamp"):
             cluster.wake(place)
