@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,12 +19,15 @@ from kedge.model.unit import Unit
 from kedge.ports import Head, RootState
 from kedge.store import codec
 from kedge.store.claiming import inventory_of
-from kedge.store.session import Session, Statement
+from kedge.store.session import Row, Session, Statement
 from kedge.store.tables import blobs, declarations, declared, events, heads, operations, plans, roots, units
 from kedge.store.vault import Sealed, Vault
 
 MOST = 1000
 """Rows that one call answers at most."""
+
+RECALLED = 128
+"""Dossiers that are kept as they were read: twice as many as have turns at once."""
 
 _UNIT = Statement(
     select(units.c.version, units.c.body, units.c.reads, units.c.inventory, plans.c.body, heads.c.body)
@@ -85,10 +89,37 @@ def _events(*, newest: bool, one_unit: bool) -> Statement:
 _EVENTS = {(n, u): _events(newest=n, one_unit=u) for n in (False, True) for u in (False, True)}
 
 
-def load(session: Session, name: str) -> Dossier | None:
+class Recalled:
+    """The dossiers that were read last, each with the row that it was read from: a turn reads its unit several times,
+    and what has not moved since is not decoded again. A row names its claims by digest: equal rows, equal whole."""
+
+    def __init__(self, limit: int = RECALLED) -> None:
+        self._limit = limit
+        self._known: OrderedDict[str, tuple[Row, Dossier]] = OrderedDict()
+
+    def get(self, name: str, row: Row) -> Dossier | None:
+        held = self._known.get(name)
+        return held[1] if held is not None and held[0] == row else None
+
+    def put(self, name: str, row: Row, dossier: Dossier) -> None:
+        self._known[name] = row, dossier
+        self._known.move_to_end(name)
+        while len(self._known) > self._limit:
+            self._known.popitem(last=False)
+
+
+def load(session: Session, name: str, recalled: Recalled) -> Dossier | None:
     row = session.one(_UNIT, at=name)
     if row is None:
         return None
+    known = recalled.get(name, row)
+    if known is None:
+        known = _dossier(session, name, row)
+        recalled.put(name, row, known)
+    return known
+
+
+def _dossier(session: Session, name: str, row: Row) -> Dossier:
     version, body, reads, claimed, plan, head = row
     dossier = codec.decode_dossier(body, reads)
     # The head moves without a write to any unit: one row serves all that use the (repository, ref).

@@ -112,6 +112,7 @@ class SqlStore:
         self._installation = installation
         self._vault = vault
         self._cursor = collecting.Cursor()
+        self._recalled = reading.Recalled()
         self._closed = False
         self._announcer = Announcer(chain.head(session)[0])
         self._writer = Writer(session, self._path, chain.seal, opening.fail)
@@ -152,7 +153,7 @@ class SqlStore:
         return self._installation
 
     async def load(self, name: UnitName) -> Dossier | None:
-        return self._look(lambda session: reading.load(session, str(name)))
+        return self._look(lambda session: reading.load(session, str(name), self._recalled))
 
     async def record(self, record: Record) -> Dossier:
         desk = self._desk()
