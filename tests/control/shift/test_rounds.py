@@ -72,3 +72,15 @@ def test_an_unreachable_repository_is_told_once_and_the_unit_stays_as_it_is() ->
         assert (await town.web()).shown.sync is Sync.SYNCED
 
     in_town(story)
+
+
+def test_a_clock_that_is_set_back_does_not_end_the_asking_for_news() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        await asyncio.sleep(60)
+        town.clock.jump(-3600.0)
+        town.source.commit(dict([file("ConfigMap", "a"), file("ConfigMap", "b")]), time=town.clock.now())
+        await asyncio.sleep(120)
+        assert town.standing() == ["ConfigMap a", "ConfigMap b"]
+
+    in_town(story)

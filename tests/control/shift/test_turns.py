@@ -151,3 +151,18 @@ def test_nothing_is_done_to_the_cluster_while_it_can_not_be_written_down() -> No
         assert (await town.web()).shown.sync == "Synced"
 
     in_town(story)
+
+
+def test_a_clock_that_is_set_back_does_not_hold_up_what_is_tried_again() -> None:
+    async def story(town: Town) -> None:
+        hook = {"argocd.argoproj.io/hook": "PreSync"}
+        await town.open(file("Job", "move", notes=hook, seconds=1, sick=True), file("ConfigMap", "a"))
+        await asyncio.sleep(20)
+        while (await town.web()).operation is not None:
+            await asyncio.sleep(1)
+        town.well = True
+        town.clock.jump(-3600.0)
+        await asyncio.sleep(200)
+        assert "ConfigMap a" in town.standing()
+
+    in_town(story)

@@ -33,11 +33,13 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Stop:
-    """One (repository, ref) of the round."""
+    """One (repository, ref) of the round. `checked` is what people read (epoch seconds); `looked` and `due` are in
+    monotonic seconds: a clock that is set back must not end the asking."""
 
     readers: Readers
     head: Revision | None = None
     checked: float = 0.0
+    looked: float = -WINDOW
     due: float = 0.0
     problem: str = ""
     hinted: bool = False
@@ -110,7 +112,7 @@ class Rounds:
         """Go round for ever: whatever is due or hinted, several repositories at once, each pair one at a time."""
         while True:
             self._bell.clear()
-            now = self._doors.clock.now()
+            now = self._doors.clock.monotonic()
             free = AT_ONCE - sum(stop.busy for stop in self._stops.values())
             due = [key for key, stop in self._stops.items() if _is_due(stop, now)]
             for key in due[:free]:
@@ -120,9 +122,9 @@ class Rounds:
 
     async def _pause(self, full: bool) -> None:
         """Until the next stop is due; while all places are taken, until one is free."""
-        now = self._doors.clock.now()
+        now = self._doors.clock.monotonic()
         idle = [stop for stop in self._stops.values() if not stop.busy]
-        times = [min(stop.due, stop.checked + WINDOW) if stop.hinted else stop.due for stop in idle]
+        times = [min(stop.due, stop.looked + WINDOW) if stop.hinted else stop.due for stop in idle]
         wait = max(0.0, min(times) - now) if times and not full else None
         try:
             async with asyncio.timeout(wait):
@@ -143,9 +145,8 @@ class Rounds:
     async def check(self, key: Key) -> None:
         """Ask the remote now. A problem is remembered and shown; the last good head stays in force."""
         stop = self._stop(key)
-        now = self._doors.clock.now()
-        stop.hinted, stop.checked = False, now
-        stop.due = now + self._poll * (0.8 + 0.4 * self._doors.entropy.uniform())
+        stop.hinted, stop.checked, stop.looked = False, self._doors.clock.now(), self._doors.clock.monotonic()
+        stop.due = stop.looked + self._poll * (0.8 + 0.4 * self._doors.entropy.uniform())
         try:
             revision = await self._doors.source.fetch(*key)
         except KedgeError as error:
@@ -207,4 +208,4 @@ def _same_ref(pushed: str, wanted: str) -> bool:
 
 
 def _is_due(stop: Stop, now: float) -> bool:
-    return not stop.busy and (stop.due <= now or (stop.hinted and now >= stop.checked + WINDOW))
+    return not stop.busy and (stop.due <= now or (stop.hinted and now >= stop.looked + WINDOW))

@@ -48,14 +48,17 @@ class Turns:
         self._bell.set()
 
     def later(self, unit: str, at: float) -> None:
-        self.queue.later(unit, at)
+        """Take a turn at `at` (epoch seconds). The wait is kept in monotonic seconds: a clock that is set back must not
+        lengthen it."""
+        clock = self._doors.clock
+        self.queue.later(unit, clock.monotonic() + at - clock.now())
         self._bell.set()
 
     async def run(self) -> None:
         """Hand out turns for ever."""
         while True:
             self._bell.clear()
-            self.queue.wake(self._doors.clock.now())
+            self.queue.wake(self._doors.clock.monotonic())
             while self.queue.busy < LIMIT and (taken := self.queue.take()) is not None:
                 unit, lane = taken
                 self.taken += 1
@@ -64,7 +67,7 @@ class Turns:
 
     async def _pause(self) -> None:
         at = self.queue.next_time()
-        wait = None if at is None else max(0.0, at - self._doors.clock.now())
+        wait = None if at is None else max(0.0, at - self._doors.clock.monotonic())
         try:
             async with asyncio.timeout(wait):
                 await self._bell.wait()
@@ -78,7 +81,7 @@ class Turns:
         finally:
             self.queue.done(unit)
             if again is not None:
-                self.queue.later(unit, again)
+                self.later(unit, again)
             self._bell.set()
 
     async def _reconcile(self, unit: str, lane: Lane) -> float | None:
