@@ -175,7 +175,7 @@ def fingerprint(managed_fields: object, manager: str, interactive: Iterable[str]
     ours = (manager, "Apply", "")
     counted = (head for head in _heads(managed_fields) if head.who == ours or _by_hand(head, names))
     lines = {(*head.who, *path) for head in counted for path in parse(head.fields).paths}
-    return sha256(json.dumps(sorted(lines)).encode()).hexdigest()
+    return sha256(ascii(sorted(lines)).encode()).hexdigest()  # a third of the time of JSON
 
 
 def take_over(managed_fields: object, manager: str, from_managers: Iterable[str]) -> list[Any]:
