@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
-
-if TYPE_CHECKING:
-    from kedge.sandbox.watching import Watch
 
 JSON = "application/json"
 TRUE = ("true", "1", "True")
@@ -42,13 +39,32 @@ class Request:
         return Request(method, unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True)), lowered, raw)
 
 
+class Stream(Protocol):
+    """A watch as whoever asked for it meets it: lines of JSON, as they come."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def take(self) -> list[bytes]: ...
+
+    def events(self) -> list[Object]: ...
+
+    def subscribe(self, wake: Callable[[], None]) -> None: ...
+
+    def cut(self, after: int) -> None: ...
+
+    def fail(self, status: Object) -> None: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer: ``body`` is bytes, or a ``Watch`` whose lines are to be streamed."""
+    """The answer: ``body`` is bytes, or a watch whose lines are to be streamed."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes | Watch
+    body: bytes | Stream
 
     def json(self) -> Any:
         """The parsed body; raises TypeError when the answer is a watch."""
@@ -56,7 +72,7 @@ class Response:
             raise TypeError("the answer is a watch: take its events instead of parsing it")
         return orjson.loads(self.body)
 
-    def watch(self) -> Watch:
+    def watch(self) -> Stream:
         """The watch; raises TypeError when the answer is an ordinary body (most often an error Status)."""
         if isinstance(self.body, bytes):
             raise TypeError(f"the answer is no watch but {self.status}: {self.body[:300]!r}")
