@@ -28,13 +28,19 @@ def known() -> list[str]:
     return [*(name for name in ORDER if name in found), *sorted(found.difference(ORDER))]
 
 
+def others() -> str:
+    """How busy the machine is before a benchmark begins: on one that others use too, rates are lower than they could
+    be, and ratios of two things that did not wait for the same are off."""
+    return f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before"
+
+
 def run(name: str) -> int:
     """One benchmark, in this process."""
     module = importlib.import_module(f"bench.{name}")
     print(f"\n== {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
-    started = time.monotonic()
+    busy, started = others(), time.monotonic()
     module.main()
-    print(f"   ({time.monotonic() - started:.0f} s)", flush=True)
+    print(f"   ({time.monotonic() - started:.0f} s; {busy})", flush=True)
     return 0
 
 
