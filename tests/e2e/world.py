@@ -43,7 +43,7 @@ from kedge.sandbox.wire import Request
 from kedge.server.app import build as build_app
 from kedge.server.serve import Serving, listen
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 SHARED = Path(os.environ.get("KEDGE_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 EXAMPLES = SHARED / "cases" / "example-apps"
 TOKEN = "the-token-of-a-test"
