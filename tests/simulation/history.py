@@ -22,7 +22,7 @@ from kedge.model.unit import Unit
 
 PEOPLE = (Person("mona", ("sre",)), Person("omar", ("sre",)), Person("pia", ("dev",)))
 VERSIONS = {"Deployment": "apps/v1", "Job": "batch/v1"}
-PHASES = ("PreSync", "Sync", "PostSync", "SyncFail", "PreDelete")
+PHASES = ("PreSync", "Sync", "PostSync", "SyncFail", "PreDelete", "PostDelete")
 POLICIES = ("", "HookSucceeded", "BeforeHookCreation", "HookFailed", "HookSucceeded,HookFailed")
 
 
