@@ -25,7 +25,8 @@ from kedge.model.unit import Unit
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Everything a plan is made of. `destructive` holds policy's sentences, `claimed` objects of other units.
+    """Everything a plan is made of. `destructive` holds policy's sentences, `claimed` objects of other units; `effects`
+    and `destructive` are of what is `carried_out`.
 
     `uids` are the live objects' at comparison time; `run_hooks` runs hooks although nothing changes (a person's sync).
     """
@@ -69,6 +70,14 @@ def make_plan(draft: Draft) -> Plan:
     return replace(plan, id=_identity(plan))
 
 
+def carried_out(unit: Unit, changes: tuple[Change, ...], *, removal: bool) -> tuple[Change, ...]:
+    """The changes that a plan of this unit makes: no deletions where it does not prune. Whatever people are shown, and
+    whatever they agree to, is about these and no others."""
+    if unit.sync.prune or removal:
+        return changes
+    return tuple(change for change in changes if change.act is not Act.DELETE)
+
+
 def _pruned(draft: Draft) -> tuple[tuple[Change, ...], tuple[Finding, ...]]:
     if draft.unit.sync.prune or draft.removal:
         return draft.changes, ()
@@ -77,7 +86,7 @@ def _pruned(draft: Draft) -> tuple[tuple[Change, ...], tuple[Finding, ...]]:
         Finding(Severity.INFO, "prune-off", f"{change.ref} left Git and is kept: pruning is off", change.ref)
         for change in kept
     )
-    return tuple(change for change in draft.changes if change.act is not Act.DELETE), findings
+    return carried_out(draft.unit, draft.changes, removal=False), findings
 
 
 def _sync_steps(draft: Draft) -> list[Step]:

@@ -436,3 +436,30 @@ def test_a_deletion_whose_object_was_made_anew_is_planned_anew() -> None:
         assert town.standing() == ["Deployment b"]
 
     in_town(story)
+
+
+def test_an_approval_without_deletions_is_not_one_of_deletions_that_come_with_pruning() -> None:
+    """The effects that were agreed to counted the deletions that a unit without pruning does not make."""
+
+    async def story(town: Town) -> None:
+        rules = ApproveSection(When.ALWAYS, ("group:sre",))
+        await town.open(
+            file("PersistentVolumeClaim", "data"), file("ConfigMap", "a", n=1), sync=SyncSection(prune=False)
+        )
+        await asyncio.sleep(60)
+        await town.enlist({"shop/web": unit(sync=SyncSection(prune=False), approve=rules)})
+        town.push(file("ConfigMap", "a", n=2))
+        await asyncio.sleep(60)
+        plan = (await town.web()).plan
+        assert plan is not None
+        assert plan.needs is not None
+        assert plan.needs.reasons == ("every plan of this unit needs approval",)
+        await town.kedge.commands.suspend(MONA, WEB, "wait")
+        await town.kedge.commands.approve(MONA, WEB, plan.effects, "an update, fine")
+        await town.enlist({"shop/web": unit(approve=rules)})
+        await town.kedge.commands.resume(MONA, WEB, "go")
+        await asyncio.sleep(60)
+        assert "PersistentVolumeClaim data" in town.standing()
+        assert "waits for" in (await town.web()).shown.why
+
+    in_town(story)

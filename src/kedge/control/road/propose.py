@@ -14,7 +14,7 @@ from kedge.engine.delivery import Wanted, wanted
 from kedge.engine.diff import diff
 from kedge.engine.effects import effects
 from kedge.engine.hooks import is_hook
-from kedge.engine.plan import Draft, make_plan
+from kedge.engine.plan import Draft, carried_out, make_plan
 from kedge.model.change import Act, Change, Finding
 from kedge.model.dossier import Dossier
 from kedge.model.manifest import Desired
@@ -50,6 +50,7 @@ async def propose(doors: Doors, dossier: Dossier, *, sweep: bool = False) -> Pro
     furnished = await furnish(doors, dossier, wish)
     comparison = await _compare(doors, dossier, wish, furnished.desired, sweep)
     changes = _changes(doors, dossier, comparison)
+    doing = carried_out(wish.unit, changes, removal=wish.removal)
     created = [change.ref for change in changes if change.act is not Act.DELETE]
     claims = await doors.store.claims(wish.unit.target.cluster, created) if created else {}
     name = str(dossier.name)
@@ -58,9 +59,9 @@ async def propose(doors: Doors, dossier: Dossier, *, sweep: bool = False) -> Pro
         revision=furnished.rendering.revision if furnished.rendering else wish.revision,
         desired=furnished.desired,
         changes=changes,
-        effects=effects(changes),
+        effects=effects(doing),
         inventory=dossier.inventory,
-        destructive=_destructive(dossier, wish, furnished.desired, changes),
+        destructive=_destructive(dossier, wish, furnished.desired, doing),
         findings=() if wish.removal else _findings(wish, furnished.desired),
         claimed={ref: owner for ref, owner in claims.items() if owner != name},
         uids={pair.ref: pair.uid for pair in comparison.pairs if isinstance(pair, Seen) and pair.uid},
