@@ -72,7 +72,7 @@ class GitServer:
                 return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
         self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property

@@ -38,6 +38,7 @@ def folder_of(name: str, greeting: str, *, at: str = "apps/") -> dict[str, str |
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every pause before another try is short, and still counted."""
     monkeypatch.setattr("kedge.engine.delivery.retry_at", lambda attempts, now: now + SOON)
+    monkeypatch.setattr("kedge.control.shift.rounds.WINDOW", SOON / 3)
     monkeypatch.setattr("kedge.engine.gate.BLOCKED", SOON)
     monkeypatch.setattr("kedge.control.shift.turns.AFTER_A_REFUSAL", SOON)
     monkeypatch.setattr("kedge.control.shift.turns.AFTER_THE_STORE", SOON)

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.e2e.stories import PROJECT, application, folder_of
+from tests.e2e.stories import PROJECT, application, folder_of, hasten
 from tests.e2e.world import PATIENCE, World, standing
 
 pytestmark = pytest.mark.e2e
@@ -70,7 +70,8 @@ async def deployed(world: World) -> None:
     await world.whole()
 
 
-async def test_each_forge_s_push_is_deployed_long_before_the_next_poll(tmp_path):
+async def test_each_forge_s_push_is_deployed_long_before_the_next_poll(tmp_path, monkeypatch):
+    hasten(monkeypatch)
     async with standing(tmp_path, poll=HOUR, secret=SECRET) as world:
         await deployed(world)
         for forge in (github, gitlab, gitea, generic):
