@@ -185,6 +185,22 @@ async def test_an_object_of_argo_cd_is_left_alone_until_its_adoption_is_approved
         }
 
 
+async def test_an_object_that_argo_cd_lets_go_is_taken_without_a_word(tmp_path: Path) -> None:
+    async with standing(tmp_path) as world:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web", **ARGO["annotation"]}}
+        await world.call("POST", "/api/v1/namespaces/default/configmaps?fieldManager=kubectl-create", body)
+        sick = {".kedge/sick.yaml": application("sick", namespace="default"), "apps/sick/config.yaml": config("ours")}
+        world.repository.write({".kedge/shop.yaml": PROJECT, **sick})
+        world.pushed("begin")
+        await world.until("shop/sick", lambda d: d.plan is not None and d.plan.needs is not None)
+        free = {"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": None}}}
+        path = "/api/v1/namespaces/default/configmaps/web?fieldManager=kubectl-edit"
+        await world.call("PATCH", path, free, "application/merge-patch+json")
+        dossier = await world.synced("shop/sick")
+        assert dossier.approvals == ()
+        assert await world.greeting("default") == "ours"
+
+
 async def test_a_full_disk_is_told_starts_nothing_and_loses_nothing(tmp_path: Path) -> None:
     async with standing(tmp_path) as world:
         files = {".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web"), **folder_of("web", "hello")}

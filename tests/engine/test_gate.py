@@ -32,6 +32,13 @@ def test_what_the_cluster_refuses_is_asked_again_since_it_may_be_granted():
     assert (refused.go, refused.waiting, refused.until) == (False, "it can not go", 280.0)
 
 
+def test_an_object_of_another_program_is_looked_at_again_since_it_may_be_let_go():
+    waiting = plan_of(manifest("Service", "web"), unit=ALWAYS)
+    assert gate(dossier(), waiting, 100.0).until is None
+    adopting = replace(waiting, changes=(replace(waiting.changes[0], adopts="Argo CD"),))
+    assert (gate(dossier(), adopting, 100.0).approval, gate(dossier(), adopting, 100.0).until) == (True, 280.0)
+
+
 def test_automatic_sync_off_waits_for_a_person_and_a_wish_opens_it():
     manual = dossier(unit=unit(sync=SyncSection(auto=False)))
     plan = plan_of(manifest("Service", "web"))

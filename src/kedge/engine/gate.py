@@ -14,7 +14,8 @@ HEAL_CALM = 600.0
 """Seconds after which an object that stayed as it should counts as calm again (Argo CD resets on any new sync)."""
 
 BLOCKED = 180.0
-"""Seconds until a cluster is asked again about a plan that it refuses: a right or a quota may have been granted."""
+"""Seconds until a cluster is asked again about a plan that hangs on what nobody watches: a right or a quota that it
+refuses for, an object that is another program's."""
 
 _FIRST_HEALS = 3
 
@@ -49,7 +50,9 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
     if upstream:
         return Verdict(False, upstream)
     if plan.needs is not None and not approved(plan, plan.needs, dossier.approvals):
-        return Verdict(False, f"waits for {_approvers(plan.needs)}: {plan.needs.reasons[0]}", approval=True)
+        # Another program may let its object go meanwhile, and nothing of ours watches that.
+        until = now + BLOCKED if any(change.adopts for change in plan.changes) else None
+        return Verdict(False, f"waits for {_approvers(plan.needs)}: {plan.needs.reasons[0]}", True, until)
     if dossier.wish is not None or dossier.pin is not None or dossier.removed is not None:
         return _retry(dossier, plan, now)
     return _automation(dossier, plan, now)
