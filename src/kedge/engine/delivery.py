@@ -28,8 +28,9 @@ class Wanted:
 def wanted(dossier: Dossier) -> Wanted:
     """A pin wins over the declaration in Git, a removal over both (a removed unit is no longer rolled back)."""
     if dossier.removed is not None:
-        rendered = dossier.rendering.rendered if dossier.rendering else ""
-        return Wanted(dossier.unit, dossier.applied, rendered, removal=True)
+        if dossier.rendering is None:
+            return Wanted(dossier.unit, dossier.applied, removal=True)
+        return Wanted(dossier.unit, dossier.rendering.revision, dossier.rendering.rendered, removal=True)
     if dossier.pin is not None:
         return Wanted(dossier.pin.unit, dossier.pin.revision, dossier.pin.rendered)
     return Wanted(dossier.unit, dossier.head)

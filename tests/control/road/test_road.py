@@ -463,3 +463,23 @@ def test_an_approval_without_deletions_is_not_one_of_deletions_that_come_with_pr
         assert "waits for" in (await town.web()).shown.why
 
     in_town(story)
+
+
+def test_a_removal_is_no_state_to_go_back_to() -> None:
+    """It names a set for its hooks' sake, perhaps one that never was in force: going back to it pruned what was."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"), on_remove=OnRemove.DELETE)
+        await asyncio.sleep(60)
+        await town.enlist({})
+        town.cluster.linger = lambda _: 1000.0
+        await asyncio.sleep(10)
+        await town.enlist({"shop/web": unit()})
+        await asyncio.sleep(1200)
+        runs = await town.store.operations("shop/web")
+        assert Cause.REMOVAL in {run.cause for run in runs}
+        for to in ("2", ""):
+            with pytest.raises(Invalid, match="go back to"):
+                await town.kedge.commands.rollback(MONA, WEB, to, "worse")
+
+    in_town(story)

@@ -8,7 +8,7 @@ from kedge.control.road.doors import Doors
 from kedge.control.road.propose import Proposal, propose
 from kedge.model.dossier import Dossier, Pin
 from kedge.model.errors import Invalid
-from kedge.model.operation import Operation, Result
+from kedge.model.operation import Cause, Operation, Result
 from kedge.model.person import Person
 
 PIN_SECONDS = 7 * 24 * 3600.0
@@ -24,6 +24,11 @@ async def rollback_pin(
     newest successful run that applied something else than the last one. Raises Invalid when there is none."""
     now = doors.clock.now()
     run = await _run(doors, dossier, to)
+    if run is not None and run.cause is Cause.REMOVAL:
+        raise Invalid(
+            f"run {run.number} took {dossier.name} away: there is nothing to go back to",
+            hint=f"kedge history {dossier.name}",
+        )
     if run is not None:
         unit = await doors.store.frozen(str(dossier.name), run.number) or dossier.unit
         return Pin(person.name, reason, now, now + lasting, run.number, unit, run.revision, run.rendered)
@@ -40,7 +45,8 @@ async def _run(doors: Doors, dossier: Dossier, to: str) -> Operation | None:
         return await doors.store.operation(name, int(to))
     current = dossier.last.rendered if dossier.last is not None else ""
     for run in await doors.store.operations(name, limit=_SEARCHED):
-        if run.result is not Result.SUCCEEDED or not run.rendered:
+        # A removal names the set whose hooks it ran; it never put it in force.
+        if run.result is not Result.SUCCEEDED or not run.rendered or run.cause is Cause.REMOVAL:
             continue
         fits = (
             run.rendered != current
