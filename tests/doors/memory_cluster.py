@@ -108,9 +108,9 @@ class MemoryCluster:
         seconds, thing.sick = self.rollout(ref, body)
         thing.ready_at = self.now() + seconds
         if seconds:
-            self.later(seconds, lambda: self._changed(ref))
+            self.later(seconds, lambda: self.changed(ref))
         self.witness(Write(act, ref, hand, thing, unit, operation))
-        self._changed(ref)
+        self.changed(ref)
         return thing
 
     def delete(self, ref: Ref, hand: str, unit: str = "", operation: str = "") -> None:
@@ -123,7 +123,7 @@ class MemoryCluster:
         if seconds:
             thing.finalizers = ("example.com/slow",)
             self.later(seconds, lambda: self._gone(thing))
-            self._changed(ref)
+            self.changed(ref)
         else:
             self._gone(thing)
 
@@ -131,8 +131,8 @@ class MemoryCluster:
         if self.things.get(thing.ref) is thing:
             del self.things[thing.ref]
             self.witness(Write("gone", thing.ref, "cluster", thing))
-            self._changed(thing.ref)
+            self.changed(thing.ref)
 
-    def _changed(self, ref: Ref) -> None:
+    def changed(self, ref: Ref) -> None:
         for watcher in list(self.watchers):
             watcher(ref)

@@ -76,7 +76,8 @@ async def calm(world: World, history: History) -> None:
     """The faults stop, Git is mended, and people agree to whatever they are asked: it has to come to rest."""
     world.tell("calm")
     world.chaos.level, world.chaos.disk_full, world.chaos.crash_at = 0.0, False, None
-    world.source.unreachable, world.well = False, True
+    world.source.unreachable = False
+    world.recover()
     await world.revive()
     _mend(world)
     declared = {name: replace(unit, after=_only(unit, world)) for name, unit in world.units.items()}

@@ -136,6 +136,13 @@ class World:
     def _linger(self, ref: Ref) -> float:
         return self.chaos.random.choice((0.0, 0.0, 3.0, 40.0)) if self.chaos.level else 0.0
 
+    def recover(self) -> None:
+        """Nothing falls ill any more, and what is ill gets well: not all of it is in Git, where it could be mended."""
+        self.well = True
+        for ref in sorted(ref for ref, thing in self.cluster.things.items() if thing.sick):
+            self.cluster.things[ref].sick = False
+            self.cluster.changed(ref)
+
     async def enlist(self, units: Mapping[str, Unit]) -> None:
         """The root says now which units there are."""
         self.units = dict(units)
