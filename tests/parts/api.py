@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import ssl
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
-from functools import cached_property
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kedge.kube.kubeconfig import Access, read_kubeconfig
 
@@ -28,32 +26,46 @@ def access_of(kubeconfig: Path) -> Access:
     return read_kubeconfig(json.loads(kubeconfig.read_text()))
 
 
-@dataclass(frozen=True)
 class Api:
-    access: Access
+    """One connection, kept open from call to call. Close it."""
 
-    @cached_property
-    def tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cadata=self.access.ca)
+    def __init__(self, access: Access) -> None:
+        place = urlsplit(access.server)
+        tls = ssl.create_default_context(cadata=access.ca)
+        self.headers = {"Authorization": f"Bearer {access.token}"}
+        self.line = HTTPSConnection(place.hostname or "", place.port, timeout=SECONDS, context=tls)
 
     def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
-        """The answer's JSON (text where it is none). Raises Refused, or OSError while nobody answers."""
-        request = urllib.request.Request(self.access.server + path, method=method)
-        request.add_header("Authorization", f"Bearer {self.access.token}")
-        request.add_header("Content-Type", kind)
-        content = None if body is None else json.dumps(body).encode()
+        """The answer's JSON (text where it is none). Raises Refused; OSError or HTTPException where nobody answers."""
+        content = None if body is None else json.dumps(body)
+        kept = self.line.sock is not None
         try:
-            with urllib.request.urlopen(request, content, timeout=SECONDS, context=self.tls) as answer:
-                found = answer.read()
-                return json.loads(found) if "json" in answer.headers.get("Content-Type", "") else found.decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                raise Refused(error.code, error.read()) from error
+            answer, found = self.ask(method, path, content, kind)
+        except ConnectionError:
+            if not kept:
+                raise
+            # The server had closed the line while nobody used it.
+            answer, found = self.ask(method, path, content, kind)
+        if answer.status >= 400:
+            raise Refused(answer.status, found)
+        return json.loads(found) if "json" in answer.headers.get("Content-Type", "") else found.decode()
+
+    def ask(self, method: str, path: str, content: str | None, kind: str) -> tuple[HTTPResponse, bytes]:
+        try:
+            self.line.request(method, path, content, {**self.headers, "Content-Type": kind})
+            answer = self.line.getresponse()
+            return answer, answer.read()
+        except (OSError, HTTPException):
+            self.line.close()  # the next call opens it anew
+            raise
 
     def there(self, path: str) -> bool:
         """Whether it is answered well by now."""
         try:
             self.call("GET", path)
-        except (Refused, OSError):
+        except (Refused, OSError, HTTPException):
             return False
         return True
+
+    def close(self) -> None:
+        self.line.close()

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -57,7 +57,10 @@ class ControlPlane:
     def start(self) -> None:
         """Answers when a Deployment would roll out. Raises Broken with the end of a log."""
         self.authority.write(self.server)
-        api = Api(access_of(self.kubeconfig))
+        with closing(Api(access_of(self.kubeconfig))) as api:
+            self.bring_up(api)
+
+    def bring_up(self, api: Api) -> None:
         self.programs.start("etcd", self.etcd())
         self.programs.start("kube-apiserver", self.api_server())
         self.wait("the API server", lambda: api.there("/readyz"))

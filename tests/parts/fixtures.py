@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class RealCluster:
 
     folder: Path
     baseline: Baseline
+    api: Api
 
     @property
     def kubeconfig(self) -> Path:
@@ -38,16 +39,16 @@ class RealCluster:
     def access(self) -> Access:
         return access_of(self.kubeconfig)
 
-    @property
-    def api(self) -> Api:
-        return Api(self.access)
-
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     with path.open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def connected(place: Path, stack: ExitStack) -> Api:
+    return stack.enter_context(closing(Api(access_of(place / "admin.kubeconfig"))))
 
 
 def begin(folder: Path, stack: ExitStack) -> RealCluster:
@@ -65,9 +66,10 @@ def begin(folder: Path, stack: ExitStack) -> RealCluster:
     stack.enter_context(holding(place))
     process.stdin.write("\n")
     process.stdin.flush()
-    baseline = taken(Api(access_of(place / "admin.kubeconfig")))
+    api = connected(place, stack)
+    baseline = taken(api)
     (folder / "cluster.json").write_text(json.dumps({"folder": str(place), "baseline": sorted(baseline)}))
-    return RealCluster(place, baseline)
+    return RealCluster(place, baseline, api)
 
 
 def join(folder: Path, stack: ExitStack) -> RealCluster | None:
@@ -82,7 +84,9 @@ def join(folder: Path, stack: ExitStack) -> RealCluster | None:
     except FileNotFoundError:
         return None
     # Whoever waited for the lock may have got it with the folder's end.
-    return RealCluster(place, frozenset(found["baseline"])) if (place / "admin.kubeconfig").exists() else None
+    if not (place / "admin.kubeconfig").exists():
+        return None
+    return RealCluster(place, frozenset(found["baseline"]), connected(place, stack))
 
 
 @pytest.fixture(scope="session")

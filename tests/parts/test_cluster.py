@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -62,13 +63,15 @@ def test_an_account_has_the_rights_it_was_given_and_no_others(real_cluster: Real
     binding = {"metadata": {"name": "reader"}, "subjects": subjects, "roleRef": role}
     api.call("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding)
     asked = api.call("POST", f"{SPACES}/default/serviceaccounts/reader/token", {"spec": {}})
-    reader = Api(replace(real_cluster.access, token=asked["status"]["token"]))
-
-    until(lambda: reader.there(f"{SPACES}/default/configmaps"), "the binding is in force")
-    with pytest.raises(Refused, match="403"):
-        reader.call("GET", f"{SPACES}/default/secrets")
-    with pytest.raises(Refused, match="401"):
-        Api(replace(real_cluster.access, token="somebody's")).call("GET", "/api")
+    with closing(Api(replace(real_cluster.access, token=asked["status"]["token"]))) as reader:
+        until(lambda: reader.there(f"{SPACES}/default/configmaps"), "the binding is in force")
+        with pytest.raises(Refused, match="403"):
+            reader.call("GET", f"{SPACES}/default/secrets")
+    with (
+        closing(Api(replace(real_cluster.access, token="somebody's"))) as stranger,
+        pytest.raises(Refused, match="401"),
+    ):
+        stranger.call("GET", "/api")
 
 
 def test_what_one_test_made_is_gone_for_the_next(real_cluster: RealCluster):
