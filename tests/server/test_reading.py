@@ -14,7 +14,7 @@ from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import RenderSpec
 from kedge.ports import Head, RootState
-from kedge.server.views import concerning
+from kedge.server.concerns import concerning
 
 UNIT = "/api/v1/units/shop/web"
 

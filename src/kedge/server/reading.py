@@ -13,7 +13,7 @@ from kedge.model.health import Status
 from kedge.model.operation import Owned, Sight
 from kedge.model.ref import Ref, UnitName
 from kedge.ports import UnitQuery
-from kedge.server import answers, views
+from kedge.server import answers, concerns, views
 from kedge.server.access import Named, Reader
 from kedge.server.answers import answer
 from kedge.server.desk import Desk
@@ -77,7 +77,7 @@ async def units(
     items = tuple(views.line(row, fresh[row.cluster], now) for row in page.items)
     if after:
         return answer(answers.Units(items, page.next, page.total))
-    problems = views.problems(await desk.store.roots(), await desk.store.heads(), desk.store.problem)
+    problems = concerns.problems(await desk.store.roots(), await desk.store.heads(), desk.store.problem)
     return answer(answers.Units(items, page.next, page.total, await _counts(desk, query), problems))
 
 
@@ -117,7 +117,7 @@ async def unit(request: Request, person: Reader, name: Named) -> Response:
     """One unit. An environment is `?environment=prod`, or `@prod` behind the name, here and below."""
     desk = desk_of(request)
     dossier = await dossier_of(desk, name)
-    problems = views.concerning(dossier.unit, await desk.store.roots(), await desk.store.heads(), desk.store.problem)
+    problems = concerns.concerning(dossier.unit, await desk.store.roots(), await desk.store.heads(), desk.store.problem)
     return answer(answers.OneUnit(unit_view(desk, dossier), problems))
 
 

@@ -6,20 +6,16 @@ shows of fields is masked where it is made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from kedge.model.declaration import ApproveSection, SyncSection, TargetSection
 from kedge.model.dossier import Approval, Dossier, Shown, Sync
-from kedge.model.errors import Where
 from kedge.model.operation import Operation, Outcome
 from kedge.model.plan import Needs, Plan
 from kedge.model.source import Revision, SourceSpec
-from kedge.model.unit import Unit
 from kedge.ports import Head, RootState, UnitRow
 
-CONFIG = "kedge.yaml"
 SCHEMA = "kedge.dev/v1"
 """`schemaVersion` of every answer: it changes when a field is taken away or means something else."""
 
@@ -364,42 +360,3 @@ def source(head: Head, now: float) -> SourceView:
 def root(state: RootState) -> RootView:
     problems = tuple(ProblemView(p.text, str(p.where), p.hint) for p in state.problems)
     return RootView(state.name, revision(state.revision), state.complete, state.at, problems)
-
-
-def problems(states: Sequence[RootState], heads: Sequence[Head], memory: str = "") -> tuple[ProblemView, ...]:
-    """What no unit can tell of: that nothing is written down (`memory`), then what is wrong with roots and sources."""
-    store = (_problem(memory, "store"),) if memory else ()
-    roots = (
-        ProblemView(problem.text, f"root {state.name}, {problem.where}".rstrip(", "), problem.hint)
-        for state in states
-        for problem in state.problems
-    )
-    return (*store, *roots, *_source_problems(heads))
-
-
-def concerning(
-    unit: Unit, states: Sequence[RootState], heads: Sequence[Head], memory: str = ""
-) -> tuple[ProblemView, ...]:
-    """Those of a unit's own declaration (its file, or what its whole root hangs on), and of its source."""
-    mine = tuple(
-        RootState(state.name, None, False, tuple(p for p in state.problems if _covers(p.where, unit.where)))
-        for state in states
-        if state.name == unit.root
-    )
-    source = (unit.source.repository, unit.source.ref)
-    return problems(mine, [head for head in heads if (head.repository, head.ref) == source], memory)
-
-
-def _covers(problem: Where, declared: Where) -> bool:
-    whole = not problem.file or problem.file.rpartition("/")[2] == CONFIG
-    return whole or problem.file == declared.file or declared.file.startswith(f"{problem.file}/")
-
-
-def _source_problems(heads: Sequence[Head]) -> tuple[ProblemView, ...]:
-    wrong = sorted((head for head in heads if head.problem), key=lambda head: (head.repository, head.ref))
-    return tuple(_problem(head.problem, f"source {public_url(head.repository)} {head.ref}".rstrip()) for head in wrong)
-
-
-def _problem(told: str, where: str) -> ProblemView:
-    text, _, hint = told.partition("\n")
-    return ProblemView(text, where, hint.strip())
