@@ -13,7 +13,7 @@ from kedge.control.road import perform, propose, reconcile
 from kedge.control.road.doors import Turn
 from kedge.engine import delivery, gate, inventory
 
-SEEDS = 60
+SEEDS = 150
 
 
 async def _no_look_again(doors: Any, dossier: Any) -> Turn:
