@@ -483,3 +483,22 @@ def test_a_removal_is_no_state_to_go_back_to() -> None:
                 await town.kedge.commands.rollback(MONA, WEB, to, "worse")
 
     in_town(story)
+
+
+def test_a_removal_runs_no_hook_that_nobody_agreed_to() -> None:
+    """It ran those of the newest set, also where that one still waited for approval."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("PersistentVolumeClaim", "data"), file("ConfigMap", "a"), on_remove=OnRemove.DELETE)
+        await asyncio.sleep(60)
+        town.push(file("ConfigMap", "a"), file("Job", "bye", notes={HOOK: "PreDelete"}))
+        await asyncio.sleep(60)
+        plan = (await town.web()).plan
+        assert plan is not None
+        assert plan.needs is not None
+        await town.enlist({})
+        await asyncio.sleep(60)
+        assert town.standing() == []
+        assert not [line for line in town.story if "Job web/bye" in line]
+
+    in_town(story)
