@@ -156,6 +156,7 @@ def test_a_broken_document_hides_none_of_its_neighbours() -> None:
     [
         ("apiVersion: kedge.dev/v1\nkind: Application", "no version “kedge.dev/v1”"),
         ("kind: Application\nspec: {}", "apiVersion is missing"),
+        ("kind: Aplication\nmetadata: {name: web}", "apiVersion is missing"),
         (HEAD + "kind: Aplication", "did you mean “Application”?"),
         (HEAD + "kind: application", "did you mean “Application”?"),
         (HEAD + "kind: Stack\nmetadata: {name: db}", "Stack is not supported yet"),
