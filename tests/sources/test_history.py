@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kedge.sources import history
+from kedge.sources.snapshot import find
 
 Tree = dict[str, "str | Tree"]
 
@@ -62,6 +63,20 @@ def test_a_tree_that_names_one_folder_without_end_is_given_up(database: pygit2.R
         return tree
 
     assert history.changed(doubled("one"), doubled("two"), 1_000) is None
+
+
+def test_looking_a_path_up_again_and_again_keeps_nothing(database: pygit2.Repository) -> None:
+    tree = written(database, {"apps": {"web-with-a-name": {"a.yaml": "one"}}})
+    path = "apps/web-with-a-name/a.yaml"
+    assert find(tree, path) is not None
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(2_000):
+            find(tree, path)
+        assert tracemalloc.get_traced_memory()[0] - before < 20_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_beyond_the_bound_nothing_is_told_rather_than_a_part(database: pygit2.Repository) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from sys import intern
 
 import pygit2
 from pygit2.enums import FileMode, ObjectType, Option
@@ -40,7 +41,8 @@ def find(tree: pygit2.Tree, path: str) -> pygit2.Object | None:
         if node.type != ObjectType.TREE or not name or name in (".", ".."):
             return None
         try:
-            node = node.peel(pygit2.Tree)[name]
+            # pygit2 (1.21) never lets go of the name it is asked for: of each, one is enough.
+            node = node.peel(pygit2.Tree)[intern(name)]
         except (KeyError, UnicodeEncodeError):
             return None
     return node
