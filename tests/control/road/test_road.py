@@ -9,10 +9,11 @@ import pytest
 from tests.doors.town import WEB, Town, file, in_town, ref, unit
 
 from kedge.model.declaration import ApproveSection, SyncSection, When
-from kedge.model.dossier import Sync
+from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Conflict, Denied, Invalid
 from kedge.model.operation import Cause, Result
 from kedge.model.person import Person
+from kedge.ports import Record
 
 MONA = Person("mona", ("sre",))
 PIA = Person("pia", ("dev",))
@@ -374,5 +375,29 @@ def test_an_approval_without_deletions_is_not_one_of_deletions_that_come_with_pr
         await asyncio.sleep(60)
         assert "PersistentVolumeClaim data" in town.standing()
         assert "waits for" in (await town.web()).shown.why
+
+    in_town(story)
+
+
+def test_a_run_that_was_planned_under_other_rules_does_not_say_synced() -> None:
+    """Pruning was switched on during the run: what had been kept was still there when it said Synced."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("Deployment", "a", seconds=1), file("ConfigMap", "b"), sync=SyncSection(prune=False))
+        await asyncio.sleep(60)
+        town.push(file("Deployment", "a", seconds=20))
+        await asyncio.sleep(5)
+        said: list[tuple[str, bool]] = []
+        heard = town.witness.recorded
+
+        def hear(record: Record, after: Dossier) -> None:
+            said.append((after.shown.sync.value, ref("ConfigMap", "b") in town.cluster.things))
+            heard(record, after)
+
+        town.kedge.store._recorded = hear
+        await town.enlist({"shop/web": unit()})
+        await asyncio.sleep(60)
+        assert ("Synced", True) not in said
+        assert said[-1] == ("Synced", False)
 
     in_town(story)

@@ -25,6 +25,7 @@ from kedge.model.operation import Cause, Operation, Outcome, Result, Sight
 from kedge.model.pair import Scope
 from kedge.model.plan import Step, StepKind
 from kedge.model.ref import Ref
+from kedge.model.unit import Unit
 from kedge.ports import Record
 
 _TRIES = 8
@@ -157,6 +158,7 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
         return await _forget(doors, dossier, ended)
     sights = await look(doors, replace(dossier, inventory=left))
     health, moved = worst(sights), inventory.moved(left, sights)
+    planned = await doors.store.frozen(str(dossier.name), operation.number)
 
     def settled(current: Dossier) -> Record:
         over = replace(current, operation=None, last=ended, inventory=left)
@@ -165,20 +167,28 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
         elif plan.removal:
             after = _removed(over, ended, health)
         else:
-            after = _succeeded(over, ended, health, moved)
+            stale = _stale(over, ended, planned, moved)
+            after = _succeeded(over, ended, health, stale)
         return Record(after, (ended_event(current, ended),), operation=ended)
 
     return await write_down(doors, dossier, settled)
 
 
-def _succeeded(dossier: Dossier, operation: Operation, health: Health, moved: tuple[Ref, ...]) -> Dossier:
+def _stale(dossier: Dossier, operation: Operation, planned: Unit | None, moved: tuple[Ref, ...]) -> str:
+    """Why nobody may read Synced at the run's end before it has been compared again; "" when all is well."""
+    if moved:
+        return f"{moved[0]} changed while run {operation.number} was at work: it is compared again"
+    if planned is not None and planned != wanted(dossier).unit:
+        return f"declared otherwise since run {operation.number} began: it is compared again"
+    return ""
+
+
+def _succeeded(dossier: Dossier, operation: Operation, health: Health, stale: str) -> Dossier:
     now = operation.finished or 0.0
     heals = (*remembered_heals(dossier, now), now) if operation.cause is Cause.DRIFT else dossier.heals
     after = replace(dossier, applied=operation.revision, trouble=None, heals=heals, plan=None, due=None, approvals=())
-    if moved:
-        # Another hand was at work beside the run: nobody may read Synced before it has been compared.
-        why = f"{moved[0]} changed while run {operation.number} was at work: it is compared again"
-        return replace(after, shown=Shown(Sync.OUT_OF_SYNC, health, why))
+    if stale:
+        return replace(after, shown=Shown(Sync.OUT_OF_SYNC, health, stale))
     return replace(after, shown=shown_synced(after, health), verified=now)
 
 
