@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pygit2
 import pytest
 from hypothesis import given, settings
