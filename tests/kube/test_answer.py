@@ -34,6 +34,33 @@ def test_a_server_in_trouble_is_unavailable(code: int) -> None:
     assert told.value.retry_after == 7
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "failed to create typed patch object (web/it; /v1, Kind=ConfigMap): .dada: field not declared in schema",
+        "failed to convert new object (web/it; /v1, Kind=Secret) to proper version: unable to convert unstructured "
+        "object to /v1, Kind=Secret: error decoding from json: illegal base64 data at input byte 2",
+    ],
+)
+def test_a_manifest_that_does_not_fit_its_schema_is_refused_although_the_server_says_500(text: str) -> None:
+    refusal = read_answer(status(500, text), "x").refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.text) == (500, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Internal error occurred: failed calling webhook "a.example.com": failed to convert new object',
+        "failed to convert live object (web/it; /v1, Kind=Secret) to proper version: no kind is registered",
+        "etcdserver: request timed out",
+    ],
+)
+def test_any_other_500_is_a_server_in_trouble(text: str) -> None:
+    with pytest.raises(Unavailable):
+        read_answer(status(500, text), "x")
+
+
 def test_a_redirect_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         read_answer(Response(302, {"location": "http://elsewhere"}), "x")

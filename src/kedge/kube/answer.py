@@ -2,7 +2,8 @@
 
 Rules: 401 is Denied (the credential is bad for everything). 429, 5xx and answers that are no JSON are Unavailable. All
 other refusals are values, because what they mean depends on the question: 404 may be good news, 403 on one object must
-not hide its neighbours, 422 is a sentence for a person.
+not hide its neighbours, 422 is a sentence for a person. So is the 500 by which the API server refuses to apply what
+does not fit the kind's schema.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ _IMMUTABLE = re.compile(
     r"|updates to \w+ spec for fields other than|cannot change roleRef|may not be changed|primary clusterIP can not be",
     re.IGNORECASE,
 )
+_MISFIT = re.compile(
+    r"failed to (create typed patch object|convert new (typed )?object|convert to unversioned) \([^)]*Kind=[^)]*\)"
+)
+"""An unknown field, or a value that can not be one of its type: apimachinery's structured merge gives it no code."""
 _RETRIABLE = (429, 500, 502, 503, 504)
 
 
@@ -67,7 +72,8 @@ def read_answer(response: Response, what: str) -> Answer:
     if 200 <= response.status < 300:
         return Answer(response.status, parse_object(response.body, what))
     refusal = read_refusal(response)
-    if response.status == 401 or response.status in _RETRIABLE or response.status < 400:
+    misfit = response.status == 500 and _MISFIT.match(refusal.text) is not None
+    if response.status == 401 or response.status < 400 or (response.status in _RETRIABLE and not misfit):
         raise error_of(refusal, what)
     return Answer(response.status, {}, refusal)
 
