@@ -28,15 +28,15 @@ class Wanted:
 def wanted(dossier: Dossier) -> Wanted:
     """A pin wins over the declaration in Git, a removal over both (a removed unit is no longer rolled back)."""
     if dossier.removed is not None:
-        return Wanted(dossier.unit, *_in_force(dossier), removal=True)
+        return Wanted(dossier.unit, *in_force(dossier), removal=True)
     if dossier.pin is not None:
         return Wanted(dossier.pin.unit, dossier.pin.revision, dossier.pin.rendered)
     return Wanted(dossier.unit, dossier.head)
 
 
-def _in_force(dossier: Dossier) -> tuple[Revision | None, str]:
-    """The newest set that was found in force or that a run was begun for: a removal runs its hooks, and those of a
-    newer one may be what nobody has agreed to yet."""
+def in_force(dossier: Dossier) -> tuple[Revision | None, str]:
+    """The newest set that was found in force or that a run was begun for, and its commit; "" for none: a removal runs
+    its hooks, and those of a newer one may be what nobody has agreed to yet."""
     rendering, last = dossier.rendering, dossier.last
     if rendering is not None and (rendering.revision == dossier.applied or last is None):
         return rendering.revision, rendering.rendered

@@ -176,6 +176,30 @@ def test_a_broken_commit_changes_nothing_and_says_why() -> None:
     in_town(story)
 
 
+def test_while_the_newest_commit_is_broken_the_last_good_one_is_kept_true() -> None:
+    # A unit whose newest commit did not render was left to drift until somebody mended it.
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a", n=1))
+        await asyncio.sleep(60)
+        good = (await town.web()).applied
+        town.push(("apps/web/broken.json", b"{"))
+        await asyncio.sleep(60)
+        body = {**town.cluster.things[ref("ConfigMap", "a")].body, "spec": {"n": 9}}
+        town.cluster.apply(ref("ConfigMap", "a"), body, "kubectl")
+        await asyncio.sleep(5)
+        assert town.cluster.things[ref("ConfigMap", "a")].body["spec"] == {"n": 1}
+        web = await town.web()
+        assert web.last is not None
+        assert (web.last.cause, web.last.result, web.last.revision) == (Cause.DRIFT, Result.SUCCEEDED, good)
+        assert web.shown.sync is Sync.UNKNOWN
+        assert "no manifest" in web.shown.why
+        runs = web.runs
+        await asyncio.sleep(600)
+        assert (await town.web()).runs == runs
+
+    in_town(story)
+
+
 def test_a_suspended_unit_waits_until_it_is_resumed() -> None:
     async def story(town: Town) -> None:
         await town.open(file("ConfigMap", "a", n=1))

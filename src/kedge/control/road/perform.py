@@ -180,6 +180,8 @@ def _stale(dossier: Dossier, operation: Operation, planned: Unit | None, moved: 
         return f"{moved[0]} changed while run {operation.number} was at work: it is compared again"
     if planned is not None and planned != wanted(dossier).unit:
         return f"declared otherwise since run {operation.number} began: it is compared again"
+    if dossier.trouble is not None and dossier.trouble.again is None and operation.cause is Cause.DRIFT:
+        return dossier.trouble.text  # what was repaired is an older commit's: the newest one is still broken
     return ""
 
 

@@ -40,13 +40,14 @@ class Proposal:
         return self.furnished.desired
 
 
-async def propose(doors: Doors, dossier: Dossier, *, sweep: bool = False) -> Proposal:
-    """What would have to be done now. `sweep` dry-runs every object, whatever the watch says.
+async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *, sweep: bool = False) -> Proposal:
+    """What would have to be done now for `wish`, by default what the unit should be. `sweep` dry-runs every object,
+    whatever the watch says.
 
     Raises Invalid (it does not render), Unavailable (the source or the cluster does not answer), Denied (the cluster
     refuses us).
     """
-    wish = wanted(dossier)
+    wish = wish or wanted(dossier)
     furnished = await furnish(doors, dossier, wish)
     comparison = await _compare(doors, dossier, wish, furnished.desired, sweep)
     changes = _changes(doors, dossier, comparison)

@@ -3,7 +3,8 @@
 A commit, a drift event, a timer, an approval and a rollback arrive here as no more than a unit's name:
 
     load ─► resume the open operation, unless a newer wish takes over at this safe point
-         └► propose ─► nothing to do: remember that it was verified
+         └► propose ─► does not render: repair what the last good commit put there
+                    ├► nothing to do: remember that it was verified
                     ├► held: remember the plan and why it waits
                     └► begin (inventory first) ─► perform
 """
@@ -18,7 +19,7 @@ from kedge.control.road.propose import Proposal, propose
 from kedge.control.road.render import furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible
-from kedge.engine.delivery import finished, settled, shown_held, shown_verified, wanted, worst
+from kedge.engine.delivery import Wanted, finished, in_force, settled, shown_held, shown_verified, wanted, worst
 from kedge.engine.gate import Verdict, cause_of, gate
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
@@ -54,7 +55,26 @@ async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
         dossier = await _supersede(doors, dossier)
     if dossier.removed is not None and (dossier.unit.on_remove is OnRemove.KEEP or not dossier.inventory):
         return await _release(doors, dossier)
-    return await _decide(doors, dossier, await propose(doors, dossier, sweep=sweep))
+    try:
+        proposal = await propose(doors, dossier, sweep=sweep)
+    except Invalid:
+        repaired = await _kept_true(doors, dossier)
+        if repaired is None:
+            raise
+        return repaired
+    return await _decide(doors, dossier, proposal)
+
+
+async def _kept_true(doors: Doors, dossier: Dossier) -> Turn | None:
+    """The newest commit does not render: what the last good one put there is repaired all the same. None where there
+    is nothing of that to do; the error is what counts then."""
+    revision, rendered = in_force(dossier)
+    if not rendered or dossier.wish is not None or dossier.pin is not None or dossier.removed is not None:
+        return None
+    proposal = await propose(doors, dossier, Wanted(dossier.unit, revision, rendered))
+    if not proposal.plan.drift_only or not gate(dossier, proposal.plan, doors.clock.now()).go:
+        return None
+    return await _carry_on(doors, await _begin(doors, dossier, proposal))
 
 
 async def _decide(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
