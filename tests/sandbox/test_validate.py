@@ -160,6 +160,16 @@ def test_each_kind_tells_the_field_that_is_wrong(lab: Lab, path: str, body: dict
     assert field in _fields(refusal)
 
 
+def test_a_service_account_needs_its_namespace_only_in_a_binding_for_the_whole_cluster(lab: Lab) -> None:
+    rbac = "rbac.authorization.k8s.io"
+    reference = {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"}
+    subjects = [{"kind": "ServiceAccount", "name": "web"}]
+    body = {"metadata": {"name": "web"}, "roleRef": reference, "subjects": subjects}
+    lab.post(f"/apis/{rbac}/v1/namespaces/default/rolebindings", body)
+    assert lab.status == 201
+    assert _fields(lab.post(f"/apis/{rbac}/v1/clusterrolebindings", body)) == ["subjects[0].namespace"]
+
+
 def test_secret_data_must_be_base64(lab: Lab) -> None:
     refusal = lab.post(f"{SPACE}/secrets", {"metadata": {"name": "s"}, "data": {"a": "not base64!"}})
     assert lab.status == 400

@@ -114,7 +114,8 @@ def role(obj: Object) -> list[Cause]:
 def binding(obj: Object) -> list[Cause]:
     reference = obj.get("roleRef") or {}
     causes: list[Cause] = []
-    allowed = ("ClusterRole",) if obj["kind"] == "ClusterRoleBinding" else ("ClusterRole", "Role")
+    wide = obj["kind"] == "ClusterRoleBinding"
+    allowed = ("ClusterRole",) if wide else ("ClusterRole", "Role")
     if reference.get("kind") not in allowed:
         causes.append(unsupported("roleRef.kind", reference.get("kind", ""), allowed))
     if not reference.get("name"):
@@ -122,7 +123,7 @@ def binding(obj: Object) -> list[Cause]:
     for index, subject in enumerate(obj.get("subjects") or ()):
         if not subject.get("name"):
             causes.append(required(f"subjects[{index}].name"))
-        if subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
+        if wide and subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
             causes.append(required(f"subjects[{index}].namespace"))
     return causes
 
