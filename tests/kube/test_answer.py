@@ -89,6 +89,9 @@ def test_a_refusal_that_is_no_status_still_has_a_sentence(body: bytes) -> None:
         "spec.clusterIP: Invalid value: may not change once set",
         "cannot change roleRef",
         "Immutable field",
+        "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`",
+        "provisioner: Forbidden: updates to provisioner are forbidden.",
+        f"spec.template: Invalid value: {{{'x' * 9_000}}}: field is immutable",
     ],
 )
 def test_immutable_fields_are_told_by_their_wordings(text: str) -> None:

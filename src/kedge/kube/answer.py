@@ -19,9 +19,11 @@ from kedge.kube.transport import Response
 from kedge.model.errors import Denied, KedgeError, Unavailable
 
 MAX_TEXT = 1_000
+TAIL = 300
 _IMMUTABLE = re.compile(
     r"field is immutable|immutable field|is immutable|may not change once set"
-    r"|updates to \w+ spec for fields other than|cannot change roleRef|may not be changed|primary clusterIP can not be",
+    r"|updates to \w+ spec for fields other than|updates may not change fields other than|updates to \w+ are forbidden"
+    r"|cannot change roleRef|may not be changed|primary clusterIP can not be",
     re.IGNORECASE,
 )
 _MISFIT = re.compile(
@@ -141,4 +143,5 @@ def _seconds(text: str) -> float | None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+    """Of a long text both ends: a server quotes the whole value that it refuses, and says why after it."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - TAIL - 3]} … {text[-TAIL:]}"
