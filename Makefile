@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests bench scripts
 
-.PHONY: help setup demo test check bench format oracles parts cluster reference clean
+.PHONY: help setup demo test lint check bench format oracles parts cluster reference clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -29,10 +29,13 @@ demo: setup ## a demo repository, a sandbox cluster, the server, a first applica
 test: setup ## every test
 	@$(BIN)/pytest -n 2 --dist worksteal
 
-check: setup ## format, lint, types, import contracts and the fast tests: under a minute
+lint: setup ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check --quiet $(SOURCES) && echo "format ok"
 	@$(BIN)/ruff check --quiet $(SOURCES) && echo "lint ok"
-	@$(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -3
+	@$(BIN)/mypy
+	@found=$$($(BIN)/lint-imports --no-cache) && echo "$$found" | tail -1 || { echo "$$found"; exit 1; }
+
+check: lint ## that, and the fast tests: under a minute
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not e2e"
 
 format: setup ## put the code in order
