@@ -116,6 +116,12 @@ def test_a_hostile_sentence_is_cut() -> None:
     assert len(refusal.causes[0][1]) <= MAX_TEXT + 1
 
 
+def test_a_long_value_in_the_middle_of_a_sentence_is_left_out() -> None:
+    value = '{"Spec":{"Containers":[' + ",".join(f'{{"Name":"{n}","Env":null}}' for n in range(99)) + "]}}"
+    text = f"[spec.template: Invalid value: {value}: field is immutable, spec.parallelism: Invalid value: -1: no]"
+    assert refusal_of({"code": 422, "message": text}).text == text.replace(value, "{…}")
+
+
 def test_a_refused_watch_is_an_error_line_with_its_code() -> None:
     line = refusal_line(status(429, "slow down", **{"retry-after": "3"}))
     assert b'"ERROR"' in line

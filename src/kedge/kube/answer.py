@@ -20,6 +20,8 @@ from kedge.model.errors import Denied, KedgeError, Unavailable
 
 MAX_TEXT = 1_000
 TAIL = 300
+READ = 16_000
+"""Characters of a sentence in which quoted values are looked for."""
 _IMMUTABLE = re.compile(
     r"field is immutable|immutable field|is immutable|may not change once set"
     r"|updates to \w+ spec for fields other than|updates may not change fields other than|updates to \w+ are forbidden"
@@ -30,6 +32,8 @@ _MISFIT = re.compile(
     r"failed to (create typed patch object|convert new (typed )?object|convert to unversioned) \([^)]*Kind=[^)]*\)"
 )
 """An unknown field, or a value that can not be one of its type: apimachinery's structured merge gives it no code."""
+_QUOTED = re.compile(r"(Invalid value: [\[{]).{100,}?([\]}](?=: ))", re.DOTALL)
+"""A whole value in the middle of a sentence, such as a Job's template with every field that Go knows."""
 _RETRIABLE = (429, 500, 502, 503, 504)
 
 
@@ -144,4 +148,6 @@ def _seconds(text: str) -> float | None:
 
 def _cut(text: str) -> str:
     """Of a long text both ends: a server quotes the whole value that it refuses, and says why after it."""
+    if MAX_TEXT < len(text) <= READ:
+        text = _QUOTED.sub(r"\1…\2", text)
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - TAIL - 3]} … {text[-TAIL:]}"

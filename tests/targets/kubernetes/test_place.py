@@ -65,6 +65,13 @@ def test_a_hook_carries_another_label_so_that_it_is_no_inventory() -> None:
     assert "kedge.dev/shard" in labels
 
 
+def test_what_people_say_about_an_object_stays_on_it() -> None:
+    said = {"kedge.dev/replace": "true", "kedge.dev/sensitive": "data.token"}
+    (manifest,) = placed(config_map("web", annotations=said))
+    assert manifest.annotation("kedge.dev/replace") == "true"
+    assert manifest.annotation("kedge.dev/sensitive") == "data.token"
+
+
 def test_marks_that_were_copied_from_a_cluster_are_written_anew() -> None:
     obj = config_map("settings", annotations={"kedge.dev/owner": "other:team/x", "kedge.dev/operation": "9"})
     annotations = dict(placed(obj)[0].annotations)

@@ -101,7 +101,7 @@ def _stamped(scope: Scope, manifest: Manifest, namespace: str) -> Manifest:
 
 def _own(found: Any) -> dict[str, Any]:
     """Marks of ours that came with the manifest (copied from a cluster, say) do not count."""
-    return {key: value for key, value in (found or {}).items() if not key.startswith("kedge.dev/")}
+    return {key: value for key, value in (found or {}).items() if key not in marks.ALL}
 
 
 def rebuilt(manifest: Manifest, obj: Mapping[str, Any], ref: Ref) -> Manifest:
