@@ -28,7 +28,7 @@ _LATER_FIELDS = ("inputs", "outputs", "jsonnet")
 _GROUP = API_VERSION.partition("/")[0]
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "project", "labels")
-_SECRETS = ("password", "token", "sshKey", "knownHosts")
+_SECRETS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "kubeconfig")
 RENDERERS = ("directory", "kustomize", "helm")
 IMPLICIT_PROJECT = "default"
 
@@ -146,6 +146,17 @@ def _credential(kind: type, document: Document, shape: Shape) -> Any:
         secret = found.get(key)
         if isinstance(secret, SecretFrom) and sum(map(bool, (secret.env, secret.file, secret.store))) != 1:
             shape.wrong(("spec", key), "exactly one of env, file and store says where the secret is")
+    if (found.get("certificate") is None) != (found.get("key") is None):
+        shape.wrong(("spec",), "a client certificate is two secrets: certificate and key")
+    return found
+
+
+def _cluster(kind: type, document: Document, shape: Shape) -> Any:
+    found = _flat(kind, document, shape)
+    if found is not MISSING and found.get("inCluster"):
+        for key in ("server", "credential", "caData"):
+            if found.get(key):
+                shape.wrong(("spec", key), f"inCluster is the pod's own cluster and account: it goes without {key}")
     return found
 
 
@@ -249,6 +260,7 @@ def kind_named(word: str) -> str:
 
 _READERS: dict[type, Callable[[type, Document, Shape], Any]] = {
     Application: _application,
+    Cluster: _cluster,
     Credential: _credential,
     Root: _root,
 }

@@ -29,6 +29,7 @@ _WEB_USER = re.compile(r"https?://[^/@]*@", re.IGNORECASE)
 _USER_PART = re.compile(r"://.*@")
 _REF_UNFIT = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 _APPROVER = re.compile(r"(group|user):[^\s:][^\x00-\x1f]{0,250}\Z")
+_LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 _AFTER = re.compile(r"app/([^/]+)\Z")
 
 
@@ -97,9 +98,17 @@ def line(text: str) -> str:
 
 
 def server(text: str) -> str:
-    if not text.startswith("https://") and not text.startswith("http://"):
-        return "write the API server's URL, https://…"
+    if not text.startswith("https://") and not _LOOPBACK.match(text):
+        return "write the API server's URL, https://… (plain http is for loopback only: anybody could read the credential)"
+    if "?" in text or "#" in text:
+        return "the API server's URL has no query and no fragment"
     return repository(text)
+
+
+def account(text: str) -> str:
+    namespace, _, named = text.partition("/")
+    fits = is_name(namespace) and len(named) <= 253 and all(is_name(part) for part in named.split("."))
+    return "" if fits else "write NAMESPACE/NAME of a service account"
 
 
 def prefix(text: str) -> str:
@@ -122,6 +131,7 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (HelmSection, "valuesFiles"): path,
     (ApproveSection, "by"): approver,
     (Project, "environments"): name,
+    (Project, "serviceAccount"): account,
     (Cluster, "server"): server,
     (Cluster, "credential"): name,
     (Credential, "prefix"): prefix,
@@ -143,6 +153,7 @@ EMPTY_ALLOWED = frozenset(
         (HelmSection, "releaseName"),
         (Cluster, "server"),
         (Cluster, "credential"),
+        (Project, "serviceAccount"),
     }
 )
 """Fields whose rule an empty text need not keep: it means the default."""

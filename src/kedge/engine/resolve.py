@@ -153,6 +153,7 @@ def _unit(
         labels=application.labels,
         kinds=KindRules(project.kinds, project.deniedKinds),
         targets=project.targets,
+        account=project.serviceAccount,
         where=where,
     )
     problems = [problem for problem in found if problem is not None] + dangling

@@ -165,16 +165,22 @@ class Project:
     deniedKinds: Annotated[tuple[str, ...], "Globs over kinds that they may not contain; these win."] = ()
     environments: Annotated[tuple[str, ...], "Names of environments that its units may have."] = ()
     approve: ApproveSection | None = None
+    serviceAccount: Annotated[
+        str, "NAMESPACE/NAME of the account that its units are written as, so that the cluster's RBAC limits them."
+    ] = ""
     where: Where = Where()
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A Kubernetes API. `server` "" with `inCluster` false means the cluster that `kedge up` was started with."""
+    """A Kubernetes API. `server` "" with `inCluster` false means the cluster that `kedge up` was started with.
+
+    Without `credential`, the Credential whose prefix fits the server opens it."""
 
     name: str
     server: Annotated[str, "URL of the API server; empty means the cluster that Kedge was started with."] = ""
-    credential: Annotated[str, "Name of the Credential that opens it."] = ""
+    credential: Annotated[str, "Name of the Credential that opens it; its prefix has to fit the server."] = ""
+    inCluster: Annotated[bool, "The cluster that Kedge runs in, as its pod's service account."] = False
     caData: Annotated[str, "Certificate authority of the server, as PEM text."] = ""
     where: Where = Where()
 
@@ -199,6 +205,9 @@ class Credential:
     token: Annotated[SecretFrom | None, "Bearer token."] = None
     sshKey: Annotated[SecretFrom | None, "Private key in OpenSSH's form."] = None
     knownHosts: Annotated[SecretFrom | None, "Host keys as in OpenSSH's `known_hosts`."] = None
+    certificate: Annotated[SecretFrom | None, "Client certificate for a cluster, as PEM text; it needs `key`."] = None
+    key: Annotated[SecretFrom | None, "Private key of the client certificate, as PEM text."] = None
+    kubeconfig: Annotated[SecretFrom | None, "A kubeconfig with everything inline, instead of the other ways."] = None
     where: Where = Where()
 
 

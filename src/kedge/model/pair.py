@@ -82,7 +82,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """On whose behalf the target acts. `operation` is "" while only looking."""
+    """On whose behalf the target acts. `operation` is "" while only looking.
+
+    `account` is NAMESPACE/NAME of the service account that writes and dry runs are made as, "" for Kedge's own."""
 
     installation: str
     unit: str
@@ -90,3 +92,4 @@ class Scope:
     namespace: str
     operation: str = ""
     adopt: bool = False
+    account: str = ""

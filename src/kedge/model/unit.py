@@ -40,7 +40,8 @@ class KindRules:
 class Unit:
     """`digest` covers everything that can change what the unit does; `root` names the root that declares it.
 
-    `kinds` and `targets` are the project's: which kinds it admits, and which clusters and namespaces (none: any).
+    `kinds` and `targets` are the project's: which kinds it admits, and which clusters and namespaces (none: any). So is
+    `account`, NAMESPACE/NAME of the service account that it is written as ("": as Kedge itself).
     """
 
     name: UnitName
@@ -55,5 +56,6 @@ class Unit:
     labels: tuple[tuple[str, str], ...] = ()
     kinds: KindRules = KindRules()
     targets: tuple[AllowedTarget, ...] = ()
+    account: str = ""
     where: Where = Where()
     digest: str = ""

@@ -11,7 +11,7 @@ from kedge.model.declaration import Credential, SecretFrom
 from kedge.model.errors import Denied
 
 _FILE_LIMIT = 64 * 1024
-_FIELDS = ("password", "token", "sshKey", "knownHosts")
+_FIELDS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "kubeconfig")
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 
 
@@ -37,6 +37,21 @@ class DeclaredSecrets:
         if not fitting:
             return {}
         chosen = max(fitting, key=lambda found: (len(_parts(found.prefix)[1]), found.name))
+        return await self._values(chosen)
+
+    async def named(self, name: str, url: str) -> Mapping[str, str]:
+        """Of the credential of that name. Raises Denied where it is not declared, or is for other URLs than `url`."""
+        chosen = next((found for found in self._declared() if found.name == name), None)
+        if chosen is None:
+            raise Denied(f"there is no credential {name}", hint="declare it in the admin root: kind: Credential")
+        if not fits(chosen.prefix, url):
+            raise Denied(
+                f"credential {name} is not sent to {url}: it is for {chosen.prefix}",
+                hint="give the credential the prefix of that server",
+            )
+        return await self._values(chosen)
+
+    async def _values(self, chosen: Credential) -> Mapping[str, str]:
         values = {"username": chosen.username} if chosen.username else {}
         for field in _FIELDS:
             place: SecretFrom | None = getattr(chosen, field)

@@ -62,7 +62,8 @@ class Doors:
     rendered: RenderedSets = field(repr=False)
 
     def scope(self, unit: Unit, *, operation: str = "", adopt: bool = False) -> Scope:
-        return Scope(self.installation.id, str(unit.name), unit.target.cluster, unit.target.namespace, operation, adopt)
+        target, name = unit.target, str(unit.name)
+        return Scope(self.installation.id, name, target.cluster, target.namespace, operation, adopt, unit.account)
 
 
 @dataclass(frozen=True, slots=True)
