@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from kedge.kube.transport import Response, refusal_line
+from kedge.kube.transport import Refused, Response, refusal_line
 from kedge.model.errors import Unavailable
 
 Gate = Callable[[str, str], Awaitable[None]]
@@ -72,6 +72,12 @@ class SandboxTransport:
         finally:
             watch.close()
             self._watches.remove(watch)
+
+    async def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+        answer = await self.request("GET", path, query, {"accept": "application/json, */*"}, b"")
+        if answer.status != 200:
+            raise Refused(f"GET {path}: HTTP {answer.status}", answer)
+        yield answer.body
 
     def drop_watches(self) -> None:
         """End every open watch, as a restarting API server does."""

@@ -12,7 +12,7 @@ from tests.simulation.loop import SeededEntropy, VirtualClock, VirtualLoop, simu
 
 from kedge.kube.client import Client
 from kedge.kube.discovery import Kind
-from kedge.kube.transport import Response
+from kedge.kube.transport import Refused, Response
 
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps", True, frozenset({"list", "patch"}))
 DISCOVERED = {
@@ -105,6 +105,14 @@ class Scripted:
                 yield part
             else:
                 await asyncio.sleep(part)
+
+    async def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """As a watch; a Response among the parts is a refusal."""
+        self.watched.append({"path": path, **query})
+        for part in self.streams.pop(0):
+            if isinstance(part, Response):
+                raise Refused(f"GET {path}", part)
+            yield part
 
     async def close(self) -> None:
         return None

@@ -149,3 +149,35 @@ async def test_hostile_discovery_is_passed_over(clock: VirtualClock) -> None:
     worse = {"metadata": "x", "versions": [{"resources": [{"responseKind": "y"}]}]}
     transport.discovery["/api"] = {"kind": "APIGroupDiscoveryList", "items": [odd, "x", worse, *DISCOVERED["items"]]}
     assert await client(transport, clock).discovery.find("", "ConfigMap")
+
+
+def resource(kind: str, plural: str, *short: str) -> dict:
+    names = {"resource": plural, "singularResource": kind.lower(), "shortNames": list(short)}
+    return {**names, "responseKind": {"kind": kind}, "scope": "Namespaced", "verbs": ["list"]}
+
+
+def serving(name: str, version: str, *resources: dict) -> dict:
+    return {"metadata": {"name": name}, "versions": [{"version": version, "resources": list(resources)}]}
+
+
+@virtual
+async def test_a_kind_is_known_by_every_name_that_people_write(clock: VirtualClock) -> None:
+    transport = Scripted()
+    transport.discovery["/apis"] = groups(
+        serving("apps", "v1", resource("Deployment", "deployments", "deploy")),
+        serving("example.org", "v2", resource("Deployment", "deployments")),
+        serving("metrics.k8s.io", "v1beta1", resource("PodMetrics", "configmaps")),
+    )
+    catalog = await client(transport, clock).discovery.catalog()
+
+    def named(word: str) -> list[str]:
+        return [f"{kind.group}/{kind.kind}" for kind in catalog.named(word)]
+
+    for word in ("deploy", "Deploy", "deployments.apps", "deployments.v1.apps", "Deployment.apps"):
+        assert named(word) == ["apps/Deployment"], word
+    for word in ("Deployment", "deployments", "DEPLOYMENTS"):
+        assert named(word) == ["apps/Deployment", "example.org/Deployment"], word
+    assert named("configmaps") == ["/ConfigMap"]
+    assert named("configmaps.v1") == ["/ConfigMap"]
+    assert named("configmaps.metrics.k8s.io") == ["metrics.k8s.io/PodMetrics"]
+    assert named("nothing") == named("") == []

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
 
 from kedge import http
 from kedge.kube.kubeconfig import Access
-from kedge.kube.transport import Response, refusal_line
+from kedge.kube.transport import Lost, Refused, Response, refusal_line
 from kedge.model.errors import Invalid, Unavailable
+
+T = TypeVar("T")
 
 MAX_LINE = 16 * 1024 * 1024
 CONNECTIONS = 256
+ANYTHING = "application/json, */*"
+"""As kubectl asks for logs: text when it is there, a Status when not."""
 WATCH = aiohttp.ClientTimeout(total=None, sock_connect=http.CONNECT_SECONDS, sock_read=None)
 PLAIN = aiohttp.ClientTimeout(total=None, sock_connect=http.CONNECT_SECONDS, sock_read=60.0)
 
@@ -31,9 +36,12 @@ class AiohttpTransport:
         self._open = open_session
         self._token = token
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     def _ready(self) -> aiohttp.ClientSession:
         """Sessions belong to a running loop, so the first request opens it."""
+        if self._closed:
+            raise Unavailable(f"the connection to {self._server} has been given up: how it is reached has changed")
         if self._session is None:
             self._session = self._open()
         return self._session
@@ -75,16 +83,60 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError, TimeoutError, Invalid) as error:
             raise self._lost("watch", path, error) from error
 
+    async def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+        headers = self._headers({"accept": ANYTHING})
+        try:
+            async with self._ready().get(
+                self._url(path, query), headers=headers, timeout=WATCH, allow_redirects=False
+            ) as answer:
+                if answer.status != 200:
+                    refusal = Response(answer.status, _lowered(answer.headers), await http.read(answer))
+                    raise Refused(f"GET {path}: HTTP {answer.status}", refusal)
+                async for chunk in answer.content.iter_any():
+                    yield chunk
+        except (aiohttp.ClientError, OSError, TimeoutError, Invalid) as error:
+            raise self._lost("GET", path, error) from error
+
     def _lost(self, method: str, path: str, error: Exception) -> Unavailable:
-        reason = str(error) or type(error).__name__
-        return Unavailable(
-            f"{method} {path}: no answer from {self._server}: {reason}",
-            hint="look whether the API server runs and can be reached from here",
-        )
+        what = f"{method} {path}"
+        if isinstance(error, Invalid):
+            return Unavailable(f"{what}: no answer from {self._server} that can be read: {error}")
+        reason, hint = _told(error)
+        return Lost(what, f"no answer from {self._server}: {reason}", hint=hint)
 
     async def close(self) -> None:
+        self._closed = True
         if self._session is not None:
             await self._session.close()
+
+
+_UNTRUSTED = "give the certificate authority of the server as caData of its Cluster, if that is the right server"
+_TRUST = {
+    10: ("the server's certificate has expired", "renew the server's certificate"),
+    9: ("the server's certificate is not valid yet", "look at the clocks of the server and of this machine"),
+    18: ("the server's certificate is signed by itself, and is not the authority we trust", _UNTRUSTED),
+    19: ("the server's certificate is of an authority that we do not trust", _UNTRUSTED),
+    20: ("the server's certificate is of an authority that we do not trust", _UNTRUSTED),
+    7: ("the server's certificate is not signed by the authority we trust", _UNTRUSTED),
+    62: ("the server's certificate is for another name", "address the server by a name in its certificate"),
+    64: ("the server's certificate is for another address", "address the server by a name in its certificate"),
+}
+"""OpenSSL's number of what is wrong with a certificate → what to tell, and what to do."""
+
+
+def _told(error: BaseException) -> tuple[str, str]:
+    """(what happened, what to do) for an exchange that failed; the second is "" where nothing special helps."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLError):
+        seen = getattr(seen, "certificate_error", None) or getattr(seen, "os_error", None) or seen.__cause__
+    if isinstance(seen, ssl.SSLCertVerificationError):
+        text, hint = _TRUST.get(seen.verify_code, (f"the server's certificate is refused: {seen.verify_message}", ""))
+        return text, hint
+    words = str(error)
+    if "ALERT" in words.upper() and "SSL" in words:
+        what = words.rpartition("[SSL: ")[2].partition("]")[0].lower().replace("_", " ")
+        return f"the server refuses our client certificate ({what})", "renew the client certificate of the credential"
+    return words or type(error).__name__, ""
 
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
@@ -121,9 +173,18 @@ def open_transport(access: Access) -> AiohttpTransport:
     return AiohttpTransport(access.server, lambda: _session(access, settings), read_token)
 
 
+def prove(access: Access) -> None:
+    """Raises Invalid where the authority, the certificate or its key can not be used, without asking anybody."""
+    _with_certificate(access, lambda paths: http.tls(access.ca or None, certificate=paths))
+
+
 def _session(access: Access, settings: dict[str, Any]) -> aiohttp.ClientSession:
+    return _with_certificate(access, lambda paths: http.session(certificate=paths, **settings))
+
+
+def _with_certificate(access: Access, use: Callable[[tuple[str, str] | None], T]) -> T:
     if not access.certificate:
-        return http.session(**settings)
+        return use(None)
     # OpenSSL reads certificates from files only: they live for the moment of reading, for this user alone.
     with tempfile.TemporaryDirectory(prefix="kedge-") as folder:
         paths = os.path.join(folder, "certificate"), os.path.join(folder, "key")
@@ -131,4 +192,4 @@ def _session(access: Access, settings: dict[str, Any]) -> aiohttp.ClientSession:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "w") as file:
                 file.write(text)
-        return http.session(certificate=paths, **settings)
+        return use(paths)

@@ -21,11 +21,12 @@ AGGREGATED = ",".join(
     f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList" for version in ("v2", "v2beta1")
 )
 MAX_GROUPS, MAX_KINDS = 1_000, 10_000
+METRICS = "metrics.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind in one version. `plural` is the last part of its path."""
+    """One kind in one version. `plural` is the last part of its path; `singular` and `short` are what people write."""
 
     group: str
     version: str
@@ -33,6 +34,8 @@ class Kind:
     plural: str
     namespaced: bool
     verbs: frozenset[str] = frozenset()
+    singular: str = ""
+    short: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -67,6 +70,21 @@ class Catalog:
 
     def versions(self, group: str, kind: str) -> tuple[str, ...]:
         return tuple(entry.version for entry in self.kinds.get((group, kind), ()))
+
+    def named(self, word: str) -> tuple[Kind, ...]:
+        """The kinds that a word of kubectl's users means: plural, singular, short name or kind in any case, with or
+        without `.group` or `.version.group`; those of Kubernetes itself first. Metrics, which are no objects that
+        anybody makes, are meant only with their group."""
+        name, _, home = word.lower().partition(".")
+        found: list[Kind] = []
+        for (group, kind), served in self.kinds.items():
+            first = served[0]
+            if not name or name not in (first.plural, kind.lower(), first.singular, *first.short):
+                continue
+            homes = {group, *(f"{entry.version}.{group}".rstrip(".") for entry in served)}
+            if home in homes if home else not group.endswith(METRICS):
+                found.append(first)
+        return tuple(sorted(found, key=lambda kind: ("." in kind.group, kind.group)))
 
 
 class Discovery:
@@ -200,7 +218,10 @@ def _read_aggregated(value: Mapping[str, Any], kinds: list[Kind], failed: dict[s
 def _kind(group: str, version: str, kind: str, plural: str, namespaced: bool, resource: Mapping[str, Any]) -> Kind:
     verbs = resource.get("verbs")
     known = frozenset(str(verb) for verb in verbs) if isinstance(verbs, list) else frozenset[str]()
-    return Kind(group, version, kind, plural, namespaced, known)
+    singular = resource.get("singularResource") or resource.get("singularName")
+    short = resource.get("shortNames")
+    shorts = tuple(str(word).lower() for word in short[:20]) if isinstance(short, list) else ()
+    return Kind(group, version, kind, plural, namespaced, known, str(singular or "").lower(), shorts)
 
 
 def _core_lists(value: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from kedge.model.errors import Unavailable
+
 JSON = "application/json"
 
 
@@ -20,11 +22,19 @@ class Response:
     body: bytes = b""
 
 
+class Refused(Unavailable):
+    """A stream that was not opened; `response` says why."""
+
+    def __init__(self, text: str, response: Response) -> None:
+        super().__init__(text)
+        self.response = response
+
+
 class Transport(Protocol):
     """One Kubernetes API server, authenticated.
 
     `path` starts with a slash and is percent-encoded; `query` is not. Any status is an answer, not an error.
-    Both calls raise Unavailable when no answer came (refused, reset, late, too large).
+    All calls raise Unavailable when no answer came (refused, reset, late, too large).
     """
 
     async def request(
@@ -34,6 +44,9 @@ class Transport(Protocol):
     def watch(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         """Lines of JSON as they come, without their newline, until the server ends the stream. An answer other than 200
         arrives as a single line, see `refusal_line`."""
+
+    def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """Bytes as they come, such as a container's log. Raises Refused for an answer other than 200."""
 
     async def close(self) -> None: ...
 
