@@ -205,13 +205,17 @@ class RootState:
 
 @dataclass(frozen=True, slots=True)
 class Enlistment:
-    """A read of one root: all its units, and what else it declares."""
+    """A read of one root: all its units, and what else it declares.
+
+    `head` is where it was read, to be remembered with it: a commit that changes a declaration and what it declares is
+    never seen by halves."""
 
     state: RootState
     units: tuple[Unit, ...]
     clusters: tuple[Cluster, ...] = ()
     credentials: tuple[Credential, ...] = ()
     events: tuple[Event, ...] = ()
+    head: Head | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ SWEEP = 6 * 3600.0
 WRITES = ("record", "enlist", "set_head", "note")
 
 
+async def _unconcerned(revision: object, changed: object) -> bool:
+    """No root is read here: the world enlists by itself."""
+    return True
+
+
 class FusedStore:
     """The store behind the points at which a house may die; `recorded` sees what really was written."""
 
@@ -75,7 +80,7 @@ class House:
     async def open(self) -> None:
         doors = self.doors(self.store)
         self.turns = Turns(doors, self.spawner, self._seen)
-        self.rounds = Rounds(doors, self.spawner, self.turns.ring, lambda key, changed: None)
+        self.rounds = Rounds(doors, self.spawner, self.turns.ring, _unconcerned)
         self.commands = Commands(self.doors(self.world.witnessed_store), self._ring)
         await self.rounds.load(await self.world.store.sources())
         for unit, due in await self.world.store.wakeups():

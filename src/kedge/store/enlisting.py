@@ -12,12 +12,12 @@ from kedge.model.declaration import Cluster, Credential
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict
 from kedge.model.unit import Unit
-from kedge.ports import Enlisted, Enlistment
+from kedge.ports import Enlisted, Enlistment, Head
 from kedge.store import chain, codec
 from kedge.store.recording import Desk, write_labels
 from kedge.store.rows import declaration_digest, row_of
 from kedge.store.session import Session, Statement, Upsert
-from kedge.store.tables import declarations, operations, roots, units
+from kedge.store.tables import declarations, heads, operations, roots, units
 
 _STANDING = ("root", "digest", "removed", "version")
 _OF_ROOT = Statement(
@@ -37,6 +37,7 @@ _UPDATE = Statement(
 )
 _RUNS = Statement(select(operations.c.unit, func.max(operations.c.number)).group_by(operations.c.unit))
 _ROOT = Upsert(roots)
+_HEAD = Upsert(heads)
 _DECLARE = Upsert(declarations)
 _OTHERS = Statement(select(declarations.c.kind, declarations.c.name).where(declarations.c.root == bindparam("at")))
 _UNDECLARE = Statement(
@@ -77,6 +78,8 @@ def enlist(session: Session, desk: Desk, given: Enlistment) -> Enlisted:
         _redeclare(session, desk, name, None, given.state.at)
     _write_others(session, given)
     session.run(_ROOT, name=given.state.name, body=codec.encode(given.state, f"root {given.state.name}"))
+    if given.head is not None:
+        write_head(session, given.head)
     chain.insert(session, given.events)
     return Enlisted(
         added=tuple(str(unit.name) for unit in todo.new),
@@ -84,6 +87,11 @@ def enlist(session: Session, desk: Desk, given: Enlistment) -> Enlisted:
         removed=tuple(todo.gone),
         refused=tuple(todo.refused),
     )
+
+
+def write_head(session: Session, head: Head) -> None:
+    body = codec.encode(head, f"the head of {head.ref}")
+    session.run(_HEAD, repository=head.repository, ref=head.ref, checked=head.checked, body=body)
 
 
 def _stored(session: Session, given: Enlistment) -> dict[str, _Stored]:

@@ -39,7 +39,6 @@ from kedge.ports import (
 from kedge.store import (
     chain,
     claiming,
-    codec,
     collecting,
     enlisting,
     fleet,
@@ -51,14 +50,12 @@ from kedge.store import (
 )
 from kedge.store.listening import Announcer
 from kedge.store.migrate import migrate
-from kedge.store.session import Session, Upsert
-from kedge.store.tables import heads
+from kedge.store.session import Session
 from kedge.store.vault import Vault
 from kedge.store.writer import MOST, InlineLane, Lane, Reader, ThreadLane, Writer, closed
 
 T = TypeVar("T")
 
-_HEAD = Upsert(heads)
 _READS = 16
 
 
@@ -182,11 +179,8 @@ class SqlStore:
         return self._look(reading.known_heads)
 
     async def set_head(self, head: Head, events: tuple[Event, ...] = ()) -> None:
-        body = codec.encode(head, f"the head of {head.ref}")
-        row = {"repository": head.repository, "ref": head.ref, "checked": head.checked, "body": body}
-
         def write(session: Session) -> None:
-            session.run(_HEAD, **row)
+            enlisting.write_head(session, head)
             chain.insert(session, events)
 
         await self._writes.do(write)

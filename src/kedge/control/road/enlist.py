@@ -22,7 +22,7 @@ from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
 from kedge.model.ref import UnitName
 from kedge.model.source import Entry, EntryKind, Revision
-from kedge.ports import Enlisted, Enlistment, RootState, Snapshot
+from kedge.ports import Enlisted, Enlistment, Head, RootState, Snapshot
 
 ADMIN = "admin"
 _REMEMBERED = 20_000
@@ -97,10 +97,13 @@ class Enlister:
         below = [path[len(prefix) :] for path in changed if path.startswith(prefix)]
         return config is None or any(path == CONFIG or included(config, path) for path in below)
 
-    async def read(self, name: str) -> Enlisted:
-        """Read one root and take over its units. Raises Unavailable while its repository can not be fetched."""
+    async def read(self, name: str, news: Revision | None = None) -> Enlisted:
+        """Read one root, at `news` where that was just fetched, and take over its units. Raises Unavailable while its
+        repository can not be fetched."""
         root = self._roots[name]
-        revision = await self._doors.source.fetch(root.repository, root.ref)
+        revision = news
+        if revision is None or (revision.repository, revision.ref) != (root.repository, root.ref):
+            revision = await self._doors.source.fetch(root.repository, root.ref)
         readings, config, problems = self._readings_of(root, revision)
         declared = [declaration for reading in readings for declaration in reading.declarations]
         unread = (*problems, *(problem for reading in readings for problem in reading.problems))
@@ -185,7 +188,15 @@ class Enlister:
             self._clusters if admin else (),
             self._credentials if admin else (),
             events,
+            self._head(root, revision, now),
         )
+
+    def _head(self, root: Root, revision: Revision, now: float) -> Head | None:
+        """Units take up this commit with its declarations, not before: it may be the one that asks for an approval.
+        Where several roots are read from one place, whoever looks for news takes it up after all of them."""
+        key = (root.repository, root.ref)
+        alone = sum((other.repository, other.ref) == key for other in self._roots.values()) == 1
+        return Head(*key, revision, now) if alone else None
 
 
 def _in_force(before: Sequence[D], declared: Sequence[Declaration], kind: type[D], whole: bool) -> tuple[D, ...]:

@@ -6,7 +6,7 @@ Webhooks and polling are both only hints: a lost one costs time, never correctne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from kedge.control.road.doors import Doors
@@ -47,15 +47,15 @@ class Stop:
 
 
 class Rounds:
-    """Keeps heads current. `ring(unit)` makes a unit due; `moved(key, changed)` tells roots about news: the paths that
-    changed, None for everything."""
+    """Keeps heads current. `ring(unit)` makes a unit due; `moved(revision, changed)` has roots read the news (the
+    paths that changed, None for everything), and answers whether they could."""
 
     def __init__(
         self,
         doors: Doors,
         spawner: Spawner,
         ring: Callable[[str], None],
-        moved: Callable[[Key, tuple[str, ...] | None], None],
+        moved: Callable[[Revision, tuple[str, ...] | None], Awaitable[bool]],
         poll: float = POLL,
     ) -> None:
         self._poll = poll
@@ -168,14 +168,15 @@ class Rounds:
 
     async def _advance(self, key: Key, stop: Stop, revision: Revision) -> None:
         before = stop.head
+        changed = self._doors.source.changed(before, revision) if before is not None else None
+        if not await self._moved(revision, None if changed is None else tuple(changed)):
+            return  # No unit goes on to a commit whose declarations are not known; the next look finds the same news.
         events = self._events(key, before, revision, stop.checked)
         await self._doors.store.set_head(Head(*key, revision, stop.checked), events)
         stop.head, stop.problem = revision, ""
-        changed = self._doors.source.changed(before, revision) if before is not None else None
         units = stop.readers.all() if changed is None else stop.readers.of(changed)
         for unit in units:
             self._ring(unit)
-        self._moved(key, None if changed is None else tuple(changed))
 
     def _events(self, key: Key, before: Revision | None, revision: Revision, now: float) -> tuple[Event, ...]:
         if before is None or before.commit == revision.commit:

@@ -5,20 +5,22 @@ Start takes up where the store left off; a bell lost in a crash costs one poll, 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 
 from kedge.control.road.doors import Doors
 from kedge.control.road.enlist import AdminRoot, Enlister
 from kedge.control.shift.queue import Lane
-from kedge.control.shift.rounds import POLL, Key, Rounds
+from kedge.control.shift.rounds import POLL, Rounds
 from kedge.control.shift.turns import Turns
 from kedge.model.declaration import Credential
 from kedge.model.dossier import Dossier
-from kedge.model.errors import KedgeError, Unavailable
+from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
 from kedge.model.ref import Ref, UnitName
+from kedge.model.source import Revision
 from kedge.spawn import Spawner
 
 SWEEP = 6 * 3600.0
@@ -41,6 +43,8 @@ class Shift:
         self._enlisting: dict[str, bool] = {}
         self._troubles: dict[str, str] = {}
         self._again: dict[str, None] = {}
+        self._awaited: dict[str, list[asyncio.Future[bool]]] = {}
+        self._news: dict[str, Revision] = {}
         self._refused: dict[str, None] = {}
         self._units: dict[str, None] = {}
         self._listeners: list[Callable[[str, int], None]] = []
@@ -101,9 +105,17 @@ class Shift:
         for tell in self._listeners:
             tell(unit, dossier.version if dossier is not None else 0)
 
-    def _moved(self, key: Key, changed: tuple[str, ...] | None) -> None:
-        for root in self._enlister.concerned(key, changed):
+    async def _moved(self, revision: Revision, changed: tuple[str, ...] | None) -> bool:
+        """Have the roots that this touches read; whether all of them could be. A root whose text is refused was read:
+        what it said before stays in force."""
+        readings = []
+        for root in self._enlister.concerned((revision.repository, revision.ref), changed):
+            self._news[root] = revision
+            reading: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._awaited.setdefault(root, []).append(reading)
             self._enlist(root)
+            readings.append(reading)
+        return all([await reading for reading in readings])
 
     def _enlist(self, root: str) -> None:
         """Read a root; when it is being read already, once more afterwards."""
@@ -114,15 +126,21 @@ class Shift:
         self._spawner.start(self._read(root), f"root {root}")
 
     async def _read(self, root: str) -> None:
+        awaited, read = self._awaited.pop(root, []), False
         try:
-            enlisted = await self._enlister.read(root)
+            enlisted = await self._enlister.read(root, self._news.pop(root, None))
+            read = True
         except KedgeError as error:
+            read = isinstance(error, Invalid)
             if root not in self._again:
                 self._again[root] = None
                 self._spawner.start(self._trouble(root, str(error)), f"root {root}, again")
             return
         finally:
             again = self._enlisting.pop(root)
+            for reading in awaited:
+                if not reading.done():
+                    reading.set_result(read)
             if again:
                 self._enlist(root)
         self._troubles.pop(root, None)

@@ -1,0 +1,42 @@
+"""A commit that changes a declaration and what it declares is judged as one: never its half under yesterday's rules."""
+
+from __future__ import annotations
+
+import pytest
+from tests.e2e.stories import PROJECT, application, config, folder_of
+from tests.e2e.world import World, standing
+
+pytestmark = pytest.mark.e2e
+
+RULES = ("  approve: {when: always}", "  sync: {auto: false}")
+
+
+async def begun(world: World) -> None:
+    world.repository.write(
+        {".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web"), **folder_of("web", "a")}
+    )
+    await world.synced("shop/web", world.pushed("begin"))
+
+
+@pytest.mark.parametrize("rule", RULES)
+async def test_a_commit_that_asks_for_a_person_does_not_go_past_that_person_itself(tmp_path, rule):
+    async with standing(tmp_path) as world:
+        await begun(world)
+        world.repository.write({".kedge/web.yaml": application("web", rule), "apps/web/config.yaml": config("b")})
+        commit = world.pushed("from here on, ask")
+        held = await world.until("shop/web", lambda d: bool(d.head and d.head.commit == commit and d.shown.why))
+        assert held.runs == 1
+        assert await world.greeting("web") == "a"
+
+
+async def test_a_folder_and_the_declaration_that_names_it_move_in_one_commit_without_a_bad_moment(tmp_path):
+    async with standing(tmp_path) as world:
+        await begun(world)
+        moved = application("web", source="{path: elsewhere/web}")
+        gone = dict.fromkeys(folder_of("web", "a"))
+        world.repository.write({".kedge/web.yaml": moved, **gone, **folder_of("web", "b", at="elsewhere/")})
+        commit = world.pushed("move the folder")
+        await world.synced("shop/web", commit)
+        assert await world.greeting("web") == "b"
+        told = await world.house.doors.store.latest("shop/web", limit=100)
+        assert [event.message for event in told if event.kind == "unit.trouble"] == []
