@@ -24,21 +24,26 @@ def kinds(api: Api) -> Iterator[tuple[str, dict[str, Any]]]:
     for group in groups:
         version = group["preferredVersion"]["groupVersion"]
         base = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        for resource in api.call("GET", base)["resources"]:
+        for resource in asked(api, base, "resources"):
             if {"list", "delete"} <= set(resource["verbs"]) and resource["name"] not in PASSING:
                 yield base, resource
+
+
+def asked(api: Api, path: str, key: str) -> list[dict[str, Any]]:
+    """The list under `key`; empty where a definition, and all of its kind, goes at this moment."""
+    try:
+        found: list[dict[str, Any]] = api.call("GET", path)[key]
+        return found
+    except Refused as error:
+        if error.code == 404:
+            return []
+        raise
 
 
 def objects(api: Api) -> Iterator[tuple[str, dict[str, Any]]]:
     """(path, object) of all there is."""
     for base, resource in kinds(api):
-        try:
-            found = api.call("GET", f"{base}/{resource['name']}")["items"]
-        except Refused as error:
-            if error.code == 404:  # a definition that goes meanwhile
-                continue
-            raise
-        for item in found:
+        for item in asked(api, f"{base}/{resource['name']}", "items"):
             item["kind"] = resource["kind"]  # a list's items do not say it
             meta = item["metadata"]
             inner = f"/namespaces/{meta['namespace']}" if resource["namespaced"] else ""

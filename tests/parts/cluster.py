@@ -119,6 +119,8 @@ class ControlPlane:
             ),
             *("--leader-elect=false", "--secure-port=0", "--controllers=*,-node-ipam-controller"),
             *("--kube-api-qps=400", "--kube-api-burst=800", "--profiling=false"),
+            # An autoscaler is looked at every 15 s otherwise: too long for a test to wait.
+            "--horizontal-pod-autoscaler-sync-period=1s",
             f"--service-account-private-key-file={self.folder / 'accounts.key'}",
             f"--root-ca-file={self.authority.certificate}",
         ]
