@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kedge.clock import SystemClock, SystemEntropy
-from kedge.model.declaration import Credential, SecretFrom, TargetSection
+from kedge.model.declaration import Cluster, Credential, SecretFrom, TargetSection
 from kedge.model.errors import Invalid, Unavailable, Where
 from kedge.model.manifest import Desired
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import RenderSpec, Unit
-from kedge.ports import Clock, Entropy, Renderer, Secrets, Store
+from kedge.ports import Clock, Entropy, Renderer, Store
 
 if TYPE_CHECKING:
     from kedge.control.road.enlist import AdminRoot
     from kedge.house import House
     from kedge.kube.kubeconfig import Access
-    from kedge.kube.transport import Transport
+    from kedge.kube.opening import Openings
     from kedge.renderers.render import WorkerRenderer
     from kedge.sources.address import Allowed
+    from kedge.sources.secrets import DeclaredSecrets
 
 WORKER = Path(__file__).parent / "bin" / "kedge-worker"
 DEFAULT_CLUSTER = "default"
@@ -91,7 +92,8 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
 
     secrets = DeclaredSecrets(declared, parts.environ, store.kept)
     source = GitSource(parts.data / "sources", secrets, allowed=transports(admin))
-    target = KubernetesTarget(connecting(parts, store, secrets), parts.clock, parts.entropy, spawner)
+    openings = connecting(parts, store, secrets)
+    target = KubernetesTarget(openings.open, parts.clock, parts.entropy, spawner, reach=openings.access)
     doors = Doors(
         clock=parts.clock,
         entropy=parts.entropy,
@@ -140,42 +142,58 @@ def admin_credential(admin: AdminRoot, environ: Mapping[str, str]) -> tuple[Cred
     return ()
 
 
-def connecting(parts: Parts, store: Store, secrets: Secrets) -> Callable[[str], Awaitable[Transport]]:
+def connecting(parts: Parts, store: Store, secrets: DeclaredSecrets) -> Openings:
     """How a target opens a cluster: the default one as `parts` say, others as the admin root declares them."""
-    from kedge.kube.aiohttp_transport import open_transport
-    from kedge.kube.kubeconfig import Access
+    from kedge.kube.opening import Openings, Ways
 
-    async def connect(name: str) -> Transport:
-        declared = next((cluster for cluster in await store.clusters() if cluster.name == name), None)
-        if declared is None or not declared.server:
-            if name != DEFAULT_CLUSTER and declared is None:
-                raise Invalid(f"there is no cluster {name}", hint="declare it in the admin root: kind: Cluster")
-            return open_transport(parts.access or read_access(parts))
-        values = await secrets.credential(declared.server)
-        return open_transport(Access(declared.server, ca=declared.caData, token=values.get("token", "")))
+    async def values(cluster: Cluster) -> Mapping[str, str]:
+        if cluster.credential:
+            return await secrets.named(cluster.credential, cluster.server)
+        return await secrets.credential(cluster.server)
 
-    return connect
+    return Openings(
+        Ways(
+            clusters=store.clusters,
+            values=values,
+            own=lambda: parts.access or read_access(parts),
+            pod=lambda: pod_access(parts),
+            parse=parse_kubeconfig,
+        )
+    )
 
 
 def read_access(parts: Parts) -> Access:
     """How to reach the default cluster: the kubeconfig given, else the one of `KUBECONFIG`, else the pod's own."""
-    from kedge.dialects import loader
-    from kedge.kube.kubeconfig import SERVICE_ACCOUNT, Files, in_cluster, read_kubeconfig
+    from kedge.kube.kubeconfig import SERVICE_ACCOUNT, Files, read_kubeconfig
 
     home = Path(parts.environ.get("HOME", "/")) / ".kube" / "config"
     given = parts.kubeconfig or Path(parts.environ.get("KUBECONFIG", "") or home)
     if not parts.kubeconfig and not given.exists() and Path(SERVICE_ACCOUNT).exists():
-        host, port = parts.environ.get("KUBERNETES_SERVICE_HOST", ""), parts.environ.get("KUBERNETES_SERVICE_PORT", "")
-        return in_cluster(host, port, _read)
+        return pod_access(parts)
     try:
         raw = given.read_bytes()
     except OSError as error:
         raise Invalid(f"there is no kubeconfig at {given}: {error.strerror}", hint="--kubeconfig FILE") from error
-    stream = loader.read(raw, str(given))
-    if stream.problems or len(stream.documents) != 1 or not isinstance(stream.documents[0].value, dict):
-        raise Invalid(f"{given} is not a kubeconfig", problems=stream.problems)
     files = Files(str(given.resolve().parent), _read)
-    return read_kubeconfig(stream.documents[0].value, context=parts.context, files=files)
+    return read_kubeconfig(parse_kubeconfig(raw, str(given)), context=parts.context, files=files)
+
+
+def pod_access(parts: Parts) -> Access:
+    """How the pod that this process runs in reaches its own cluster. Raises Invalid outside of one."""
+    from kedge.kube.kubeconfig import in_cluster
+
+    host, port = parts.environ.get("KUBERNETES_SERVICE_HOST", ""), parts.environ.get("KUBERNETES_SERVICE_PORT", "")
+    return in_cluster(host, port, _read)
+
+
+def parse_kubeconfig(text: bytes | str, name: str) -> Mapping[str, Any]:
+    """Raises Invalid where the text is not one YAML document that is a mapping; `name` says whose it is."""
+    from kedge.dialects import loader
+
+    stream = loader.read(text.encode() if isinstance(text, str) else text, name)
+    if stream.problems or len(stream.documents) != 1 or not isinstance(stream.documents[0].value, dict):
+        raise Invalid(f"{name} is not a kubeconfig", problems=stream.problems)
+    return stream.documents[0].value
 
 
 def _read(path: str) -> bytes:

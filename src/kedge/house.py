@@ -47,6 +47,7 @@ class House:
             commands=self.commands,
             clock=self.doors.clock,
             fresh=self.doors.target.fresh,
+            ailment=self.doors.target.ailment,
             look=self._look,
             push=push,
             tokens={sha256(token.encode()).hexdigest(): person},

@@ -14,7 +14,8 @@ from kedge.model.declaration import Cluster, Credential
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Problem
 from kedge.model.event import Event
-from kedge.model.health import Status
+from kedge.model.family import ClusterEvents, Family, Lineage, LogLine, LogWish
+from kedge.model.health import Ailment, Status
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Operation, Outcome, Sight
 from kedge.model.pair import Comparison, Known, Scope
@@ -111,6 +112,9 @@ class Target(Protocol):
 
     def fresh(self, cluster: str) -> float | None:
         """Epoch seconds up to which the watches of a cluster are known to be current; None when not watching."""
+
+    def ailment(self, cluster: str) -> Ailment | None:
+        """Why a cluster is of no use just now, and since when; None while nothing is known to be wrong with it."""
 
     def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
         """`ring(unit, ref, what)` is called for each relevant change; `what` is `drift` or `health`."""

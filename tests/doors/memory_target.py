@@ -163,6 +163,9 @@ class MemoryTarget:
                 found.setdefault(thing.owner, []).append(ref)
         return found
 
+    def ailment(self, cluster: str) -> None:
+        return None
+
     def fresh(self, cluster: str) -> float | None:
         return self.synced_at
 

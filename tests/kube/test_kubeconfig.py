@@ -67,8 +67,11 @@ def test_without_files_everything_must_be_inline() -> None:
     [
         ("user", "exec", {"command": "sh"}, "runs a program"),
         ("user", "auth-provider", {"name": "gcp"}, "runs code"),
+        ("user", "password", "hunter2", "basic authentication"),
+        ("user", "as-groups", ["system:masters"], "a Project says whom"),
+        ("user", "as-user-extra", {"scopes": ["all"]}, "a Project says whom"),
         ("user", "username", "admin", "basic authentication"),
-        ("user", "as", "root", "impersonation"),
+        ("user", "as", "root", "a Project says whom"),
         ("cluster", "insecure-skip-tls-verify", True, "could read the credential"),
         ("cluster", "proxy-url", "http://evil", "through another host"),
         ("cluster", "tls-server-name", "x", "name in its certificate"),

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from kedge.control.road.commands import Commands
 from kedge.control.road.doors import Doors
+from kedge.model.declaration import Cluster
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Conflict
 from kedge.model.event import Event
@@ -93,6 +94,9 @@ class MemoryStore:
         page = rows[start : start + query.limit]
         more = page[-1].name if start + query.limit < len(rows) else ""
         return Page(tuple(page), more, len(rows))
+
+    async def clusters(self) -> Sequence[Cluster]:
+        return ()
 
     async def heads(self) -> Sequence[Head]:
         return self.known_heads

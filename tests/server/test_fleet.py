@@ -34,7 +34,8 @@ async def test_a_cluster_that_is_not_watched_says_so():
     fakes.put(builders.dossier(**synced()))
     async with running(fakes) as client:
         found = (await client.get("/api/v1/clusters")).json["items"]
-        assert found == [{"name": "default", "fresh": 999_999.0, "age": 1.0, "units": 1}]
+        well = {"server": "", "reason": "", "reasonAge": None}
+        assert found == [{"name": "default", "fresh": 999_999.0, "age": 1.0, "units": 1, **well}]
         fakes.fresh.clear()
         assert (await client.get("/api/v1/clusters")).json["items"][0]["fresh"] is None
 

@@ -99,7 +99,7 @@ def line(text: str) -> str:
 
 def server(text: str) -> str:
     if not text.startswith("https://") and not _LOOPBACK.match(text):
-        return "write the API server's URL, https://… (plain http is for loopback only: anybody could read the credential)"
+        return "write the API server's URL, https://… (http is for loopback only: anybody could read the credential)"
     if "?" in text or "#" in text:
         return "the API server's URL has no query and no fragment"
     return repository(text)

@@ -126,9 +126,9 @@ _TRUST = {
 
 def _told(error: BaseException) -> tuple[str, str]:
     """(what happened, what to do) for an exchange that failed; the second is "" where nothing special helps."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, ssl.SSLError):
-        seen = getattr(seen, "certificate_error", None) or getattr(seen, "os_error", None) or seen.__cause__
+    seen: BaseException = (
+        error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error
+    )
     if isinstance(seen, ssl.SSLCertVerificationError):
         text, hint = _TRUST.get(seen.verify_code, (f"the server's certificate is refused: {seen.verify_message}", ""))
         return text, hint

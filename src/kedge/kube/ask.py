@@ -1,4 +1,5 @@
-"""One request, kept within bounds: a place in the window, a deadline, and patience with 429.
+"""One request, kept within bounds: a place in the window, a deadline, patience with 429, and none with a cluster that
+is away.
 
 A 429 was not carried out, so it is asked again here, after the time the server names. Nothing else is repeated: a lost
 reply may have been carried out, and only the caller knows whether that matters.
@@ -10,7 +11,8 @@ import asyncio
 from collections.abc import Mapping
 
 from kedge.kube.answer import read_refusal
-from kedge.kube.transport import JSON, Response, Transport
+from kedge.kube.pulse import Pulse
+from kedge.kube.transport import JSON, Lost, Response, Transport
 from kedge.kube.window import Window
 from kedge.model.errors import Unavailable
 from kedge.ports import Clock, Entropy
@@ -18,6 +20,7 @@ from kedge.ports import Clock, Entropy
 DEADLINE = 30.0
 MAX_PATIENCE = 20.0
 TRIES = 4
+TROUBLED = (429, 502, 503, 504)
 
 
 class Asker:
@@ -28,6 +31,7 @@ class Asker:
         self.clock = clock
         self.entropy = entropy
         self.window = Window(clock)
+        self.pulse = Pulse(clock)
         self._deadline = deadline
 
     async def ask(
@@ -38,11 +42,15 @@ class Asker:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Response:
-        """Raises Unavailable when no answer came in time, or the server went on answering 429."""
+        """Raises Unavailable when no answer came in time, or the server wants to be left alone for longer than anybody
+        waits here."""
         sent = {"accept": JSON, **(headers or {})}
         for attempt in range(TRIES):
+            self._refrain(f"{method} {path}")
             async with self.window.slot() as started:
+                self.pulse.admit(f"{method} {path}")
                 response = await self._once(method, path, query or {}, sent, body)
+            self._feel(response)
             if response.status != 429:
                 if response.status < 500:
                     self.window.succeeded()
@@ -53,6 +61,21 @@ class Asker:
                 return response
             await self.clock.sleep(self._pause(attempt, wait))
         raise AssertionError("unreachable: the last try returns")
+
+    def _refrain(self, what: str) -> None:
+        """A server may ask to be left alone for an hour: nobody keeps a turn waiting for that."""
+        wait = self.window.closed_for()
+        if wait > MAX_PATIENCE:
+            text = f"{what}: the server asked not to be asked again for {wait:.0f} s (HTTP 429)"
+            raise Unavailable(text, retry_after=wait)
+
+    def _feel(self, response: Response) -> None:
+        if response.status == 401:
+            self.pulse.refused(f"the credential is not accepted: {read_refusal(response).text} (HTTP 401)")
+        elif response.status in TROUBLED:
+            self.pulse.troubled(f"{read_refusal(response).text} (HTTP {response.status})")
+        else:
+            self.pulse.answered()
 
     def _pause(self, attempt: int, wait: float | None) -> float:
         """The server's time, or 0.25, 0.5, 1 s; spread: those who were refused together must not return together."""
@@ -66,7 +89,10 @@ class Asker:
             async with asyncio.timeout(self._deadline):
                 return await self.transport.request(method, path, query, headers, body)
         except TimeoutError:
-            raise Unavailable(
-                f"{method} {path}: no answer within {self._deadline:.0f} s",
-                hint="look whether the API server is overloaded; it is asked again",
-            ) from None
+            hint = "look whether the API server is overloaded; it is asked again"
+            late = Lost(f"{method} {path}", f"no answer within {self._deadline:.0f} s", hint=hint)
+            self.pulse.lost(late)
+            raise late from None
+        except Lost as error:
+            self.pulse.lost(error)
+            raise

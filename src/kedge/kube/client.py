@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ MAX_OBJECTS = 200_000
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+MAX_PAGES = 2_000
+MAX_BYTES = 256 * 1024 * 1024
 RESTARTS = 3
 
 
@@ -47,6 +50,19 @@ class Client:
         self.entropy = entropy
         self.discovery = Discovery(self.asker)
         self.streams_snapshots = True
+        self._account = ""
+
+    def acting_as(self, account: str) -> Client:
+        """The same cluster, whose writes and dry runs are made as the service account NAMESPACE/NAME ("": as we are).
+
+        Only the user is named: an API server knows the groups of a service account, and so our own account needs no
+        right to impersonate a group."""
+        if not account:
+            return self
+        other = copy(self)
+        namespace, _, name = account.partition("/")
+        other._account = f"system:serviceaccount:{namespace}:{name}"
+        return other
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, or None when it is not there."""
@@ -73,7 +89,8 @@ class Client:
 
     async def _pages(self, kind: Kind, path: str, query: dict[str, str]) -> Listing | None:
         items: list[dict[str, Any]] = []
-        while True:
+        size = 0
+        for _ in range(MAX_PAGES):
             response = await self.asker.ask("GET", path, query)
             if response.status != 200:
                 refusal = read_refusal(response)
@@ -84,13 +101,16 @@ class Client:
                 raise error_of(refusal, f"list {path}")
             value = parse_object(response.body, f"list {path}")
             items.extend(_typed(value.get("items"), kind))
-            if len(items) > MAX_OBJECTS:
-                raise Unavailable(f"{path} lists more than {MAX_OBJECTS} objects: that is more than Kedge watches")
+            size += len(response.body)
+            if len(items) > MAX_OBJECTS or size > MAX_BYTES:
+                text = f"{path} lists more than {MAX_OBJECTS} objects or {MAX_BYTES >> 20} MiB"
+                raise Unavailable(f"{text}: that is more than Kedge watches")
             metadata = mapping(value.get("metadata"))
             token = metadata.get("continue")
             if not token:
                 return Listing(tuple(items), str(metadata.get("resourceVersion") or ""))
             query = {**query, "continue": str(token)}
+        raise Unavailable(f"{path}: the list has more than {MAX_PAGES} pages: the server does not come to an end")
 
     async def create(self, kind: Kind, namespace: str, body: bytes, *, dry_run: bool = False) -> Answer:
         """POST, for objects whose name the server makes. Everything else is applied."""
@@ -143,7 +163,10 @@ class Client:
         return await self._write("DELETE", kind.path(namespace, name), {}, orjson.dumps(options), JSON)
 
     async def _write(self, method: str, path: str, query: Mapping[str, str], body: bytes, content: str) -> Answer:
-        response = await self.asker.ask(method, path, query, {"content-type": content}, body)
+        headers = {"content-type": content}
+        if self._account:
+            headers["impersonate-user"] = self._account
+        response = await self.asker.ask(method, path, query, headers, body)
         return _whole(read_answer(response, f"{method} {path}"), f"{method} {path}")
 
     async def version(self) -> str:

@@ -23,8 +23,15 @@ _REFUSED_USER = {
     "exec": "it runs a program on this machine",
     "auth-provider": "it runs code of a cloud provider",
     "username": "basic authentication is gone from Kubernetes since 1.19",
-    "as": "impersonation is not supported: give the account its own rights",
+    "password": "basic authentication is gone from Kubernetes since 1.19",
+    **dict.fromkeys(("as", "as-uid", "as-groups", "as-user-extra"), "a Project says whom its units are written as"),
 }
+_INSTEAD = {
+    "exec": "make a service account in that cluster and give its token (kubectl create token, or a Secret of type "
+    "kubernetes.io/service-account-token) or a projected token file: token: {file: …} is read again when it changes",
+    **dict.fromkeys(("as", "as-uid", "as-groups", "as-user-extra"), "serviceAccount: NAMESPACE/NAME in the Project"),
+}
+_INSTEAD["auth-provider"] = _INSTEAD["exec"]
 _REFUSED_CLUSTER = {
     "insecure-skip-tls-verify": "anybody on the way could read the credential: give certificate-authority-data instead",
     "proxy-url": "it would send the credential through another host",
@@ -46,7 +53,7 @@ class Access:
     certificate: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
     namespace: str = ""
-    renewed: Callable[[], str] | None = field(default=None, repr=False)
+    renewed: Callable[[], str] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,8 @@ def _named(config: Mapping[str, Any], key: str, name: str, inner: str) -> dict[s
 def _refuse(section: Mapping[str, Any], table: Mapping[str, str], what: str) -> None:
     for key, reason in table.items():
         if section.get(key):
-            raise Invalid(f"kubeconfig: {what}.{key} is refused: {reason}", hint="use a token or a client certificate")
+            hint = _INSTEAD.get(key, "use a token or a client certificate")
+            raise Invalid(f"kubeconfig: {what}.{key} is refused: {reason}", hint=hint)
 
 
 def _server(text: str) -> str:

@@ -51,6 +51,17 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
+UNREACHED = "look whether the API server runs and can be reached from here"
+
+
+class Lost(Unavailable):
+    """Nothing came back, for `reason`. Whether the request was carried out is unknown."""
+
+    def __init__(self, what: str, reason: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(f"{what}: {reason}", hint=hint or UNREACHED, retry_after=retry_after)
+        self.reason = reason
+
+
 def refusal_line(response: Response) -> bytes:
     """A watch that was refused, as the ERROR event that it would have sent: one way to fail instead of two."""
     try:

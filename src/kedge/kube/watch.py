@@ -22,8 +22,9 @@ from typing import Any
 import orjson
 
 from kedge.kube.answer import Refusal, error_of, mapping, refusal_of
-from kedge.kube.client import Client
+from kedge.kube.client import MAX_OBJECTS, Client
 from kedge.kube.discovery import Kind
+from kedge.kube.transport import Lost
 from kedge.model.errors import KedgeError, Unavailable
 
 SILENCE = 100.0
@@ -170,9 +171,12 @@ class Watcher:
         query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         asked = self._clock.now()
         yield WatchEvent(What.BEGAN)
-        synced = False
+        synced, told = False, 0
         async with aclosing(self._lines(kind, query, lambda: self._silence if synced else INITIAL_SILENCE)) as lines:
             async for kind_of, obj in lines:
+                told += not synced
+                if told > MAX_OBJECTS:
+                    raise Unavailable(f"watch {kind.kind}: a snapshot of more than {MAX_OBJECTS} objects has no end")
                 if synced or kind_of != "BOOKMARK":
                     yield self._event(kind_of, obj, self._clock.now() if synced else asked, keep=synced)
                 elif _ends_snapshot(obj):
@@ -196,6 +200,7 @@ class Watcher:
         if self._interest.labels:
             query["labelSelector"] = self._interest.labels
         path = kind.path(self._interest.namespace)
+        pulse = self._client.asker.pulse
         # closed by hand: a protocol's iterator need not be a generator
         lines = self._client.transport.watch(path, query)
         try:
@@ -207,11 +212,19 @@ class Watcher:
                     if "sendInitialEvents" in extra and patience() == INITIAL_SILENCE:
                         raise _NotServed from None
                     raise Unavailable(f"watch {path}: silent for {patience():.0f} s") from None
+                except Lost as error:
+                    pulse.lost(error)
+                    raise
                 if line is None:
                     return
                 what, obj = _parse(line, path)
                 if what == "ERROR":
-                    raise _failure(refusal_of(obj), path, extra)
+                    refusal = refusal_of(obj)
+                    if refusal.code == 401:
+                        pulse.refused(f"the credential is not accepted: {refusal.text} (HTTP 401)")
+                    raise _failure(refusal, path, extra)
+                if pulse.ailment is not None:
+                    pulse.answered()
                 yield what, obj
         finally:
             closing = getattr(lines, "aclose", None)

@@ -32,12 +32,16 @@ class Window:
     def size(self) -> float:
         return self._size
 
+    def closed_for(self) -> float:
+        """Seconds until the time that a 429 named; 0 or less when there is none."""
+        return self._closed_until - self._clock.monotonic()
+
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[float]:
         """Waits for a place; yields the (monotonic) time at which the request starts."""
         await self._enter()
         try:
-            wait = self._closed_until - self._clock.monotonic()
+            wait = self.closed_for()
             if wait > 0:
                 await self._clock.sleep(wait)
             yield self._clock.monotonic()

@@ -30,3 +30,11 @@ class Health:
 
     status: Status
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """Why a cluster is of no use just now, as one sentence, and since when (epoch seconds)."""
+
+    reason: str
+    since: float

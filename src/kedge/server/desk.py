@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kedge.control.road.commands import Commands
 from kedge.dialects.webhooks import Push
 from kedge.model.dossier import Dossier
+from kedge.model.health import Ailment
 from kedge.model.operation import Sight
 from kedge.model.person import Person
 from kedge.model.ref import Ref
@@ -19,8 +20,9 @@ class Desk:
     """Doors and callbacks of the HTTP server.
 
     `fresh` answers, for a cluster, the time (epoch seconds) up to which its watches are current, None while it is not
-    watched. `look` sees a unit's objects as the watch does. `push` takes a verified webhook and answers how many
-    (repository, ref) are asked about. `tokens` maps the sha256 (hex) of a bearer token to its person.
+    watched; `ailment` what is wrong with it. `look` sees a unit's objects as the watch does. `push` takes a verified
+    webhook and answers how many (repository, ref) are asked about. `tokens` maps the sha256 (hex) of a bearer token to
+    its person.
     `webhook_secret` "" turns webhooks off. `vitals` are gauges for `/metrics`; names that end in `_total` are counters.
     `follow` takes a listener that is told a unit and its version (0: it is gone) after each of its turns.
     """
@@ -35,3 +37,4 @@ class Desk:
     webhook_secret: str = field(repr=False)
     vitals: Callable[[], Mapping[str, float]]
     follow: Callable[[Callable[[str, int], None]], None]
+    ailment: Callable[[str], Ailment | None] = lambda cluster: None

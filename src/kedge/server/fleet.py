@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,6 +12,7 @@ from kedge.ports import UnitQuery
 from kedge.server import answers, views
 from kedge.server.access import Reader
 from kedge.server.answers import answer
+from kedge.server.desk import Desk
 from kedge.server.problems import Absent
 from kedge.server.reading import Text, desk_of, dossier_of
 
@@ -37,9 +39,8 @@ async def roots(request: Request, person: Reader) -> Response:
 
 @router.get("/clusters", response_model=answers.Clusters)
 async def clusters(request: Request, person: Reader) -> Response:
-    """Clusters that units live in, and how current their watches are."""
+    """Declared clusters and those that units live in: how current their watches are, and what is wrong with them."""
     desk = desk_of(request)
-    now = desk.clock.now()
     counts: dict[str, int] = {}
     after = ""
     for _ in range(_PAGES):
@@ -49,10 +50,22 @@ async def clusters(request: Request, person: Reader) -> Response:
         after = page.next
         if not after:
             break
-    names = sorted(counts) or ["default"]
-    found = [(name, desk.fresh(name), counts.get(name, 0)) for name in names]
-    items = tuple(answers.ClusterView(name, fresh, views.age(fresh, now), units) for name, fresh, units in found)
-    return answer(answers.Clusters(items))
+    declared = {cluster.name: cluster.server for cluster in await desk.store.clusters()}
+    names = sorted({*counts, *declared}) or ["default"]
+    return answer(answers.Clusters(tuple(_cluster(desk, name, counts, declared) for name in names)))
+
+
+def _cluster(desk: Desk, name: str, counts: Mapping[str, int], declared: Mapping[str, str]) -> answers.ClusterView:
+    now, fresh, ailment = desk.clock.now(), desk.fresh(name), desk.ailment(name)
+    return answers.ClusterView(
+        name=name,
+        fresh=fresh,
+        age=views.age(fresh, now),
+        units=counts.get(name, 0),
+        server=declared.get(name, ""),
+        reason=ailment.reason if ailment is not None else "",
+        reasonAge=views.age(ailment.since, now) if ailment is not None else None,
+    )
 
 
 @router.get("/events", response_model=answers.Events)

@@ -87,8 +87,18 @@ def _message(event: Row) -> str:
 
 
 def clusters(items: Sequence[Row]) -> None:
-    rows = [[row["name"], row["units"], ago(row["age"]) if row["age"] is not None else "not watched"] for row in items]
-    table(["CLUSTER", "UNITS", "FRESH"], rows)
+    rows = [[row["name"], row["units"], _fresh(row), *_trouble(row)] for row in items]
+    table(["CLUSTER", "UNITS", "FRESH", "SINCE", "REASON"], rows)
+
+
+def _fresh(row: Row) -> str:
+    return ago(row["age"]) if row["age"] is not None else "not watched"
+
+
+def _trouble(row: Row) -> tuple[str, str]:
+    """Since when something is wrong, and what; a dash and nothing while all is well."""
+    reason = one_line(row.get("reason", ""))
+    return (ago(row.get("reasonAge")), reason) if reason else ("-", "")
 
 
 def secrets(names: Sequence[str]) -> None:

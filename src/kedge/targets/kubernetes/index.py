@@ -23,6 +23,11 @@ from kedge.targets.kubernetes.slot import Slot, judged, newer, ref_of, slot_of
 PATIENCE = 20.0
 """Seconds that a first snapshot may take before whoever needs it is told to come back."""
 
+MOST_SLOTS = 200_000
+MOST_BYTES = 512 * 1024 * 1024
+TOO_MUCH = 300.0
+"""Seconds until a cluster that showed more than that is looked at again."""
+
 Key = tuple[str, str, str]
 Ring = Callable[[Slot, str], None]
 
@@ -71,6 +76,9 @@ class Index:
         self._writing: dict[Ref, int] = {}
         self._expected: dict[Ref, Slot | None] = {}
         self._narrow: set[tuple[str, str]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._size = 0
+        self._closed = False
         self.changed: Callable[[Slot], None] = _nobody
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -116,6 +124,26 @@ class Index:
         for group, kind, namespace in dict.fromkeys((ref.group, ref.kind, ref.namespace) for ref in refs):
             self._watch(group, kind, namespace)
 
+    def nudge(self) -> None:
+        """Have every watch that sees nothing try again now."""
+        for watch in self._watches.values():
+            if watch.error is not None:
+                watch.watcher.nudge()
+
+    def close(self) -> None:
+        """End every watch. Whoever still waits for one is told so, and nothing is watched any more."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        for watch in self._watches.values():
+            watch.synced, watch.error = False, self._given_up()
+            watch.wake()
+
+    def _given_up(self) -> Unavailable:
+        return Unavailable(
+            f"{self._cluster}: how this cluster is reached has changed; it is asked again", retry_after=1
+        )
+
     async def _ready(self, group: str, kind: str, namespace: str, deadline: float) -> None:
         tried = False
         while not (watch := self._watch(group, kind, namespace)).synced:
@@ -140,16 +168,38 @@ class Index:
         if watch is None:
             watcher = Watcher(self._client, Interest(group, kind, key[2], marks.SHARD))
             watch = self._watches[key] = Watching(key, watcher)
-            self._spawner.start(self._follow(watch), f"watch {self._cluster} {kind} {key[2]}".strip())
+            if self._closed:
+                watch.error = self._given_up()
+                return watch
+            name = f"watch {self._cluster} {kind} {key[2]}".strip()
+            self._tasks.append(self._spawner.start(self._follow(watch), name))
         return watch
 
     def _key(self, group: str, kind: str, namespace: str) -> Key:
         return group, kind, namespace if (group, kind) in self._narrow else ""
 
     async def _follow(self, watch: Watching) -> None:
-        async with aclosing(watch.watcher.events()) as events:
-            async for event in events:
-                self._take(watch, event)
+        while True:
+            async with aclosing(watch.watcher.events()) as events:
+                async for event in events:
+                    self._take(watch, event)
+                    if len(self._slots) > MOST_SLOTS or self._size > MOST_BYTES:
+                        break
+            self._overwhelmed(watch)
+            await self._clock.sleep(TOO_MUCH)
+
+    def _overwhelmed(self, watch: Watching) -> None:
+        """More than can be kept: a kind that is not all seen is not seen at all, and asked about instead."""
+        most = f"{MOST_SLOTS} objects or {MOST_BYTES >> 20} MiB"
+        watch.error = Unavailable(f"{self._cluster}: it shows more than {most}, and {watch.key[1]} is not watched")
+        watch.synced, watch.seen = False, None
+        group, kind, namespace = watch.key
+        for ref in [ref for ref in self._slots if ref.group == group and ref.kind == kind]:
+            if namespace in ("", ref.namespace):
+                self._size -= len(self._slots.pop(ref).body)
+                self._messages.pop(ref, None)
+        watch.watcher = Watcher(self._client, Interest(group, kind, namespace, marks.SHARD))
+        watch.wake()
 
     def _take(self, watch: Watching, event: WatchEvent) -> None:
         if event.what is What.LOST:
@@ -259,6 +309,8 @@ class Index:
         return slot.ref
 
     def _keep(self, slot: Slot) -> None:
+        before = self._slots.get(slot.ref)
+        self._size += len(slot.body) - (len(before.body) if before is not None else 0)
         self._slots[slot.ref] = slot
         if slot.health.status.value in ("Healthy", "Suspended"):
             self._messages.pop(slot.ref, None)
@@ -269,6 +321,7 @@ class Index:
         if slot is None or (version and not newer(version, slot.version)):
             return
         del self._slots[ref]
+        self._size -= len(slot.body)
         self._messages.pop(ref, None)
         self._tell(slot, "drift")
 

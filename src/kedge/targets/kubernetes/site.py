@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kedge.kube.client import Client
@@ -20,6 +20,10 @@ class Site:
     client: Client
     index: Index
     autoscalers: Autoscalers
+
+    def acting_as(self, account: str) -> Site:
+        """The same cluster, written to as a service account; it is looked at as before."""
+        return replace(self, client=self.client.acting_as(account)) if account else self
 
     async def kind_of(self, manifest: Manifest) -> Kind | None:
         """The kind in the manifest's own version. None when it is not served. Raises Unavailable."""

@@ -1,0 +1,182 @@
+"""The clusters that are in use: opened when they are needed, looked after, and replaced when they are reached anew.
+
+How a cluster is reached is looked up again every `RENEW` seconds: a declaration, a secret or a mounted token that
+changed takes effect without a restart. A new token is sent by the connection that is there; anything else (another
+server, authority or client certificate) makes a new site, whose watches begin from nothing, for it may be another
+cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from kedge.kube.client import Client
+from kedge.kube.kubeconfig import Access
+from kedge.kube.transport import Transport
+from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
+from kedge.model.health import Ailment
+from kedge.ports import Clock, Entropy
+from kedge.spawn import Spawner
+from kedge.targets.kubernetes.explain import Explainer
+from kedge.targets.kubernetes.index import Index
+from kedge.targets.kubernetes.replicas import Autoscalers
+from kedge.targets.kubernetes.site import Site
+from kedge.targets.kubernetes.slot import Slot
+
+RENEW = 10.0
+"""Seconds between two looks at how each cluster in use is reached."""
+
+Connect = Callable[[str], Awaitable[Transport]]
+Reach = Callable[[str], Awaitable[Access]]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What sites are made of. `reach` None: how a cluster is reached never changes."""
+
+    connect: Connect
+    reach: Reach | None
+    clock: Clock
+    entropy: Entropy
+    spawner: Spawner
+
+
+@dataclass(slots=True)
+class Post:
+    """What is known of a cluster, while it has a site and while it has none.
+
+    `access` is what the site was opened with. `units` have asked for the cluster; for those of `failed`, something went
+    wrong the last time."""
+
+    name: str
+    site: Site | None = None
+    access: Access | None = None
+    ailment: Ailment | None = None
+    units: dict[str, None] = field(default_factory=dict)
+    failed: dict[str, None] = field(default_factory=dict)
+    explaining: asyncio.Task[None] | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Sites:
+    """Sites by cluster. `heard(slot, what)` is rung by watches, `again(cluster, unit)` where a unit may get on now."""
+
+    def __init__(self, means: Means, heard: Callable[[Slot, str], None], again: Callable[[str, str], None]) -> None:
+        self._means = means
+        self._heard = heard
+        self._again = again
+        self._posts: dict[str, Post] = {}
+        self._minder: asyncio.Task[None] | None = None
+
+    def get(self, cluster: str) -> Site | None:
+        post = self._posts.get(cluster)
+        return post.site if post is not None else None
+
+    def ailment(self, cluster: str) -> Ailment | None:
+        """Why a cluster can not be opened, or does not answer; None while nothing is known to be wrong."""
+        post = self._posts.get(cluster)
+        if post is None:
+            return None
+        return post.ailment if post.site is None else post.site.client.asker.pulse.ailment
+
+    @contextmanager
+    def minding(self, cluster: str, unit: str) -> Iterator[None]:
+        """Around whatever a unit asks of a cluster: when it went wrong, the unit is rung as soon as the cluster is well
+        again."""
+        post = self._post(cluster)
+        post.units[unit] = None
+        try:
+            yield
+        except KedgeError:
+            post.failed[unit] = None
+            raise
+        post.failed.pop(unit, None)
+
+    async def open(self, cluster: str) -> Site:
+        """The cluster's site. Raises what `connect` does: Invalid, Denied and Unavailable."""
+        post = self._post(cluster)
+        async with post.lock:
+            return post.site or await self._opened(post)
+
+    async def close(self) -> None:
+        for post in list(self._posts.values()):
+            await self._closed(post)
+
+    def _post(self, cluster: str) -> Post:
+        found = self._posts.get(cluster)
+        if found is None:
+            found = self._posts[cluster] = Post(cluster)
+            if self._minder is None and self._means.reach is not None:
+                self._minder = self._means.spawner.start(self._mind(), "clusters")
+        return found
+
+    async def _opened(self, post: Post) -> Site:
+        means = self._means
+        try:
+            # Looked up first: what changes in between makes one site too many, never one that is not renewed.
+            access = await means.reach(post.name) if means.reach is not None else None
+            client = Client(await means.connect(post.name), means.clock, means.entropy)
+        except KedgeError as error:
+            since = post.ailment.since if post.ailment is not None else means.clock.now()
+            post.ailment = Ailment(str(error), since)
+            raise
+        client.asker.pulse.recovered = lambda: self._ring(post, post.failed)
+        index = Index(post.name, client, means.spawner, self._heard)
+        post.explaining = means.spawner.start(Explainer(client, index).run(), f"explain {post.name}")
+        post.access, post.ailment = access, None
+        post.site = Site(post.name, client, index, Autoscalers(client))
+        return post.site
+
+    async def _closed(self, post: Post) -> None:
+        site, post.site, post.access = post.site, None, None
+        if post.explaining is not None:
+            post.explaining.cancel()
+        if site is not None:
+            site.index.close()
+            await site.client.close()
+
+    async def _mind(self) -> None:
+        while True:
+            await self._means.clock.sleep(RENEW)
+            for post in list(self._posts.values()):
+                async with post.lock:
+                    await self._renew(post)
+
+    async def _renew(self, post: Post) -> None:
+        """Take up what has changed since the site was opened, or could not be."""
+        if self._means.reach is None:
+            return
+        try:
+            if post.site is None:
+                if post.failed:
+                    await self._opened(post)
+                    self._ring(post, post.failed)
+                return
+            access = await self._means.reach(post.name)
+        except Unavailable:
+            return
+        except (Invalid, Denied) as error:
+            if post.site is not None:
+                await self._closed(post)
+                post.ailment = Ailment(str(error), self._means.clock.now())
+                self._ring(post, post.units)
+            return
+        await self._compared(post, post.site, access)
+
+    async def _compared(self, post: Post, site: Site, access: Access) -> None:
+        before, post.access = post.access, access
+        if before is None or before == access:
+            return
+        if replace(before, token="") == replace(access, token=""):
+            site.index.nudge()
+            self._ring(post, post.failed)
+            return
+        await self._closed(post)
+        self._ring(post, post.units)
+
+    def _ring(self, post: Post, units: dict[str, None]) -> None:
+        for unit in list(units):
+            self._again(post.name, unit)
