@@ -119,7 +119,46 @@ class Target(Protocol):
     def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
         """`ring(unit, ref, what)` is called for each relevant change; `what` is `drift` or `health`."""
 
+    @property
+    def live(self) -> Live:
+        """What people ask of what runs, beside the road."""
+
     async def close(self) -> None: ...
+
+
+class Live(Protocol):
+    """What a person asks of a running unit, and may do to it: read when asked for, bounded, nothing of it kept.
+
+    `refs` are the unit's objects. Every call raises Unavailable and Denied when the cluster does not answer at all;
+    what only a part of it can not tell is a note in the answer."""
+
+    async def family(self, scope: Scope, refs: Sequence[Ref]) -> Family:
+        """The objects and their children, with the health of each."""
+
+    async def lineage(self, cluster: str, kind: str, namespace: str, name: str) -> Lineage | None:
+        """A live object and its owners upwards; None where there is none. `kind` is any word that kubectl takes;
+        without a namespace, in any. Raises Invalid for a word that is no kind, or means several objects."""
+
+    async def logs(self, scope: Scope, refs: Sequence[Ref], wish: LogWish) -> AsyncIterator[LogLine]:
+        """Lines of the unit's Pods. Raises Invalid before the first of them.
+
+        When they are followed there is no end, and an empty note about every second in which nothing was said."""
+
+    async def events(self, scope: Scope, refs: Sequence[Ref]) -> ClusterEvents:
+        """The cluster's own Events about the objects and their children."""
+
+    async def restartable(self, scope: Scope, refs: Sequence[Ref], text: str) -> Sequence[Ref]:
+        """What `[KIND/]NAME` means for a restart; "": all that can be restarted. Raises Invalid for nothing."""
+
+    async def restart(self, scope: Scope, ref: Ref, *, dry_run: bool = False) -> str:
+        """Make an object's Pods anew, so that no sync undoes it. Answers what follows; raises Invalid, Conflict."""
+
+    async def scalable(self, scope: Scope, refs: Sequence[Ref], text: str) -> Ref:
+        """What `[KIND/]NAME` means for scaling. Raises Invalid for nothing or several."""
+
+    async def scale(self, scope: Scope, ref: Ref, replicas: int, *, force: bool = False, dry_run: bool = False) -> str:
+        """Set an object's replicas. Answers what follows; raises Invalid where they would not stay (but not with
+        `force`), Conflict."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from tests.doors.memory_cluster import UNIT, MemoryCluster, Thing
 
 from kedge.engine.hooks import is_hook
 from kedge.model.change import Act
-from kedge.model.errors import Conflict
+from kedge.model.errors import Conflict, Unavailable
 from kedge.model.manifest import Desired, Manifest, digest_of
 from kedge.model.operation import Did, Outcome, Sight
 from kedge.model.pair import Comparison, Known, Owner, Pair, Scope, Seen
@@ -171,6 +171,11 @@ class MemoryTarget:
 
     def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
         self.rings.append(ring)
+
+    @property
+    def live(self) -> Any:
+        """Nothing runs here: there is nothing to look at or to restart."""
+        raise Unavailable("this target is a memory: nothing runs in it")
 
     async def close(self) -> None:
         self.closed = True

@@ -79,7 +79,8 @@ class LogWish:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of a container. With `note`, it is not the container's but ours: why there are no lines."""
+    """One line of a container. With `note`, it is not the container's but ours: why there are no lines. An empty note
+    says only that whoever reads is still attended to."""
 
     pod: str
     container: str

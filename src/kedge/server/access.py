@@ -24,13 +24,19 @@ READERS = "readers"
 
 class Verb(StrEnum):
     READ = "read"
+    LOGS = "logs"
     SYNC = "sync"
     SUSPEND = "suspend"
     RESUME = "resume"
     CANCEL = "cancel"
     APPROVE = "approve"
     ROLLBACK = "rollback"
+    RESTART = "restart"
+    SCALE = "scale"
     KEEP = "keep"
+
+
+_READS = frozenset({Verb.READ, Verb.LOGS})
 
 
 class Unauthenticated(Denied):
@@ -39,7 +45,7 @@ class Unauthenticated(Denied):
 
 def may(person: Person, verb: Verb, unit: UnitName | None) -> bool:
     """Whether `person` may do `verb` to `unit` (None: to the fleet). Whose approval counts is the gate's decision."""
-    return verb is Verb.READ or READERS not in person.groups
+    return verb in _READS or READERS not in person.groups
 
 
 def who(tokens: Mapping[str, Person], authorization: str) -> Person:

@@ -75,12 +75,33 @@ class ObjectView:
     hook: str
     terminating: bool
     finalizers: tuple[str, ...]
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """An object that the cluster made from one of the unit's: `owner` is the `key` of what it hangs from, an object or
+    another child, which always stands before it."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+    key: str
+    owner: str
+    status: str
+    message: str
+    terminating: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
+    """`children` were asked for, or are none; `notes` are sentences on what could not be looked at."""
+
     unit: str
     items: tuple[ObjectView, ...]
+    children: tuple[ChildView, ...] = ()
+    notes: tuple[str, ...] = ()
     schemaVersion: str = views.SCHEMA
 
 
@@ -162,7 +183,8 @@ class Clusters:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """From an object back to who wrote it. `revision` is the commit whose effects are live."""
+    """From an object back to who wrote it. `revision` is the commit whose effects are live; `via` are the objects
+    between it and the unit, upwards: the last is the unit's own."""
 
     object: str
     cluster: str
@@ -170,6 +192,49 @@ class Trace:
     revision: views.RevisionView | None
     run: views.RunView | None
     source: str
+    via: tuple[str, ...] = ()
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEventView:
+    """What Kubernetes says of an object of a unit, or of a child. `kind` is Normal or Warning; times epoch seconds."""
+
+    object: str
+    kind: str
+    reason: str
+    message: str
+    source: str
+    count: int
+    first: float | None
+    last: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEvents:
+    """Newest last; `notes` are sentences on what could not be looked at."""
+
+    unit: str
+    items: tuple[ClusterEventView, ...]
+    notes: tuple[str, ...] = ()
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedView:
+    """`follows` is a sentence on what comes of it."""
+
+    object: str
+    follows: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What was restarted or scaled, or with `dryRun` would be."""
+
+    unit: str
+    items: tuple[TouchedView, ...]
+    dryRun: bool
     schemaVersion: str = views.SCHEMA
 
 

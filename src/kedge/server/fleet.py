@@ -1,4 +1,4 @@
-"""Reads about everything but units: sources, roots, clusters, events, and from an object back to its author."""
+"""Reads about everything but units: sources, roots, clusters and events."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from kedge.model.ref import Ref, UnitName
 from kedge.ports import UnitQuery
 from kedge.server import answers, views
 from kedge.server.access import Reader
 from kedge.server.answers import answer
 from kedge.server.desk import Desk
-from kedge.server.problems import Absent
-from kedge.server.reading import Text, desk_of, dossier_of
+from kedge.server.reading import Text, desk_of
 
 router = APIRouter(prefix="/api/v1", tags=["fleet"])
 
@@ -84,27 +82,3 @@ async def events(
     else:
         found = tuple(await store.latest(unit, before, limit))
     return answer(answers.Events(found, found[-1].id if len(found) == limit else 0))
-
-
-@router.get("/trace", response_model=answers.Trace)
-async def trace(
-    request: Request,
-    person: Reader,
-    kind: Text,
-    name: Text,
-    group: Text = "",
-    namespace: Text = "",
-    cluster: Text = "default",
-) -> Response:
-    """From an object to its unit, commit and author."""
-    desk = desk_of(request)
-    ref = Ref(group, kind, namespace, name)
-    owner = (await desk.store.claims(cluster, [ref])).get(ref)
-    if owner is None:
-        raise Absent(f"no unit owns {ref} in cluster {cluster}", hint="kedge tree NAME lists a unit's objects")
-    dossier = await dossier_of(desk, UnitName.parse(owner))
-    source = dossier.unit.source
-    path = f"{views.public_url(source.repository)} {source.path}".strip()
-    return answer(
-        answers.Trace(str(ref), cluster, owner, views.revision(dossier.applied), views.run(dossier.last), path)
-    )

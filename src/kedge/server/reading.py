@@ -7,8 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from kedge.control.road.operate import family_of
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Invalid
+from kedge.model.family import Child, Family
 from kedge.model.health import Status
 from kedge.model.operation import Owned, Sight
 from kedge.model.ref import Ref, UnitName
@@ -131,14 +133,32 @@ async def plan(request: Request, person: Reader, name: Named, fresh: bool = Fals
 
 
 @router.get("/{project}/{name}/objects", response_model=answers.Objects)
-async def objects(request: Request, person: Reader, name: Named) -> Response:
-    """Every object of the unit with its health, in the order of waves."""
+async def objects(request: Request, person: Reader, name: Named, children: bool = False) -> Response:
+    """Every object of the unit with its health, in the order of waves; with `children`, what the cluster made from
+    them as well, which is read for this answer."""
     desk = desk_of(request)
     dossier = await dossier_of(desk, name)
-    sights = await desk.look(dossier)
     ours = {owned.ref: owned for owned in dossier.inventory}
+    family = await family_of(desk.commands.doors, dossier) if children else Family(await desk.look(dossier))
+    sights = family.sights
     refs = sorted(dict.fromkeys([*ours, *sights]), key=lambda ref: (ours[ref].wave if ref in ours else 0, ref))
-    return answer(answers.Objects(str(name), tuple(_object(ref, ours.get(ref), sights.get(ref)) for ref in refs)))
+    items = tuple(_object(ref, ours.get(ref), sights.get(ref)) for ref in refs)
+    return answer(answers.Objects(str(name), items, tuple(map(_child, family.children)), family.notes))
+
+
+def _child(child: Child) -> answers.ChildView:
+    ref = child.ref
+    return answers.ChildView(
+        group=ref.group,
+        kind=ref.kind,
+        namespace=ref.namespace,
+        name=ref.name,
+        key=ref.key,
+        owner=child.owner.key,
+        status=child.status,
+        message=child.message,
+        terminating=child.terminating,
+    )
 
 
 def _object(ref: Ref, owned: Owned | None, sight: Sight | None) -> answers.ObjectView:
@@ -148,6 +168,7 @@ def _object(ref: Ref, owned: Owned | None, sight: Sight | None) -> answers.Objec
         kind=ref.kind,
         namespace=ref.namespace,
         name=ref.name,
+        key=ref.key,
         exists=seen.exists,
         status=seen.status,
         message=seen.message,

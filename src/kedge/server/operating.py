@@ -1,0 +1,132 @@
+"""What is asked of a running unit: its logs, what the cluster says of it; and restart and scale.
+
+Logs are lines of JSON: `{pod, container, text}`, or with `note` instead of `text` a sentence of ours. An empty line
+now and then tells both sides that the other is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from kedge.control.road import operate
+from kedge.control.road.operate import Asked
+from kedge.model.family import ClusterEvent, LogLine, LogWish
+from kedge.model.person import Person
+from kedge.server import answers
+from kedge.server.access import Allowed, Named, Reader, Verb
+from kedge.server.answers import answer
+from kedge.server.hub import Hub
+from kedge.server.reading import Text, desk_of, dossier_of
+from kedge.server.wishing import WithReason
+
+router = APIRouter(prefix="/api/v1/units/{project}/{name}", tags=["operating"])
+
+LINES = "application/x-ndjson"
+
+
+class Restart(WithReason):
+    """`object` is `[KIND/]NAME` of one of the unit's objects; "": all that can be restarted."""
+
+    object: str = Field("", max_length=400)
+    dryRun: bool = False
+
+
+class Scale(Restart):
+    """`force` scales although Git or an autoscaler states another number, which will be put back."""
+
+    object: str = Field(min_length=1, max_length=400)
+    replicas: int = Field(ge=0, le=100_000)
+    force: bool = False
+
+
+@router.post("/restart", response_model=answers.Touched)
+async def restart(
+    request: Request, name: Named, body: Restart, person: Annotated[Person, Depends(Allowed(Verb.RESTART))]
+) -> Response:
+    """Make the Pods of a Deployment, StatefulSet or DaemonSet anew. No sync undoes it."""
+    desk = desk_of(request)
+    asked = Asked(person, body.object, body.reason, body.dryRun)
+    done = await operate.restart(desk.commands.doors, await dossier_of(desk, name), asked)
+    items = tuple(answers.TouchedView(str(one.ref), one.follows) for one in done)
+    return answer(answers.Touched(str(name), items, body.dryRun))
+
+
+@router.post("/scale", response_model=answers.Touched)
+async def scale(
+    request: Request, name: Named, body: Scale, person: Annotated[Person, Depends(Allowed(Verb.SCALE))]
+) -> Response:
+    """Set the replicas of one object, where Git states none."""
+    desk = desk_of(request)
+    asked = Asked(person, body.object, body.reason, body.dryRun, body.force)
+    done = await operate.scale(desk.commands.doors, await dossier_of(desk, name), asked, body.replicas)
+    items = tuple(answers.TouchedView(str(one.ref), one.follows) for one in done)
+    return answer(answers.Touched(str(name), items, body.dryRun))
+
+
+@router.get("/cluster-events", response_model=answers.ClusterEvents)
+async def cluster_events(request: Request, person: Reader, name: Named) -> Response:
+    """What Kubernetes itself says of the unit's objects and their children, newest last; read for this answer."""
+    desk = desk_of(request)
+    found = await operate.events_of(desk.commands.doors, await dossier_of(desk, name))
+    return answer(answers.ClusterEvents(str(name), tuple(map(_event, found.items)), found.notes))
+
+
+def _event(event: ClusterEvent) -> answers.ClusterEventView:
+    return answers.ClusterEventView(
+        object=str(event.ref),
+        kind=event.kind,
+        reason=event.reason,
+        message=event.message,
+        source=event.source,
+        count=event.count,
+        first=event.first,
+        last=event.last,
+    )
+
+
+@router.get("/logs", response_class=StreamingResponse)
+async def logs(
+    request: Request,
+    name: Named,
+    person: Annotated[Person, Depends(Allowed(Verb.LOGS))],
+    object: Text = "",
+    container: Text = "",
+    follow: bool = False,
+    previous: bool = False,
+    since: Annotated[float | None, Query(gt=0, le=10**9)] = None,
+    tail: Annotated[int | None, Query(ge=0, le=10**9)] = None,
+) -> StreamingResponse:
+    """Lines of the unit's Pods, or of one object's: `object` is `[KIND/]NAME`. `since` in seconds; `tail` of each
+    container. With `follow`, until the client leaves."""
+    desk = desk_of(request)
+    wish = LogWish(object, container, follow, previous, since, tail)
+    lines = await operate.logs_of(desk.commands.doors, await dossier_of(desk, name), wish)
+    hub: Hub = request.app.state.hub
+    return StreamingResponse(sent(hub, lines), media_type=LINES, headers={"X-Accel-Buffering": "no"})
+
+
+async def sent(hub: Hub, lines: AsyncIterator[LogLine]) -> AsyncIterator[bytes]:
+    """What one client is sent, until there is no more, it leaves, or the server closes."""
+    try:
+        async for line in lines:
+            if hub.closed:
+                return
+            yield _line(line)
+    finally:
+        # closed by hand: a protocol's iterator need not be a generator
+        closing = getattr(lines, "aclose", None)
+        if closing is not None:
+            await closing()
+
+
+def _line(line: LogLine) -> bytes:
+    if line.note and not line.text:
+        return b"\n"
+    said = {"note" if line.note else "text": line.text}
+    return orjson.dumps({"pod": line.pod, "container": line.container, **said}) + b"\n"
