@@ -1,3 +1,5 @@
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +47,50 @@ def test_projects_take_turns_so_that_none_starves_another():
         queue.ring(f"big/{number}")
     queue.ring("small/0")
     assert drain(queue) == ["big/0", "small/0", "big/1", "big/2"]
+
+
+def test_a_cluster_whose_turns_do_not_end_leaves_room_for_the_others():
+    queue = DueQueue()
+    for number in range(200):
+        queue.ring(f"shop/sick{number}")
+    for cluster, letter in (("stuck", "a"), ("slow", "b"), ("well", "c")):
+        for number in range(200):
+            queue.place(f"shop/{letter}{number}", cluster)
+            queue.ring(f"shop/{letter}{number}")
+    taken = []
+    while (found := queue.take(85)) is not None:
+        taken.append(found[0])
+    shares = Counter(unit[5] for unit in taken)
+    assert set(shares) == {"s", "a", "b", "c"}
+    assert max(shares.values()) - min(shares.values()) <= 1
+    assert queue.busy < 85
+    ended = next(unit for unit in taken if unit.startswith("shop/c"))
+    queue.done(ended)
+    assert queue.take(85)[0].startswith("shop/c")
+
+
+def test_one_cluster_alone_may_have_most_places_and_one_that_comes_later_finds_some():
+    queue = DueQueue()
+    for number in range(200):
+        queue.place(f"shop/{number}", "stuck")
+        queue.ring(f"shop/{number}")
+    while queue.take(85) is not None:
+        pass
+    assert queue.busy == 64
+    queue.place("shop/late", "well")
+    queue.ring("shop/late")
+    assert queue.take(85) == ("shop/late", Lane.CHANGE)
+
+
+def test_people_who_wait_for_a_full_cluster_hold_up_no_change_of_another():
+    queue = DueQueue()
+    for number in range(9):
+        queue.place(f"shop/{number}", "stuck")
+        queue.ring(f"shop/{number}", Lane.INTERACTIVE)
+    queue.place("shop/web", "well")
+    queue.ring("shop/web", Lane.SWEEP)
+    taken = [queue.take(8) for _ in range(8)]
+    assert [found[0] for found in taken if found][-1] == "shop/web"
 
 
 def test_a_timer_rings_at_its_time_and_the_earliest_counts():

@@ -21,10 +21,13 @@ from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
 from kedge.model.ref import Ref, UnitName
 from kedge.model.source import Revision
+from kedge.ports import UnitQuery
 from kedge.spawn import Spawner
 
 SWEEP = 6 * 3600.0
 """Seconds in which every unit is dry-run once, whatever its watch says."""
+
+PAGE = 1000
 
 TIDY = 60.0
 """Seconds between two bounded clean-ups of the store."""
@@ -54,6 +57,7 @@ class Shift:
     async def start(self) -> None:
         """Load what is remembered, ring what is due, and begin."""
         await self.rounds.load([*self._enlister.places(), *await self._doors.store.sources()])
+        await self._place()
         for unit, due in await self._doors.store.wakeups():
             self._units[unit] = None
             self.turns.ring(unit)
@@ -66,6 +70,16 @@ class Shift:
         self._spawner.start(self._tidy(), "tidy")
         for root in self._enlister.roots():
             self._enlist(root)
+
+    async def _place(self) -> None:
+        """Tell the turns which cluster each unit is of, before the first of them is handed out."""
+        page = await self._doors.store.units(UnitQuery(limit=PAGE))
+        while True:
+            for row in page.items:
+                self.turns.queue.place(row.name, row.cluster)
+            if not page.next:
+                return
+            page = await self._doors.store.units(UnitQuery(after=page.next, limit=PAGE))
 
     def ring(self, name: UnitName, why: str) -> None:
         """A person waits for it."""

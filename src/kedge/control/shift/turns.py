@@ -18,8 +18,8 @@ from kedge.model.ref import UnitName
 from kedge.ports import Record
 from kedge.spawn import Spawner
 
-LIMIT = 64
-"""Units in flight at once."""
+LIMIT = 85
+"""Units in flight at once, of all clusters; one alone gets 64, and leaves the rest to others."""
 
 AFTER_A_BUG = 60.0
 AFTER_A_CONFLICT = 0.5
@@ -59,7 +59,7 @@ class Turns:
         while True:
             self._bell.clear()
             self.queue.wake(self._doors.clock.monotonic())
-            while self.queue.busy < LIMIT and (taken := self.queue.take()) is not None:
+            while (taken := self.queue.take(LIMIT)) is not None:
                 unit, lane = taken
                 self.taken += 1
                 self._spawner.start(self._turn(unit, lane), f"turn {unit}")
@@ -105,8 +105,13 @@ class Turns:
                 await self._doors.store.record(Record(dossier))
             self._unwritten.discard(str(name))
 
+    def _remember(self, unit: str, dossier: Dossier | None) -> None:
+        if dossier is not None:
+            self.queue.place(unit, dossier.unit.target.cluster)
+        self._seen(unit, dossier)
+
     def _settle(self, unit: str, turn: Turn) -> None:
-        self._seen(unit, turn.dossier)
+        self._remember(unit, turn.dossier)
         if turn.let_go:
             for blocked in self._blocked.pop(unit, {}):
                 self.queue.ring(blocked)
@@ -129,7 +134,7 @@ class Turns:
             if dossier is None:
                 return None
             # Its source must be asked for news even though it never got as far as reading it.
-            self._seen(str(name), dossier)
+            self._remember(str(name), dossier)
             again = _again(error, now)
             key = f"{type(error).__name__}:{dossier.head.commit if dossier.head else ''}"
             after = stumbled(dossier, key, str(error), now, again=again, lasting=isinstance(error, Invalid))
