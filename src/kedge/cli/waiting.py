@@ -27,7 +27,7 @@ class Goal:
 def standing(unit: dict[str, Any], goal: Goal) -> Exit | None:
     """The answer, or None while it is still open. A fresh wish is judged by the run that came after it."""
     run, last, plan = unit["run"], unit["lastRun"], unit["plan"]
-    if run is not None:
+    if run is not None or unit["turnDue"]:
         return None
     if plan is not None and plan["needs"] is not None:
         return Exit.APPROVAL

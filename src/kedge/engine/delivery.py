@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kedge.engine.gate import retry_at
+from kedge.engine.gate import pin_expired, retry_at
 from kedge.model.dossier import Dossier, Shown, Sync, Trouble
 from kedge.model.health import Health, Status
 from kedge.model.operation import Operation, Result, Sight
@@ -95,11 +95,13 @@ def shown_synced(dossier: Dossier, health: Health) -> Shown:
     return Shown(Sync.SYNCED, health, sentence)
 
 
-def shown_verified(dossier: Dossier, health: Health, going: Sequence[Ref]) -> Shown:
+def shown_verified(dossier: Dossier, health: Health, going: Sequence[Ref], now: float) -> Shown:
     """Desired equals live, except that what is being deleted will not be there in a moment."""
     if going:
         return Shown(Sync.OUT_OF_SYNC, health, f"{going[0]} is being deleted: it is made anew once it is gone")
-    return shown_synced(dossier, health)
+    shown = shown_synced(dossier, health)
+    expired = pin_expired(dossier, now)
+    return replace(shown, why=expired) if expired else shown
 
 
 def shown_held(dossier: Dossier, plan: Plan, waiting: str, health: Health) -> Shown:

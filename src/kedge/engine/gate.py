@@ -43,8 +43,9 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
     moved = _moved(dossier)
     if moved:
         return Verdict(False, moved)
-    if dossier.pin is not None and now >= dossier.pin.expires:
-        return Verdict(False, f"the pin of {dossier.pin.actor} expired: resume or roll back again")
+    expired = pin_expired(dossier, now)
+    if expired:
+        return Verdict(False, expired)
     if dossier.suspended and dossier.wish is None:
         return Verdict(False, f"suspended: {dossier.suspended}")
     if upstream:
@@ -56,6 +57,14 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
     if dossier.wish is not None or dossier.pin is not None or dossier.removed is not None:
         return _retry(dossier, plan, now)
     return _automation(dossier, plan, now)
+
+
+def pin_expired(dossier: Dossier, now: float) -> str:
+    """The alert of a pin that is over, "" while it holds or where there is none."""
+    pin = dossier.pin
+    if pin is None or now < pin.expires:
+        return ""
+    return f"the pin of {pin.actor} to run {pin.run} expired: resume or roll back again"
 
 
 def _moved(dossier: Dossier) -> str:

@@ -121,7 +121,8 @@ class UnitLine:
 
 @dataclass(frozen=True, slots=True)
 class UnitView:
-    """One unit: what is declared, what is live, what is going on."""
+    """One unit: what is declared, what is live, what is going on. `turnDue`: somebody asked for something, and what is
+    shown is from before it."""
 
     name: str
     project: str
@@ -156,6 +157,7 @@ class UnitView:
     trouble: TroubleView | None
     objects: int
     runs: int
+    turnDue: bool
     version: int
 
 
@@ -316,6 +318,7 @@ def unit(dossier: Dossier, fresh: float | None, now: float) -> UnitView:
         trouble=_trouble(dossier),
         objects=len(dossier.inventory),
         runs=dossier.runs,
+        turnDue=dossier.due is not None and dossier.due <= now,
         version=dossier.version,
     )
 

@@ -71,7 +71,7 @@ class Commands:
             if dossier.operation is None:
                 raise Invalid(f"{name} has no run to cancel")
             ended = finished(dossier.operation, Result.CANCELLED, f"cancelled by {person.name}", self.doors.clock.now())
-            why = f"by {person.name}: run cancelled"
+            why = f"by {person.name}: {reason or 'run cancelled'}"
             return replace(dossier, operation=None, last=ended, suspended=why, wish=None)
 
         return await self._record(name, change, "operation.cancelled", person, reason)
@@ -148,7 +148,8 @@ class Commands:
     ) -> Dossier:
         for attempt in range(_TRIES):
             before = await self.dossier(name)
-            after = await change(before)
+            # Due now: until the turn that this rings for, what is shown is from before it.
+            after = replace(await change(before), due=self.doors.clock.now())
             event = self._event(kind, before, after, person, reason)
             ended = after.last if before.operation is not None and after.operation is None else None
             try:
@@ -172,5 +173,17 @@ class Commands:
             commit=revision.commit if revision is not None else "",
             before=before.last.rendered if before.last is not None else "",
             after=after.pin.rendered if after.pin is not None else "",
-            message=kind,
+            message=_said(kind, before, after),
         )
+
+
+def _said(kind: str, before: Dossier, after: Dossier) -> str:
+    """What a person did, as the history tells it."""
+    if kind == "unit.pinned" and after.pin is not None:
+        return f"pinned to run {after.pin.run}"
+    if kind in ("plan.approved", "plan.glass-broken") and before.plan is not None:
+        word = "approved" if kind == "plan.approved" else "broke the glass for"
+        return f"{word} effects {before.plan.effects[:12]}: {before.plan.summary()}"
+    if kind == "operation.cancelled" and before.operation is not None:
+        return f"cancelled run {before.operation.number}, and suspended"
+    return {"unit.sync": "asked for a sync", "unit.suspended": "suspended", "unit.resumed": "resumed"}.get(kind, kind)

@@ -20,10 +20,10 @@ from kedge.control.road.render import furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible
 from kedge.engine.delivery import Wanted, finished, in_force, settled, shown_held, shown_verified, wanted, worst
-from kedge.engine.gate import Verdict, cause_of, gate
+from kedge.engine.gate import Verdict, cause_of, gate, pin_expired
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
-from kedge.model.dossier import Dossier, Wish
+from kedge.model.dossier import Approval, Dossier, Wish
 from kedge.model.errors import Invalid, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
@@ -177,8 +177,12 @@ def _actor(dossier: Dossier, cause: Cause) -> tuple[str, str]:
         return dossier.wish.actor, dossier.wish.reason
     if dossier.pin is not None and cause is Cause.ROLLBACK:
         return dossier.pin.actor, dossier.pin.reason
-    approvers = ", ".join(dict.fromkeys(approval.person for approval in dossier.approvals))
+    approvers = ", ".join(dict.fromkeys(_yes(approval) for approval in dossier.approvals))
     return AUTOMATION.name, f"approved by {approvers}" if approvers else ""
+
+
+def _yes(approval: Approval) -> str:
+    return f"{approval.person} (glass broken: {approval.reason})" if approval.break_glass else approval.person
 
 
 async def _supersede(doors: Doors, dossier: Dossier) -> Dossier:
@@ -197,17 +201,36 @@ async def _supersede(doors: Doors, dossier: Dossier) -> Dossier:
 async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     """Desired equals live. Written down only where it is news."""
     live = [pair.ref for pair in proposal.comparison.pairs]
+    now = doors.clock.now()
     known = inventory.verified(dossier.inventory, proposal.desired.manifests, proposal.comparison.fingerprints, live)
-    after = replace(_remembered(dossier, proposal), inventory=known, plan=None, trouble=None, wish=None, due=None)
+    after = replace(_remembered(dossier, proposal), inventory=known, plan=None, trouble=None, wish=None)
+    after = replace(after, due=_until(after, now))
     sights = await look(doors, after)
-    shown = shown_verified(after, worst(sights), inventory.going(sights))
+    shown = shown_verified(after, worst(sights), inventory.going(sights), now)
     after = replace(after, shown=shown, applied=proposal.plan.revision or dossier.applied)
     if after == dossier:
-        return Turn(dossier, None)
+        return Turn(dossier, after.due)
     # Keep the set: the unit's removal needs its hooks, and its commit may be gone by then.
     kept = (proposal.plan.rendered, proposal.desired.manifests) if _rendered_anew(dossier, after) else None
-    recorded = await doors.store.record(Record(replace(after, verified=doors.clock.now()), rendered=kept))
-    return Turn(recorded, None)
+    recorded = await doors.store.record(Record(replace(after, verified=now), _expiry(dossier, now), rendered=kept))
+    return Turn(recorded, recorded.due)
+
+
+def _until(dossier: Dossier, now: float, again: float | None = None) -> float | None:
+    """When to come back: at `again`, or before that when a pin expires."""
+    times = [again] if again is not None else []
+    if dossier.pin is not None and dossier.pin.expires > now:
+        times.append(dossier.pin.expires)
+    return min(times, default=None)
+
+
+def _expiry(dossier: Dossier, now: float) -> tuple[Event, ...]:
+    """The alert that a pin is over, told once: at the first look after it."""
+    text = pin_expired(dossier, now)
+    if not text or text in dossier.shown.why:
+        return ()
+    commit = dossier.head.commit if dossier.head is not None else ""
+    return (Event("unit.pin-expired", now, AUTOMATION.name, str(dossier.name), commit=commit, message=text),)
 
 
 async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Verdict) -> Turn:
@@ -216,14 +239,16 @@ async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Ver
     plan = proposal.plan
     shown = shown_held(dossier, plan, verdict.waiting, health)
     held = dossier.plan if dossier.plan is not None and dossier.plan.id == plan.id else plan
-    wish = dossier.wish if verdict.approval else None
-    after = replace(_remembered(dossier, proposal), plan=held, shown=shown, due=verdict.until, wish=wish)
+    wish, now = dossier.wish if verdict.approval else None, doors.clock.now()
+    until = _until(dossier, now, verdict.until)
+    after = replace(_remembered(dossier, proposal), plan=held, shown=shown, due=until, wish=wish)
     if after == dossier:
-        return Turn(dossier, verdict.until)
+        return Turn(dossier, until)
     events = () if held is dossier.plan else (_held_event(doors, dossier, proposal, verdict),)
+    events = (*_expiry(dossier, now), *events)
     kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None
     recorded = await doors.store.record(Record(after, events, plan, rendered=kept))
-    return Turn(recorded, verdict.until)
+    return Turn(recorded, until)
 
 
 def _held_event(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Verdict) -> Event:

@@ -1,0 +1,24 @@
+"""Waiting: what is shown from before a wish is no answer to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedge.cli.exits import Exit
+from kedge.cli.waiting import Goal, standing
+
+
+def unit(**more: Any) -> dict[str, Any]:
+    calm = {"run": None, "lastRun": None, "plan": None, "trouble": None, "version": 3}
+    return {**calm, "sync": "Synced", "health": "Healthy", "turnDue": False, **more}
+
+
+def test_a_plan_that_was_just_approved_is_no_longer_waited_for() -> None:
+    held = unit(sync="OutOfSync", plan={"needs": {"count": 1}, "blocked": []})
+    assert standing(held, Goal()) is Exit.APPROVAL
+    assert standing({**held, "turnDue": True}, Goal()) is None
+
+
+def test_a_unit_that_was_just_resumed_is_not_yet_there() -> None:
+    assert standing(unit(), Goal()) is Exit.OK
+    assert standing(unit(turnDue=True), Goal()) is None
