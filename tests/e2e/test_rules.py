@@ -130,3 +130,69 @@ async def test_a_field_of_a_program_is_left_and_a_field_of_a_person_goes(tmp_pat
         world.repository.write({"apps/web/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n"})
         await world.synced("shop/web", world.pushed("no greeting"))
         assert (await world.call("GET", f"{MAPS}/web"))["data"] == {"theirs": "stays"}
+
+
+BROKEN_GROUP = {
+    "metadata": {"name": "v1.metrics.example.com"},
+    "spec": {
+        "group": "metrics.example.com",
+        "version": "v1",
+        "groupPriorityMinimum": 100,
+        "versionPriority": 100,
+        "insecureSkipTLSVerify": True,
+        "service": {"name": "gone", "namespace": "default"},
+    },
+}
+
+
+async def test_an_api_of_somebody_else_that_does_not_answer_stops_and_prunes_nothing(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
+        await world.call("POST", "/apis/apiregistration.k8s.io/v1/apiservices", BROKEN_GROUP)
+        await begun(world, config=config("hello"), extra=config("x", "extra"))
+        world.repository.write({"apps/web/extra.yaml": None, "apps/web/config.yaml": config("goodbye")})
+        await world.synced("shop/web", world.pushed("without the extra"))
+        assert await world.greeting("web") == "goodbye"
+        assert await world.call("GET", f"{MAPS}/extra") is None
+        world.repository.write({"apps/web/theirs.yaml": THEIRS})
+        world.pushed("an object of the broken API")
+        held = await world.until("shop/web", lambda d: d.trouble is not None or (d.plan and bool(d.plan.blocked)))
+        assert "metrics.example.com" in held.shown.why, held.shown.why
+        assert await world.greeting("web") == "goodbye"
+
+
+THEIRS = "apiVersion: metrics.example.com/v1\nkind: Gauge\nmetadata: {name: one}\n"
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+DENIES = {
+    "metadata": {"name": "no-half"},
+    "spec": {
+        "matchConstraints": {
+            "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["configmaps"]}
+            ]
+        },
+        "validations": [{"expression": "object.data.greeting != 'half'", "message": "nothing by halves"}],
+    },
+}
+
+
+async def test_a_policy_of_the_cluster_says_no_before_anything_is_applied(tmp_path, real_cluster):
+    async with standing(tmp_path, access=real_cluster.access) as world:
+        binding = {"metadata": {"name": "no-half"}, "spec": {"policyName": "no-half", "validationActions": ["Deny"]}}
+        await world.call("POST", POLICIES, DENIES)
+        await world.call("POST", f"{POLICIES.removesuffix('ies')}ybindings", binding)
+        await begun(world, config=config("hello"), other=config("x", "other"))
+        half = config("half")
+        for _ in range(100):  # a policy is in force a little after it was made
+            body = {"data": {"greeting": "half"}}
+            try:
+                await world.call("PATCH", f"{MAPS}/web?dryRun=All", body, MERGE)
+            except AssertionError:
+                break
+        world.repository.write({"apps/web/config.yaml": half, "apps/web/other.yaml": config("z", "other")})
+        world.pushed("half")
+        blocked = await world.until("shop/web", lambda d: d.plan is not None and bool(d.plan.blocked))
+        assert "nothing by halves" in blocked.shown.why
+        assert await world.greeting("web", "other") == "x"
+        world.repository.write({"apps/web/config.yaml": config("whole")})
+        await world.synced("shop/web", world.pushed("whole"))
+        assert await world.greeting("web", "other") == "z"

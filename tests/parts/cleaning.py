@@ -30,12 +30,12 @@ def kinds(api: Api) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def asked(api: Api, path: str, key: str) -> list[dict[str, Any]]:
-    """The list under `key`; empty where a definition, and all of its kind, goes at this moment."""
+    """The list under `key`; empty where a definition goes at this moment, or another server does not answer."""
     try:
         found: list[dict[str, Any]] = api.call("GET", path)[key]
         return found
     except Refused as error:
-        if error.code == 404:
+        if error.code in (404, 503):
             return []
         raise
 
