@@ -64,4 +64,4 @@ class House:
 def build(doors: Doors, spawner: Spawner, admin: AdminRoot, poll: float) -> House:
     """Road and shift over the doors."""
     shift = Shift(doors, spawner, admin, poll)
-    return House(doors, Commands(doors, shift.ring), shift, spawner)
+    return House(doors, Commands(doors, shift.ring, shift.ask), shift, spawner)

@@ -40,3 +40,21 @@ async def test_a_folder_and_the_declaration_that_names_it_move_in_one_commit_wit
         assert await world.greeting("web") == "b"
         told = await world.house.doors.store.latest("shop/web", limit=100)
         assert [event.message for event in told if event.kind == "unit.trouble"] == []
+
+
+async def test_a_sync_asks_git_first_and_is_not_answered_with_the_commit_before(tmp_path):
+    async with standing(tmp_path, poll=3600.0) as world:
+        await begun(world)
+        world.repository.write({"apps/web/config.yaml": config("b")})
+        world.repository.push("nobody is told")
+        said = await world.kedge("sync", "shop/web", "-y")
+        assert said.code == 0, said.err
+        assert await world.greeting("web") == "b"
+
+
+async def test_a_sync_goes_on_with_what_is_known_where_git_does_not_answer(tmp_path):
+    async with standing(tmp_path, poll=3600.0) as world:
+        await begun(world)
+        world.forge.down()
+        said = await world.kedge("sync", "shop/web", "-y")
+        assert said.code == 0, said.err

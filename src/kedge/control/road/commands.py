@@ -16,9 +16,18 @@ from kedge.model.event import Event
 from kedge.model.operation import Cause, Result
 from kedge.model.person import Person
 from kedge.model.ref import UnitName
+from kedge.model.unit import Unit
 from kedge.ports import Record, Ring
 
 _TRIES = 8
+
+
+Ask = Callable[[Unit], Awaitable[None]]
+"""Have what a unit is read from looked at now; returns when that look is over."""
+
+
+async def _nobody(unit: Unit) -> None:
+    """Nobody looks: what is known counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,7 @@ class Commands:
 
     doors: Doors
     ring: Ring
+    ask: Ask = _nobody
 
     async def dossier(self, name: UnitName) -> Dossier:
         dossier = await self.doors.store.load(name)
@@ -38,7 +48,9 @@ class Commands:
         return dossier
 
     async def sync(self, person: Person, name: UnitName, reason: str) -> Dossier:
-        """Apply now what Git wants, hooks included, whatever automation is set to."""
+        """Apply now what Git wants, hooks included, whatever automation is set to. Git is asked first: what it wants is
+        not what it wanted at the last poll."""
+        await self.ask((await self.dossier(name)).unit)
         wish = Wish(Cause.SYNC, person.name, reason, self.doors.clock.now())
 
         async def change(dossier: Dossier) -> Dossier:

@@ -76,6 +76,11 @@ class Enlister:
         """Every (repository, ref) that a root is read from."""
         return tuple(dict.fromkeys((root.repository, root.ref) for root in self._roots.values()))
 
+    def place(self, name: str) -> Key | None:
+        """Where the root `name` is read from, None where it is no root by now."""
+        root = self._roots.get(name)
+        return (root.repository, root.ref) if root is not None else None
+
     def credentials(self) -> tuple[Credential, ...]:
         return self._credentials
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kedge.control.road.doors import Doors
 from kedge.control.shift.readers import Readers
@@ -43,6 +43,7 @@ class Stop:
     due: float = 0.0
     problem: str = ""
     hinted: bool = False
+    asked: list[asyncio.Event] = field(default_factory=list)
     busy: bool = False
 
 
@@ -108,6 +109,19 @@ class Rounds:
         self._bell.set()
         return len(fitting)
 
+    async def ask(self, keys: Iterable[Key]) -> None:
+        """Look at these now, and come back when the looks are over, whatever came of them."""
+        looks = []
+        for key in dict.fromkeys(keys):
+            if (stop := self._stops.get(key)) is not None:
+                look = asyncio.Event()
+                stop.asked.append(look)
+                stop.hinted = True
+                looks.append(look)
+        self._bell.set()
+        for look in looks:
+            await look.wait()
+
     async def run(self) -> None:
         """Go round for ever: whatever is due or hinted, several repositories at once, each pair one at a time."""
         while True:
@@ -133,12 +147,15 @@ class Rounds:
             return
 
     async def _check(self, key: Key) -> None:
+        asked, self._stops[key].asked = self._stops[key].asked, []
         try:
             await self.check(key)
         except KedgeError:
             # The store did not take it: nothing was remembered, so the next look at this stop finds the same news.
             return
         finally:
+            for look in asked:
+                look.set()
             self._stops[key].busy = False
             self._bell.set()
 

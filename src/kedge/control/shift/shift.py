@@ -21,6 +21,7 @@ from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
 from kedge.model.ref import Ref, UnitName
 from kedge.model.source import Revision
+from kedge.model.unit import Unit
 from kedge.ports import UnitQuery
 from kedge.spawn import Spawner
 
@@ -28,6 +29,9 @@ SWEEP = 6 * 3600.0
 """Seconds in which every unit is dry-run once, whatever its watch says."""
 
 PAGE = 1000
+
+NEWS = 10.0
+"""Seconds that somebody who asks for a sync waits for Git's answer; after that, what is known counts."""
 
 TIDY = 60.0
 """Seconds between two bounded clean-ups of the store."""
@@ -84,6 +88,14 @@ class Shift:
     def ring(self, name: UnitName, why: str) -> None:
         """A person waits for it."""
         self.turns.ring(str(name), Lane.INTERACTIVE)
+
+    async def ask(self, unit: Unit) -> None:
+        """Have the unit's source and its root's looked at now; a source that is slow to answer is not waited for."""
+        root = self._enlister.place(unit.root)
+        keys = [(unit.source.repository, unit.source.ref), *([root] if root is not None else [])]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NEWS):
+                await self.rounds.ask(keys)
 
     def credentials(self) -> tuple[Credential, ...]:
         """Those that the admin root declares just now."""
