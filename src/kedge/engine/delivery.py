@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kedge.engine.gate import pin_expired, retry_at
+from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync, Trouble
 from kedge.model.health import Health, Status
 from kedge.model.operation import Operation, Result, Sight
@@ -26,11 +27,14 @@ class Wanted:
 
 
 def wanted(dossier: Dossier) -> Wanted:
-    """A pin wins over the declaration in Git, a removal over both (a removed unit is no longer rolled back)."""
+    """A pin wins over the declaration in Git, a removal over both (a removed unit is no longer rolled back).
+
+    Whom the project is written as is no part of a pin: who goes back does not get back to older rights."""
     if dossier.removed is not None:
         return Wanted(dossier.unit, *in_force(dossier), removal=True)
     if dossier.pin is not None:
-        return Wanted(dossier.pin.unit, dossier.pin.revision, dossier.pin.rendered)
+        pinned = replace(dossier.pin.unit, account=dossier.unit.account)
+        return Wanted(pinned, dossier.pin.revision, dossier.pin.rendered)
     return Wanted(dossier.unit, dossier.head)
 
 
@@ -106,7 +110,16 @@ def shown_verified(dossier: Dossier, health: Health, going: Sequence[Ref], now: 
 
 def shown_held(dossier: Dossier, plan: Plan, waiting: str, health: Health) -> Shown:
     drifted = tuple(str(change.ref) for change in plan.changes if change.drift)
+    if not dossier.inventory and plan.changes:
+        health = _not_ours_yet(plan)
     return Shown(Sync.OUT_OF_SYNC, health, f"{plan.summary()}; {waiting}", drifted)
+
+
+def _not_ours_yet(plan: Plan) -> Health:
+    """A unit that has nothing is not healthy: there is nothing of it, or what is there is somebody else's."""
+    if all(change.act is Act.CREATE for change in plan.changes):
+        return Health(Status.MISSING, "nothing of it is there yet")
+    return Health(Status.UNKNOWN, "nothing of it is managed by this unit yet")
 
 
 def shown_running(dossier: Dossier, operation: Operation, health: Health) -> Shown:
