@@ -91,7 +91,11 @@ def test_a_section_with_nothing_in_it_is_declared() -> None:
         ("kind: Root\nmetadata: {name: r}\nspec: {repository: 'https://x/y', projects: [shop]}", Root),
         ("kind: Project\nmetadata: {name: p}\nspec: {targets: [{namespace: 'a-*'}], approve: {count: 2}}", Project),
         ("kind: Cluster\nmetadata: {name: c}\nspec: {server: 'https://10.0.0.1', credential: k}", Cluster),
+        ("kind: Cluster\nmetadata: {name: c}\nspec: {inCluster: true}", Cluster),
+        ("kind: Cluster\nmetadata: {name: c}\nspec: {server: 'http://127.0.0.1:8001'}", Cluster),
+        ("kind: Project\nmetadata: {name: p}\nspec: {serviceAccount: team/deployer.v1}", Project),
         ("kind: Credential\nmetadata: {name: k}\nspec: {prefix: 'https://x', token: {env: T}}", Credential),
+        ("kind: Credential\nmetadata: {name: k}\nspec: {prefix: 'https://x', kubeconfig: {store: K}}", Credential),
     ],
 )
 def test_the_other_kinds_are_read(text: str, expected: type) -> None:
@@ -169,6 +173,14 @@ def test_a_broken_document_hides_none_of_its_neighbours() -> None:
         (HEAD + "kind: Credential\nmetadata: {name: c}\nspec: {prefix: git.example.com}", "with its scheme"),
         (HEAD + "kind: Credential\nmetadata: {name: c}\nspec: {prefix: 'https://x', token: {}}", "exactly one of env"),
         (HEAD + "kind: Credential\nmetadata: {name: c}\nspec: {prefix: 'https://u:p@x'}", "no user or password"),
+        (HEAD + "kind: Credential\nmetadata: {name: c}\nspec: {prefix: 'https://x', key: {env: K}}", "two secrets"),
+        (HEAD + "kind: Cluster\nmetadata: {name: c}\nspec: {server: 'http://10.0.0.1'}", "for loopback only"),
+        (HEAD + "kind: Cluster\nmetadata: {name: c}\nspec: {server: 'http://localhost.evil.com'}", "for loopback"),
+        (HEAD + "kind: Cluster\nmetadata: {name: c}\nspec: {server: 'https://mona:s3cret@x'}", "no user or password"),
+        (HEAD + "kind: Cluster\nmetadata: {name: c}\nspec: {server: 'https://x?a=b'}", "no query"),
+        (HEAD + "kind: Cluster\nmetadata: {name: c}\nspec: {server: 'https://x', inCluster: true}", "without server"),
+        (HEAD + "kind: Project\nmetadata: {name: p}\nspec: {serviceAccount: deployer}", "write NAMESPACE/NAME"),
+        (HEAD + "kind: Project\nmetadata: {name: p}\nspec: {serviceAccount: 'a/b:c'}", "write NAMESPACE/NAME"),
     ],
 )
 def test_what_a_document_is_has_to_be_clear(text: str, said: str) -> None:

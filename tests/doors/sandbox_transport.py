@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from kedge.kube.transport import Refused, Response, refusal_line
-from kedge.model.errors import Unavailable
+from kedge.kube.transport import Lost, Refused, Response, refusal_line
 
 Gate = Callable[[str, str], Awaitable[None]]
 
@@ -101,7 +100,7 @@ class SandboxTransport:
 
     def _check(self, method: str, path: str) -> None:
         if self.down:
-            raise Unavailable(f"{method} {path}: connection refused")
+            raise Lost(f"{method} {path}", "connection refused")
 
     def _handle(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Any:
         self.log.append((method, path, dict(query)))

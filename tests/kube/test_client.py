@@ -107,3 +107,36 @@ def test_a_name_never_leads_to_another_path(name: str) -> None:
 
 def test_odd_but_valid_names_are_encoded() -> None:
     assert CONFIG_MAP.path("web", "system:node?x#y") == f"{PATH}/system:node%3Fx%23y"
+
+
+@virtual
+async def test_a_list_without_an_end_is_given_up(clock: VirtualClock) -> None:
+    endless = Scripted(*[page(token="more")] * 100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kedge.kube.client.MAX_PAGES", 20)
+        with pytest.raises(Unavailable, match="the server does not come to an end"):
+            await client(endless, clock).list(CONFIG_MAP, "web")
+    assert len(endless.asked) == 20
+
+
+@virtual
+async def test_a_list_that_is_too_large_is_given_up_before_all_of_it_is_read(clock: VirtualClock) -> None:
+    large = Scripted(*[page(item("a", 1, data={"x": "y" * 32 * 1024 * 1024}), token="more")] * 20)
+    with pytest.raises(Unavailable, match="256 MiB"):
+        await client(large, clock).list(CONFIG_MAP, "web")
+    assert len(large.asked) == 8
+
+
+@virtual
+async def test_writes_and_dry_runs_are_made_as_the_account_and_reads_are_not(clock: VirtualClock) -> None:
+    transport = Scripted(ok(item("a", 1)), ok(item("a", 1)), ok(item("a", 1)), ok(item("a", 1)))
+    own = client(transport, clock)
+    other = own.acting_as("team/deployer")
+    assert other.discovery is own.discovery
+    await other.apply(CONFIG_MAP, "web", "a", b"{}", dry_run=True)
+    await other.delete(CONFIG_MAP, "web", "a")
+    await other.get(CONFIG_MAP, "web", "a")
+    await own.apply(CONFIG_MAP, "web", "a", b"{}")
+    assert own.acting_as("") is own
+    named = [headers.get("impersonate-user") for _, _, _, headers, _ in transport.asked]
+    assert named == ["system:serviceaccount:team:deployer"] * 2 + [None] * 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
+import pytest
 from tests.kube.scripted import Scripted, bookmark, client, event, item, ok, status, virtual
 from tests.simulation.loop import VirtualClock
 
-from kedge.kube.transport import refusal_line
+from kedge.kube.transport import Lost, refusal_line
 from kedge.kube.watch import Interest, Watcher, WatchEvent, What
 from kedge.model.errors import Denied, Unavailable
 
@@ -153,3 +154,35 @@ async def test_garbage_in_a_stream_is_a_loss_and_not_a_crash(clock: VirtualClock
 async def test_a_kind_that_is_not_served_is_an_empty_snapshot_and_a_loss(clock: VirtualClock) -> None:
     watcher = Watcher(client(Scripted(), clock), Interest("example.org", "Widget"))
     assert told(await read(Scripted(), clock, 3, watcher)) == ["began", "synced", "lost"]
+
+
+@virtual
+async def test_a_snapshot_without_an_end_is_given_up(clock: VirtualClock) -> None:
+    transport = Scripted(streams=([event("ADDED", item("a", 3))] * 50,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kedge.kube.watch.MAX_OBJECTS", 20)
+        found = await read(transport, clock, 22)
+    assert found[-1].what is What.LOST
+    assert "has no end" in str(found[-1].error)
+
+
+@virtual
+async def test_a_stream_tells_the_pulse_what_became_of_it(clock: VirtualClock) -> None:
+    lost = Lost("watch /x", "no answer from https://c: refused")
+    unknown = event("ERROR", {"kind": "Status", "code": 401, "message": "Unauthorized"})
+    transport = Scripted(listing(), streams=([bookmark(5, end=True), lost], [unknown], [bookmark(6), 10]))
+    watcher_of = client(transport, clock)
+    reasons = []
+    async with aclosing(Watcher(watcher_of, INTEREST).events()) as events:
+        async for seen in events:
+            ailment = watcher_of.asker.pulse.ailment
+            reasons.append((str(seen.what), ailment.reason.partition(":")[0] if ailment is not None else ""))
+            if len(reasons) == 5:
+                break
+    assert reasons == [
+        ("began", ""),
+        ("synced", ""),
+        ("lost", "no answer from https"),
+        ("lost", "the credential is not accepted"),
+        ("bookmark", ""),
+    ]

@@ -120,3 +120,20 @@ async def test_a_file_that_is_too_large_or_no_text_is_denied(tmp_path: Path) -> 
         found = secrets(credential("c", token=SecretFrom(file=str(tmp_path / "token"))))
         with pytest.raises(Denied):
             await found.credential("https://git.example.com/x")
+
+
+async def test_a_credential_that_is_named_goes_only_to_its_own_servers() -> None:
+    found = secrets(
+        credential("all", "https://10.0.0.1", token=SecretFrom(env="ALL")),
+        credential("prod", "https://10.0.0.1:6443", certificate=SecretFrom(env="CERT"), key=SecretFrom(env="KEY")),
+        ALL="a",
+        CERT="c",
+        KEY="k",
+    )
+    assert await found.named("prod", "https://10.0.0.1:6443") == {"certificate": "c", "key": "k"}
+    with pytest.raises(
+        Denied, match=r"prod is not sent to https://10\.0\.0\.2:6443: it is for https://10\.0\.0\.1:6443"
+    ):
+        await found.named("prod", "https://10.0.0.2:6443")
+    with pytest.raises(Denied, match="there is no credential stage"):
+        await found.named("stage", "https://10.0.0.1:6443")

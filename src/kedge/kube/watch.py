@@ -200,7 +200,7 @@ class Watcher:
         if self._interest.labels:
             query["labelSelector"] = self._interest.labels
         path = kind.path(self._interest.namespace)
-        pulse = self._client.asker.pulse
+        pulse, first = self._client.asker.pulse, True
         # closed by hand: a protocol's iterator need not be a generator
         lines = self._client.transport.watch(path, query)
         try:
@@ -223,7 +223,9 @@ class Watcher:
                     if refusal.code == 401:
                         pulse.refused(f"the credential is not accepted: {refusal.text} (HTTP 401)")
                     raise _failure(refusal, path, extra)
-                if pulse.ailment is not None:
+                if first:
+                    # Whatever comes later tells of a connection that was made long ago, with a token of long ago.
+                    first = False
                     pulse.answered()
                 yield what, obj
         finally:
