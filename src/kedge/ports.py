@@ -126,6 +126,14 @@ class Target(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Lines of containers; `several` tells that more than one is read."""
+
+    several: bool
+    lines: AsyncIterator[LogLine]
+
+
 class Live(Protocol):
     """What a person asks of a running unit, and may do to it: read when asked for, bounded, nothing of it kept.
 
@@ -139,7 +147,7 @@ class Live(Protocol):
         """A live object and its owners upwards; None where there is none. `kind` is any word that kubectl takes;
         without a namespace, in any. Raises Invalid for a word that is no kind, or means several objects."""
 
-    async def logs(self, scope: Scope, refs: Sequence[Ref], wish: LogWish) -> AsyncIterator[LogLine]:
+    async def logs(self, scope: Scope, refs: Sequence[Ref], wish: LogWish) -> Log:
         """Lines of the unit's Pods. Raises Invalid before the first of them.
 
         When they are followed there is no end, and an empty note about every second in which nothing was said."""

@@ -29,7 +29,8 @@ async def children(house: House, *refs: Ref) -> tuple[Child, ...]:
 
 
 async def read(house: House, *refs: Ref, **wish: Any) -> list[LogLine]:
-    return [line async for line in await house.target.live.logs(WEB, refs or (DEPLOYED,), LogWish(**wish))]
+    log = await house.target.live.logs(WEB, refs or (DEPLOYED,), LogWish(**wish))
+    return [line async for line in log.lines]
 
 
 async def test_a_tree_goes_from_what_git_states_to_the_last_pod(house: House) -> None:
@@ -153,7 +154,9 @@ async def test_what_is_followed_goes_on_until_whoever_reads_leaves(house: House)
     await rolled_out(house, replicas=1)
     lines: list[LogLine] = []
     async with asyncio.timeout(PATIENCE):
-        async with aclosing(await house.target.live.logs(WEB, (DEPLOYED,), LogWish(follow=True))) as source:
+        log = await house.target.live.logs(WEB, (DEPLOYED,), LogWish(follow=True))
+        assert not log.several
+        async with aclosing(log.lines) as source:
             async for line in source:
                 lines.append(line)
                 if line.note and not line.text:

@@ -8,20 +8,24 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any, cast
 
+from tests.doors.memory_live import MemoryLive
+
 from kedge.control.road.commands import Commands
-from kedge.control.road.doors import Doors
+from kedge.control.road.doors import Doors, RenderedSets
 from kedge.model.declaration import Cluster
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Conflict
 from kedge.model.event import Event
 from kedge.model.health import Status
+from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation, Sight
 from kedge.model.person import Person
 from kedge.model.plan import Plan
 from kedge.model.ref import Ref, UnitName
-from kedge.ports import Head, Page, Record, RootState, UnitQuery, UnitRow
+from kedge.ports import Head, Installation, Page, Record, RootState, UnitQuery, UnitRow
 from kedge.server.access import READERS
 from kedge.server.app import build
 from kedge.server.desk import Desk
@@ -56,6 +60,7 @@ class MemoryStore:
         self.known_heads: list[Head] = []
         self.known_roots: list[RootState] = []
         self.secrets: dict[str, str] = {}
+        self.sets: dict[str, tuple[Manifest, ...]] = {}
         self.moved = asyncio.Event()
         self.reads = 0
         self.problem = ""
@@ -113,6 +118,13 @@ class MemoryStore:
         else:
             self.secrets[name] = value
         self.seal(event)
+
+    async def note(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            self.seal(event)
+
+    async def rendered(self, digest: str) -> tuple[Manifest, ...] | None:
+        return self.sets.get(digest)
 
     async def kept_names(self) -> list[str]:
         return sorted(self.secrets)
@@ -174,6 +186,7 @@ class Fakes:
     clock: FixedClock = field(default_factory=FixedClock)
     fresh: dict[str, float] = field(default_factory=dict)
     sights: dict[Ref, Sight] = field(default_factory=dict)
+    live: MemoryLive = field(default_factory=MemoryLive)
     pushes: list[Any] = field(default_factory=list)
     rung: list[str] = field(default_factory=list)
     listeners: list[Any] = field(default_factory=list)
@@ -195,7 +208,10 @@ class Fakes:
             self.rung.append(f"{name} {why}")
 
         absent = cast(Any, None)
-        doors = Doors(self.clock, absent, cast(Any, self.store), absent, absent, absent, absent, absent)
+        target = cast(Any, SimpleNamespace(live=self.live))
+        store = cast(Any, self.store)
+        rendered = RenderedSets(store)
+        doors = Doors(self.clock, absent, store, absent, absent, target, Installation("inst", b"", ""), rendered)
         people = {TOKEN: Person("admin", ("admin",)), READER: Person("rita", (READERS,))}
         return Desk(
             store=cast(Any, self.store),

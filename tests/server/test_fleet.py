@@ -40,18 +40,6 @@ async def test_a_cluster_that_is_not_watched_says_so():
         assert (await client.get("/api/v1/clusters")).json["items"][0]["fresh"] is None
 
 
-async def test_an_object_is_traced_to_its_author():
-    what = builders.ref("Deployment", "web")
-    fakes = Fakes()
-    fakes.put(builders.dossier(applied=builders.revision("c" * 40)))
-    fakes.store.claimed["default", what] = "shop/web"
-    async with running(fakes) as client:
-        found = (await client.get("/api/v1/trace?group=apps&kind=Deployment&namespace=web&name=web")).json
-        assert (found["unit"], found["revision"]["author"]) == ("shop/web", "Mona")
-        stranger = await client.get("/api/v1/trace?kind=ConfigMap&name=x")
-        assert (stranger.status, stranger.error["what"]) == (404, "no unit owns ConfigMap x in cluster default")
-
-
 async def test_the_record_is_read_from_either_end():
     fakes = Fakes()
     for number in range(5):
@@ -63,12 +51,3 @@ async def test_the_record_is_read_from_either_end():
         assert ([event["id"] for event in oldest["items"]], oldest["next"]) == ([1, 2], 2)
         one = (await client.get("/api/v1/events?unit=shop/web")).json
         assert [event["id"] for event in one["items"]] == [4, 2]
-
-
-async def test_a_unit_that_left_is_a_trace_without_end_and_not_a_crash():
-    what = builders.ref("Deployment", "web")
-    fakes = Fakes()
-    fakes.store.claimed["default", what] = "shop/gone"
-    async with running(fakes) as client:
-        answer = await client.get("/api/v1/trace?group=apps&kind=Deployment&namespace=web&name=web")
-    assert answer.status == 404

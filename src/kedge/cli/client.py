@@ -123,6 +123,25 @@ class Server:
         finally:
             connection.close()
 
+    def lines(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """Lines of JSON as they come; ends when the server ends them. Raises Unavailable when it falls silent."""
+        query = urlencode([(key, value) for key, value in params.items() if value not in (None, "")])
+        connection = self._connection(self._seconds)
+        try:
+            response = self._send(connection, "GET", f"{path}?{query}" if query else path, None)
+            if response.status != 200:
+                raise _error(response.status, _json(self._read(response)))
+            while raw := response.readline(LINE_LIMIT):
+                found = _json(raw) if raw.strip() else None
+                if isinstance(found, dict):
+                    yield found
+        except TimeoutError:
+            raise Unavailable(f"{self._address.url} has fallen silent") from None
+        except ConnectionError as error:
+            raise Unavailable(f"{self._address.url} stopped in the middle of its answer: {error}") from None
+        finally:
+            connection.close()
+
     def _connection(self, seconds: float) -> HTTPConnection:
         from http.client import HTTPConnection, HTTPSConnection
 

@@ -8,7 +8,7 @@ from typing import Any
 from kedge.cli.client import Server, unit_path
 from kedge.cli.exits import Exit
 from kedge.cli.names import resolve
-from kedge.cli.views import fleet, unit
+from kedge.cli.views import fleet, objects, unit
 from kedge.cli.views.machine import Output
 from kedge.model.errors import Invalid
 
@@ -80,6 +80,18 @@ def _events(server: Server, name: str, given: Mapping[str, Any], output: Output)
         fleet.events(answer["items"], wide=output.wide)
     else:
         output.write(answer, [str(event["id"]) for event in answer["items"]])
+
+
+def cluster_events(server: Server, kind: str, name: str, output: Output) -> int:
+    """What Kubernetes says of an application's objects and their children, newest last. Raises Invalid."""
+    if kind != "event" or not name:
+        raise Invalid("--objects is for the events of one application", hint="kedge get event NAME --objects")
+    answer = server.get(f"{unit_path(resolve(server, name))}/cluster-events")
+    if output.for_people:
+        objects.events(answer, wide=output.wide)
+    else:
+        output.write(answer, [f"{event['object']} {event['reason']}" for event in answer["items"]])
+    return Exit.OK
 
 
 def _clusters(server: Server, name: str, given: Mapping[str, Any], output: Output) -> None:

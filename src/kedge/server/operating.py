@@ -1,7 +1,7 @@
 """What is asked of a running unit: its logs, what the cluster says of it; and restart and scale.
 
-Logs are lines of JSON: `{pod, container, text}`, or with `note` instead of `text` a sentence of ours. An empty line
-now and then tells both sides that the other is still there.
+Logs are lines of JSON: first `{several}`, whether more than one container is read, then `{pod, container, text}`, or
+with `note` instead of `text` a sentence of ours. An empty line now and then tells that nobody has said anything.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
+from starlette.types import Receive, Scope, Send
 
 from kedge.control.road import operate
 from kedge.control.road.operate import Asked
 from kedge.model.family import ClusterEvent, LogLine, LogWish
 from kedge.model.person import Person
+from kedge.ports import Log
 from kedge.server import answers
 from kedge.server.access import Allowed, Named, Reader, Verb
 from kedge.server.answers import answer
@@ -37,7 +39,7 @@ class Restart(WithReason):
     dryRun: bool = False
 
 
-class Scale(Restart):
+class Rescale(Restart):
     """`force` scales although Git or an autoscaler states another number, which will be put back."""
 
     object: str = Field(min_length=1, max_length=400)
@@ -59,7 +61,7 @@ async def restart(
 
 @router.post("/scale", response_model=answers.Touched)
 async def scale(
-    request: Request, name: Named, body: Scale, person: Annotated[Person, Depends(Allowed(Verb.SCALE))]
+    request: Request, name: Named, body: Rescale, person: Annotated[Person, Depends(Allowed(Verb.SCALE))]
 ) -> Response:
     """Set the replicas of one object, where Git states none."""
     desk = desk_of(request)
@@ -106,21 +108,34 @@ async def logs(
     container. With `follow`, until the client leaves."""
     desk = desk_of(request)
     wish = LogWish(object, container, follow, previous, since, tail)
-    lines = await operate.logs_of(desk.commands.doors, await dossier_of(desk, name), wish)
+    log = await operate.logs_of(desk.commands.doors, await dossier_of(desk, name), wish)
     hub: Hub = request.app.state.hub
-    return StreamingResponse(sent(hub, lines), media_type=LINES, headers={"X-Accel-Buffering": "no"})
+    return _Closing(sent(hub, log), media_type=LINES, headers={"X-Accel-Buffering": "no"})
 
 
-async def sent(hub: Hub, lines: AsyncIterator[LogLine]) -> AsyncIterator[bytes]:
+class _Closing(StreamingResponse):
+    """A stream that ends what it reads from as soon as the client is gone, and not when memory is tidied up."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            closing = getattr(self.body_iterator, "aclose", None)
+            if closing is not None:
+                await closing()
+
+
+async def sent(hub: Hub, log: Log) -> AsyncIterator[bytes]:
     """What one client is sent, until there is no more, it leaves, or the server closes."""
     try:
-        async for line in lines:
+        yield orjson.dumps({"several": log.several}) + b"\n"
+        async for line in log.lines:
             if hub.closed:
                 return
             yield _line(line)
     finally:
         # closed by hand: a protocol's iterator need not be a generator
-        closing = getattr(lines, "aclose", None)
+        closing = getattr(log.lines, "aclose", None)
         if closing is not None:
             await closing()
 

@@ -19,6 +19,7 @@ from kedge.cli.options import output_of, server_of, with_output, with_server
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="Only with this label; may be repeated.")
 @click.option("--text", default="", help="Only where name, commit or author hold this text.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="At most so many rows.")
+@click.option("--objects", is_flag=True, help="event NAME: those of the cluster, about the objects and their children.")
 @with_output
 @with_server
 def get_command(words: tuple[str, ...], **given: Any) -> int:
@@ -28,10 +29,12 @@ def get_command(words: tuple[str, ...], **given: Any) -> int:
     """
     from kedge.cli.kinds import split
     from kedge.cli.names import resolve
-    from kedge.cli.reads import READS, one_app
+    from kedge.cli.reads import READS, cluster_events, one_app
 
     output, server = output_of(given), server_of(given)
     kind, name = split(words, "get")
+    if given["objects"]:
+        return cluster_events(server, kind, name, output)
     if kind == "app" and name:
         return one_app(server, resolve(server, name), output)
     READS[kind](server, name, given, output)

@@ -106,24 +106,12 @@ def _lasted(run: Row) -> str:
     return span(run["finished"] - run["started"]) if run["finished"] is not None else ""
 
 
-def objects(name: str, items: Sequence[Row]) -> None:
-    """The unit, and below it its objects in the order of waves."""
-    click.echo(clean(name))
-    for number, item in enumerate(items):
-        branch = "└─" if number == len(items) - 1 else "├─"
-        kind = f"{item['group']}/{item['kind']}" if item["group"] else item["kind"]
-        place = f"{item['namespace']}/{item['name']}" if item["namespace"] else item["name"]
-        marks = [f"wave {item['wave']}" if item["wave"] else "", "hook" if item["hook"] else ""]
-        marks += ["" if item["managed"] else "not managed", "being deleted" if item["terminating"] else ""]
-        extra = ", ".join(mark for mark in marks if mark)
-        text = f"{branch} {clean(kind)} {clean(place)}  {coloured(item['status'])}"
-        click.echo(text + (f" ({extra})" if extra else "") + (f": {clean(item['message'])}" if item["message"] else ""))
-
-
 def trace(found: Row) -> None:
-    """Object → unit → commit → author."""
+    """Object → what made it → unit → commit → author."""
     revision, run = found["revision"], found["run"]
     click.echo(f"{clean(found['object'])} in cluster {clean(found['cluster'])}")
+    for above in found["via"]:
+        click.echo(f"  of      {clean(above)}")
     click.echo(f"  unit    {clean(found['unit'])}")
     click.echo(f"  source  {clean(found['source'])}")
     click.echo(f"  commit  {clean(commit(revision)) or 'none applied yet'}")

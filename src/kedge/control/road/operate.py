@@ -7,7 +7,7 @@ that nobody can read of; where the act then fails, that is recorded, too.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -17,9 +17,10 @@ from kedge.engine.delivery import in_force
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Invalid, KedgeError
 from kedge.model.event import Event
-from kedge.model.family import ClusterEvents, Family, LogLine, LogWish
+from kedge.model.family import ClusterEvents, Family, LogWish
 from kedge.model.person import Person
 from kedge.model.ref import Ref
+from kedge.ports import Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ async def events_of(doors: Doors, dossier: Dossier) -> ClusterEvents:
     return await doors.target.live.events(doors.scope(dossier.unit), refs_of(dossier))
 
 
-async def logs_of(doors: Doors, dossier: Dossier, wish: LogWish) -> AsyncIterator[LogLine]:
+async def logs_of(doors: Doors, dossier: Dossier, wish: LogWish) -> Log:
     """Lines of the unit's Pods. Raises Invalid, before the first, where there are none to read."""
     return await doors.target.live.logs(doors.scope(dossier.unit), refs_of(dossier), wish)
 

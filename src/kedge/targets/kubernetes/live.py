@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from kedge.model.errors import Invalid
-from kedge.model.family import ClusterEvents, Family, Lineage, LogLine, LogWish
+from kedge.model.family import ClusterEvents, Family, Lineage, LogWish
 from kedge.model.pair import Scope
 from kedge.model.ref import Ref
+from kedge.ports import Log
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes import touch
 from kedge.targets.kubernetes.family import family_of
@@ -37,7 +38,7 @@ class KubernetesLive:
     async def lineage(self, cluster: str, kind: str, namespace: str, name: str) -> Lineage | None:
         return await lineage_of(await self._opened(cluster), kind, namespace, name)
 
-    async def logs(self, scope: Scope, refs: Sequence[Ref], wish: LogWish) -> AsyncIterator[LogLine]:
+    async def logs(self, scope: Scope, refs: Sequence[Ref], wish: LogWish) -> Log:
         return await logs_of(await self._site(scope), self._spawner, refs, wish)
 
     async def events(self, scope: Scope, refs: Sequence[Ref]) -> ClusterEvents:

@@ -15,6 +15,7 @@ from kedge.kube.podlog import NoLog, log_lines
 from kedge.model.errors import Invalid, KedgeError
 from kedge.model.family import LogLine, LogWish
 from kedge.model.ref import Ref
+from kedge.ports import Log
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes.census import WORKLOADS
 from kedge.targets.kubernetes.family import Kin, kinship
@@ -41,15 +42,17 @@ class Container:
     run: str = ""
 
 
-async def logs_of(site: Site, spawner: Spawner, refs: Sequence[Ref], wish: LogWish) -> AsyncIterator[LogLine]:
+async def logs_of(site: Site, spawner: Spawner, refs: Sequence[Ref], wish: LogWish) -> Log:
     """The lines that `wish` asks for. Raises Invalid, before any line, when it names nothing of the unit's."""
     pods = await _pods(site, refs, wish)
     containers = _containers(pods, wish.container)
     if not containers and pods:
         raise Invalid(f"no Pod has a container “{wish.container}”", hint=f"one of {', '.join(_names(pods))}")
     if wish.follow:
-        return _followed(_Following(site, spawner, refs, wish), containers)
-    return _in_turn(site, containers, wish)
+        lines = _followed(_Following(site, spawner, refs, wish), containers)
+    else:
+        lines = _in_turn(site, containers, wish)
+    return Log(len(containers) > 1, lines)
 
 
 async def _pods(site: Site, refs: Sequence[Ref], wish: LogWish) -> list[tuple[Ref, Mapping[str, Any]]]:
