@@ -242,7 +242,10 @@ class World:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             shown = last.shown if last is not None else None
-            raise AssertionError(f"{unit} never got there: {shown} {last.operation if last else ''}") from None
+            others = (await self.kedge("get")).out + (await self.kedge("get", "event")).out
+            raise AssertionError(
+                f"{unit} never got there: {shown} {last.operation if last else ''}\n{others}"
+            ) from None
 
     async def synced(self, unit: str, commit: str = "") -> Dossier:
         def there(dossier: Dossier) -> bool:
