@@ -87,8 +87,8 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     remembered = tuple(await store.credentials())
 
     def declared() -> Sequence[Credential]:
-        current = house.shift.credentials() if house is not None else ()
-        return (*admin_credential(admin, parts.environ), *(current or remembered))
+        current = house.shift.credentials() if house is not None else None
+        return (*admin_credential(admin, parts.environ), *(remembered if current is None else current))
 
     secrets = DeclaredSecrets(declared, parts.environ, store.kept)
     source = GitSource(parts.data / "sources", secrets, allowed=transports(admin))

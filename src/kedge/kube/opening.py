@@ -45,7 +45,11 @@ class Openings:
 
         Raises Invalid (not declared, or declared in a way that can not work), Denied (a secret is not to be had) and
         Unavailable."""
-        access = await self._access(name)
+        try:
+            access = await self._access(name)
+        except (Invalid, Denied):
+            self._tokens.pop(name, None)
+            raise
         self._tokens[name] = access.token
         return access
 
@@ -67,11 +71,6 @@ class Openings:
         if access.renewed is not None:
             return open_transport(access)
         return open_transport(replace(access, renewed=lambda: self._tokens.get(name, "")))
-
-    def forget(self, name: str) -> None:
-        """Nobody is connected to it any more."""
-        self._tokens.pop(name, None)
-
 
 def access_of(cluster: Cluster, values: Mapping[str, str], parse: Callable[[str, str], Mapping[str, Any]]) -> Access:
     """A declaration and its credential's values as an access. Raises Invalid and Denied with what to do."""

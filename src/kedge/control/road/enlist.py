@@ -81,8 +81,9 @@ class Enlister:
         root = self._roots.get(name)
         return (root.repository, root.ref) if root is not None else None
 
-    def credentials(self) -> tuple[Credential, ...]:
-        return self._credentials
+    def credentials(self) -> tuple[Credential, ...] | None:
+        """None until the admin root has been read: it may declare none any more."""
+        return self._credentials if ADMIN in self._configs else None
 
     def unread(self) -> tuple[str, ...]:
         """Roots that the admin root names and that have not been read since it last changed."""

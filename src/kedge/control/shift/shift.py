@@ -97,8 +97,8 @@ class Shift:
             async with asyncio.timeout(NEWS):
                 await self.rounds.ask(keys)
 
-    def credentials(self) -> tuple[Credential, ...]:
-        """Those that the admin root declares just now."""
+    def credentials(self) -> tuple[Credential, ...] | None:
+        """Those that the admin root declares just now; None while it has not been read since the start."""
         return self._enlister.credentials()
 
     def follow(self, listener: Callable[[str, int], None]) -> None:

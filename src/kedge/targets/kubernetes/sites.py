@@ -29,6 +29,9 @@ from kedge.targets.kubernetes.slot import Slot
 RENEW = 10.0
 """Seconds between two looks at how each cluster in use is reached."""
 
+MOST_UNITS = 20_000
+"""Units of one cluster that are remembered, those that asked last: nobody tells us which of them are gone."""
+
 Connect = Callable[[str], Awaitable[Transport]]
 Reach = Callable[[str], Awaitable[Access]]
 
@@ -87,7 +90,10 @@ class Sites:
         """Around whatever a unit asks of a cluster: when it went wrong, the unit is rung as soon as the cluster is well
         again."""
         post = self._post(cluster)
+        post.units.pop(unit, None)
         post.units[unit] = None
+        if len(post.units) > MOST_UNITS:
+            del post.units[next(iter(post.units))]
         try:
             yield
         except KedgeError:
@@ -178,5 +184,8 @@ class Sites:
         self._ring(post, post.units)
 
     def _ring(self, post: Post, units: dict[str, None]) -> None:
-        for unit in list(units):
+        """Those whose trouble is not over come back to `units` by themselves."""
+        ringing = list(units)
+        units.clear()
+        for unit in ringing:
             self._again(post.name, unit)
