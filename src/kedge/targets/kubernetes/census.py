@@ -20,6 +20,7 @@ MOST = 2_000
 """Objects of one kind in one namespace."""
 SECONDS = 10.0
 """For all of it."""
+NOTES = 8
 AT_ONCE = 8
 """Questions at once: a person who looks on must not hold up what is being applied."""
 
@@ -77,6 +78,8 @@ async def taken(
             return await _ask(client, kind, namespace, end)
 
     answers = await asyncio.gather(*(ask(kind, namespace) for kind, namespace in places))
+    if answers and all(answer.why and not answer.denied for answer in answers):
+        raise Unavailable(f"nothing can be listed: {answers[0].kind.plural}: {answers[0].why}")
     objects: dict[str, dict[str, Any]] = {}
     for answer in answers:
         for item in answer.survey.items:
@@ -120,6 +123,7 @@ def _undiscovered(group: str, why: str) -> str:
 def _notes(answers: Sequence[_Answer]) -> list[str]:
     failed = [answer for answer in answers if answer.why and not answer.denied]
     notes = [f"{answer.kind.plural} can not be listed: {answer.why}" for answer in failed]
+    notes = [*notes[:NOTES], f"nor can {len(notes) - NOTES} more kinds"] if len(notes) > NOTES else notes
     denied = sorted({answer.kind.plural for answer in answers if answer.denied})
     cut = sorted({answer.kind.plural for answer in answers if answer.survey.cut})
     if denied:
