@@ -22,3 +22,11 @@ def test_a_plan_that_was_just_approved_is_no_longer_waited_for() -> None:
 def test_a_unit_that_was_just_resumed_is_not_yet_there() -> None:
     assert standing(unit(), Goal()) is Exit.OK
     assert standing(unit(turnDue=True), Goal()) is None
+
+
+def test_a_sync_that_the_server_refuses_is_answered_and_not_waited_out() -> None:
+    wish = Goal(since=2, run=2)
+    refused = unit(sync="OutOfSync", plan={"needs": None, "blocked": ["the API server refuses it"]})
+    assert standing({**refused, "turnDue": True}, wish) is None
+    assert standing(refused, wish) is Exit.DEGRADED
+    assert standing(unit(sync="OutOfSync", trouble={"again": None}), wish) is Exit.DEGRADED

@@ -58,3 +58,13 @@ async def test_a_sync_goes_on_with_what_is_known_where_git_does_not_answer(tmp_p
         world.forge.down()
         said = await world.kedge("sync", "shop/web", "-y")
         assert said.code == 0, said.err
+
+
+async def test_a_sync_of_what_the_server_refuses_answers_at_once(tmp_path):
+    async with standing(tmp_path, poll=3600.0) as world:
+        await begun(world)
+        world.repository.write({"apps/web/config.yaml": config("b", name="Not_A_Name")})
+        world.repository.push("a bad name")
+        said = await world.kedge("sync", "shop/web", "-y", "--timeout", "40s")
+        assert said.code == 4, said.err
+        assert "Not_A_Name" in said.err

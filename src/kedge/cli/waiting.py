@@ -31,15 +31,19 @@ def standing(unit: dict[str, Any], goal: Goal) -> Exit | None:
         return None
     if plan is not None and plan["needs"] is not None:
         return Exit.APPROVAL
+    if _stuck(unit):
+        return Exit.DEGRADED
     if goal.run and (last is None or last["number"] < goal.run):
         return None if unit["version"] <= goal.since or unit["sync"] != "Synced" else _calm(unit, goal)
     if last is not None and last["result"] == "Failed" and unit["sync"] != "Synced":
         return Exit.DEGRADED
-    if plan is not None and plan["blocked"]:
-        return Exit.DEGRADED
-    if unit["trouble"] is not None and unit["trouble"]["again"] is None:
-        return Exit.DEGRADED
     return _calm(unit, goal)
+
+
+def _stuck(unit: dict[str, Any]) -> bool:
+    """Whether only another commit helps: the plan is refused, or there is none because nothing renders."""
+    plan, trouble = unit["plan"], unit["trouble"]
+    return (plan is not None and bool(plan["blocked"])) or (trouble is not None and trouble["again"] is None)
 
 
 def _calm(unit: dict[str, Any], goal: Goal) -> Exit | None:
