@@ -183,6 +183,22 @@ async def keep(world: World, name: str, value: str | None) -> None:
     await world.house.doors.store.keep(name, value, Event("secret.kept", 0.0, MONA.name, message=name))
 
 
+async def test_credentials_that_leave_git_are_not_used_any_more(tmp_path: Path) -> None:
+    async with running(tmp_path) as found:
+        documents_of = {name: f".kedge/cluster-{name}.yaml" for name in ("sick", "well")}
+        for place in documents_of.values():
+            text = (found.world.repository.work / place).read_text()
+            found.world.repository.write({place: text.split("---")[1]})
+        found.world.pushed("no credentials")
+        for name in ("sick", "well"):
+            await found.ailing(name, f"no credential opens {found.access[name].server}")
+        found.declare("sick", "token: {env: SICK}")
+        found.declare("well", "token: {env: WELL}")
+        found.world.pushed("credentials")
+        await found.recovered()
+        await found.unharmed()
+
+
 async def test_a_kubeconfig_from_the_store_opens_a_cluster_and_a_hostile_one_does_not(tmp_path: Path) -> None:
     async with fleet(tmp_path) as found:
         access = found.access["sick"]
@@ -327,6 +343,7 @@ async def test_many_units_of_a_bad_cluster_take_no_turns_from_another(tmp_path: 
         found.world.repository.write(folder_of("sick", "goodbye"))
         found.world.pushed("many")
         await found.world.said(sentence, "get", "many119")
+        await found.ailing("sick", sentence if how != "wants to be left alone for an hour" else "go away")
         for _ in range(3):
             await found.unharmed()
         await found.world.said(sentence, "get", "sick")

@@ -74,6 +74,8 @@ class Asker:
             self.pulse.refused(f"the credential is not accepted: {read_refusal(response).text} (HTTP 401)")
         elif response.status in TROUBLED:
             self.pulse.troubled(f"{read_refusal(response).text} (HTTP {response.status})")
+        elif response.status < 300 and response.body[:64].lstrip()[:1] != b"{":
+            self.pulse.troubled("what it answers is no JSON object: is this address a Kubernetes API?")
         else:
             self.pulse.answered()
 

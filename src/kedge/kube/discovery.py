@@ -163,11 +163,7 @@ class Discovery:
         response = await self._ask(path, f"{AGGREGATED},application/json")
         if response.status != 200:
             raise error_of(read_refusal(response), f"discovery {path}")
-        try:
-            return parse_object(response.body, f"discovery {path}")
-        except Unavailable as error:
-            self._asker.pulse.troubled(str(error))
-            raise
+        return parse_object(response.body, f"discovery {path}")
 
     async def _ask(self, path: str, accept: str) -> Response:
         return await self._asker.ask("GET", path, headers={"accept": accept})

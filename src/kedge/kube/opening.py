@@ -72,6 +72,7 @@ class Openings:
             return open_transport(access)
         return open_transport(replace(access, renewed=lambda: self._tokens.get(name, "")))
 
+
 def access_of(cluster: Cluster, values: Mapping[str, str], parse: Callable[[str, str], Mapping[str, Any]]) -> Access:
     """A declaration and its credential's values as an access. Raises Invalid and Denied with what to do."""
     if text := values.get("kubeconfig"):
