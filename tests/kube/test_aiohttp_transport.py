@@ -16,6 +16,7 @@ from kedge.clock import SystemClock
 from kedge.kube import aiohttp_transport
 from kedge.kube.aiohttp_transport import AiohttpTransport, open_transport
 from kedge.kube.kubeconfig import Access
+from kedge.kube.transport import Lost
 from kedge.model.errors import Unavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -228,3 +229,39 @@ async def test_a_client_certificate_is_shown_and_leaves_no_file(
 
 async def test_closing_before_the_first_request_is_fine() -> None:
     await open_transport(Access("https://127.0.0.1:1")).close()
+
+
+async def test_a_client_certificate_that_the_server_refuses_is_told_as_such(
+    serve: Serve, certificate: tuple[str, str, Path]
+) -> None:
+    made, _, folder = certificate
+    url = await serve(echo, server_tls(folder, clients=True))
+    other, key = (part.decode() for part in self_signed(SystemClock().now()))
+    for access in (Access(url, ca=made), Access(url, ca=made, certificate=other, key=key)):
+        transport = open_transport(access)
+        with pytest.raises(Lost, match="client certificate"):
+            await get(transport)
+        await transport.close()
+
+
+@pytest.mark.parametrize(("age", "sentence"), [(4000, "has expired"), (-5, "is not valid yet")])
+async def test_what_is_wrong_with_a_certificate_is_said_in_words(
+    serve: Serve, tmp_path: Path, age: float, sentence: str
+) -> None:
+    made, key = self_signed(SystemClock().now() - age * 86_400)
+    (tmp_path / "tls.pem").write_bytes(made + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.pem")
+    url = await serve(echo, context)
+    transport = open_transport(Access(url, ca=made.decode()))
+    with pytest.raises(Lost, match=f"the server's certificate {sentence}"):
+        await get(transport)
+    await transport.close()
+
+
+async def test_a_connection_that_was_given_up_says_so(serve: Serve) -> None:
+    transport = open_transport(Access(await serve(echo)))
+    await get(transport)
+    await transport.close()
+    with pytest.raises(Unavailable, match="has been given up: how it is reached has changed"):
+        await get(transport)

@@ -136,6 +136,9 @@ def _told(error: BaseException) -> tuple[str, str]:
     if "ALERT" in words.upper() and "SSL" in words:
         what = words.rpartition("[SSL: ")[2].partition("]")[0].lower().replace("_", " ")
         return f"the server refuses our client certificate ({what})", "renew the client certificate of the credential"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        hint = "look whether the API server runs, and whether it wants a client certificate that we do not have"
+        return "it ended the connection without a word", hint
     return words or type(error).__name__, ""
 
 
