@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from kedge.kube.answer import read_refusal
 from kedge.kube.client import Client
@@ -19,7 +19,7 @@ class NoLog(Invalid):
     """There is no such log just now; the text is the server's sentence."""
 
 
-async def log_lines(client: Client, namespace: str, pod: str, query: Mapping[str, str]) -> AsyncIterator[str]:
+async def log_lines(client: Client, namespace: str, pod: str, query: Mapping[str, str]) -> AsyncGenerator[str, None]:
     """Lines without their end, until the log does (with `follow`: until the container does).
 
     `query` is that of the `log` subresource. Raises NoLog (the Pod is gone, the container waits), Unavailable."""

@@ -156,3 +156,22 @@ def test_a_container_is_read_by_its_name_whatever_it_is_for() -> None:
 
 def test_an_odd_pod_has_no_containers() -> None:
     assert _of({"spec": "odd", "status": 3}, "") == []
+
+
+@staged
+async def test_streams_are_counted_over_all_readers_and_come_free_again(world: World) -> None:
+    containers = await rolled_out(world)
+    world.target.live._places.left = 1
+    lines = await heard(world, FOLLOW, 2)
+    assert sorted(line.note for line in lines) == [False, True]
+    assert any("logs are being read already" in line.text for line in lines)
+    await world.clock.sleep(1)
+    assert (containers.open, world.target.live._places.left) == (0, 1)
+    assert [line.note for line in await heard(world, LogWish(), 9)] == [False, False]
+
+
+@staged
+async def test_a_reader_who_leaves_in_the_middle_of_a_log_closes_it(world: World) -> None:
+    containers = await rolled_out(world)
+    assert len(await heard(world, LogWish(), 1)) == 1
+    assert (containers.open, len(containers.asked)) == (0, 1)

@@ -101,21 +101,31 @@ async def _roots(site: Site, refs: Sequence[Ref]) -> tuple[dict[Ref, Slot], dict
             slots[ref] = slot
         elif watch is None or not watch.synced:
             unseen.append(ref)
-    turns = asyncio.Semaphore(census.AT_ONCE)
-
-    async def read(ref: Ref) -> None:
-        async with turns:
-            try:
-                live = await site.get(ref)
-            except KedgeError as error:
-                troubles[ref] = str(error)
-                return
-        if live is not None:
-            slots[ref] = slot_of(live, site.client.clock.now())
-
-    await asyncio.gather(*map(read, unseen[:READ]))
+    now = site.client.clock.now()
+    for ref, live in zip(unseen, await _read(site, unseen[:READ]), strict=False):
+        if isinstance(live, str):
+            troubles[ref] = live
+        elif live is not None:
+            slots[ref] = slot_of(live, now)
     troubles.update({ref: "not watched yet" for ref in unseen[READ:]})
     return slots, troubles
+
+
+async def _read(site: Site, refs: Sequence[Ref]) -> list[Mapping[str, Any] | str | None]:
+    """The live objects, or sentences on why they can not be read; within a time that a person waits."""
+    turns, end = asyncio.Semaphore(census.AT_ONCE), site.client.clock.monotonic() + census.SECONDS
+
+    async def one(ref: Ref) -> Mapping[str, Any] | str | None:
+        async with turns:
+            try:
+                async with asyncio.timeout(max(0.0, end - site.client.clock.monotonic())):
+                    return await site.get(ref)
+            except TimeoutError:
+                return f"no answer within {census.SECONDS:.0f} s"
+            except KedgeError as error:
+                return str(error)
+
+    return await asyncio.gather(*map(one, refs))
 
 
 def _sight(site: Site, ref: Ref, slot: Slot | None, trouble: str) -> Sight:
@@ -211,24 +221,20 @@ def _child(obj: Mapping[str, Any], owner: Ref) -> Child:
 async def _with_health(site: Site, kin: Sequence[Kin]) -> tuple[Child, ...]:
     """The children with their health. Those of unusual kinds, of which only metadata is here, are read for it."""
     now = site.client.clock.now()
-    turns = asyncio.Semaphore(census.AT_ONCE)
     unusual = [entry.child.ref for entry in kin if entry.child.ref.group_kind not in WORKLOADS | PLAIN]
-    chosen = set(unusual[:READ])
+    left = set(unusual[READ:])
+    read = dict(zip(unusual, await _read(site, unusual[:READ]), strict=False))
 
-    async def judge(entry: Kin) -> Child:
-        child, body = entry.child, entry.body
-        if child.ref in chosen:
-            async with turns:
-                try:
-                    body = await site.get(child.ref) or body
-                except KedgeError as error:
-                    return _told(child, UNKNOWN, str(error))
-        elif child.ref.group_kind not in WORKLOADS | PLAIN:
+    def judge(entry: Kin) -> Child:
+        child, body = entry.child, read.get(entry.child.ref, entry.body)
+        if child.ref in left:
             return _told(child, UNKNOWN, f"only {READ} such objects are read")
-        health, _ = judged(bare(body), now)
+        if isinstance(body, str):
+            return _told(child, UNKNOWN, body)
+        health, _ = judged(bare(body or entry.body), now)
         return _told(child, health.status.value, health.message)
 
-    return tuple(await asyncio.gather(*map(judge, kin)))
+    return tuple(map(judge, kin))
 
 
 def _told(child: Child, status: str, message: str) -> Child:

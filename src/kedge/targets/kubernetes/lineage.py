@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from kedge.targets.kubernetes.owners import mark_of
 from kedge.targets.kubernetes.site import Site
 from kedge.targets.kubernetes.slot import ref_of
 
+SECONDS = 20.0
 STEPS = 16
 CANDIDATES = 8
 _SETS = 500
@@ -25,6 +27,15 @@ Object = Mapping[str, Any]
 
 
 async def lineage_of(site: Site, word: str, namespace: str, name: str) -> Lineage | None:
+    """As `_traced`, within a time that a person waits. Raises Unavailable after it."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await _traced(site, word, namespace, name)
+    except TimeoutError:
+        raise Unavailable(f"nobody could tell within {SECONDS:.0f} s what “{word}/{name}” hangs from") from None
+
+
+async def _traced(site: Site, word: str, namespace: str, name: str) -> Lineage | None:
     """The object that `word` (a kind as kubectl takes it), `namespace` and `name` mean, and its owners upwards.
 
     None where there is no such object. Raises Invalid where the word is no kind, or several objects are meant: it

@@ -15,7 +15,7 @@ from kedge.targets.kubernetes.family import family_of
 from kedge.targets.kubernetes.happenings import happenings
 from kedge.targets.kubernetes.lineage import lineage_of
 from kedge.targets.kubernetes.naming import listed, named
-from kedge.targets.kubernetes.podlogs import logs_of
+from kedge.targets.kubernetes.podlogs import Places, Reading, logs_of
 from kedge.targets.kubernetes.site import Site
 
 
@@ -31,6 +31,7 @@ class KubernetesLive:
         self._site = site
         self._opened = opened
         self._spawner = spawner
+        self._places = Places()
 
     async def family(self, scope: Scope, refs: Sequence[Ref]) -> Family:
         return await family_of(await self._site(scope), refs)
@@ -39,7 +40,7 @@ class KubernetesLive:
         return await lineage_of(await self._opened(cluster), kind, namespace, name)
 
     async def logs(self, scope: Scope, refs: Sequence[Ref], wish: LogWish) -> Log:
-        return await logs_of(await self._site(scope), self._spawner, refs, wish)
+        return await logs_of(Reading(await self._site(scope), self._spawner, self._places, refs, wish))
 
     async def events(self, scope: Scope, refs: Sequence[Ref]) -> ClusterEvents:
         return await happenings(await self._site(scope), refs)

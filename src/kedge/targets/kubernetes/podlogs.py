@@ -6,7 +6,8 @@ A Pod or container that has no log says so in a line of its own, among those tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +25,9 @@ from kedge.targets.kubernetes.site import Site
 
 POD = ("", "Pod")
 STREAMS = 60
-"""Containers at once."""
+"""Containers that one person reads at once."""
+OPEN = 96
+"""Streams in all: each is a connection, and those of a cluster are also what is applied through."""
 HELD = 1_000
 """Lines that wait for a reader; then the containers' streams wait, too."""
 PULSE = 1.0
@@ -42,16 +45,41 @@ class Container:
     run: str = ""
 
 
-async def logs_of(site: Site, spawner: Spawner, refs: Sequence[Ref], wish: LogWish) -> Log:
-    """The lines that `wish` asks for. Raises Invalid, before any line, when it names nothing of the unit's."""
-    pods = await _pods(site, refs, wish)
-    containers = _containers(pods, wish.container)
+class Places:
+    """How many streams may still be opened."""
+
+    def __init__(self, left: int = OPEN) -> None:
+        self.left = left
+
+    @contextmanager
+    def taken(self) -> Iterator[bool]:
+        """Whether there is a place; it is kept for the block."""
+        found = self.left > 0
+        self.left -= found
+        try:
+            yield found
+        finally:
+            self.left += found
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read for one person, and with what."""
+
+    site: Site
+    spawner: Spawner
+    places: Places
+    refs: Sequence[Ref]
+    wish: LogWish
+
+
+async def logs_of(reading: Reading) -> Log:
+    """The lines that are wished for. Raises Invalid, before any line, when the wish names nothing of the unit's."""
+    pods = await _pods(reading.site, reading.refs, reading.wish)
+    containers = _containers(pods, reading.wish.container)
     if not containers and pods:
-        raise Invalid(f"no Pod has a container “{wish.container}”", hint=f"one of {', '.join(_names(pods))}")
-    if wish.follow:
-        lines = _followed(_Following(site, spawner, refs, wish), containers)
-    else:
-        lines = _in_turn(site, containers, wish)
+        raise Invalid(f"no Pod has a container “{reading.wish.container}”", hint=f"one of {', '.join(_names(pods))}")
+    lines = _followed(_Following(reading), containers) if reading.wish.follow else _in_turn(reading, containers)
     return Log(len(containers) > 1, lines)
 
 
@@ -141,21 +169,28 @@ def _query(container: Container, wish: LogWish) -> dict[str, str]:
     return query
 
 
-async def _lines(site: Site, container: Container, wish: LogWish) -> AsyncIterator[LogLine]:
+async def _lines(reading: Reading, container: Container, wish: LogWish) -> AsyncGenerator[LogLine, None]:
     pod, name = container.pod, container.name
-    try:
-        async for text in log_lines(site.client, pod.namespace, pod.name, _query(container, wish)):
-            yield LogLine(pod.name, name, text)
-    except NoLog as error:
-        yield LogLine(pod.name, name, str(error), note=True)
-    except KedgeError as error:
-        yield LogLine(pod.name, name, f"the log can not be read: {error}", note=True)
+    with reading.places.taken() as free:
+        if not free:
+            yield LogLine(pod.name, name, f"{OPEN} logs are being read already: try again later", note=True)
+            return
+        try:
+            query = _query(container, wish)
+            async with aclosing(log_lines(reading.site.client, pod.namespace, pod.name, query)) as texts:
+                async for text in texts:
+                    yield LogLine(pod.name, name, text)
+        except NoLog as error:
+            yield LogLine(pod.name, name, str(error), note=True)
+        except KedgeError as error:
+            yield LogLine(pod.name, name, f"the log can not be read: {error}", note=True)
 
 
-async def _in_turn(site: Site, containers: Sequence[Container], wish: LogWish) -> AsyncIterator[LogLine]:
+async def _in_turn(reading: Reading, containers: Sequence[Container]) -> AsyncIterator[LogLine]:
     for container in containers:
-        async for line in _lines(site, container, wish):
-            yield line
+        async with aclosing(_lines(reading, container, reading.wish)) as lines:
+            async for line in lines:
+                yield line
     if len(containers) == STREAMS:
         yield LogLine("", "", f"only {STREAMS} containers are read: name an object", note=True)
 
@@ -163,12 +198,9 @@ async def _in_turn(site: Site, containers: Sequence[Container], wish: LogWish) -
 class _Following:
     """Streams side by side into one queue, and a look for new Pods now and then."""
 
-    def __init__(self, site: Site, spawner: Spawner, refs: Sequence[Ref], wish: LogWish) -> None:
-        self.site = site
-        self.refs = refs
-        self.wish = wish
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
         self.queue: asyncio.Queue[LogLine] = asyncio.Queue(HELD)
-        self._spawner = spawner
         self._tasks: list[asyncio.Task[Any]] = []
         self._seen: set[Container] = set()
 
@@ -177,10 +209,11 @@ class _Following:
         for container in containers:
             if container not in self._seen and len(self._tasks) < STREAMS:
                 self._seen.add(container)
-                self._tasks.append(self._spawner.start(self._pump(container, wish), f"log {container.pod.name}"))
+                work = self._pump(container, wish)
+                self._tasks.append(self.reading.spawner.start(work, f"log {container.pod.name}"))
 
     def watch(self) -> None:
-        self._tasks.append(self._spawner.start(self._look(), "log: new Pods"))
+        self._tasks.append(self.reading.spawner.start(self._look(), "log: new Pods"))
 
     def close(self) -> None:
         for task in self._tasks:
@@ -196,19 +229,20 @@ class _Following:
 
     async def _pump(self, container: Container, wish: LogWish) -> None:
         line = None
-        async for line in _lines(self.site, container, wish):
-            await self.queue.put(line)
+        async with aclosing(_lines(self.reading, container, wish)) as lines:
+            async for line in lines:
+                await self.queue.put(line)
         if line is None or not line.note:
             await self.queue.put(LogLine(container.pod.name, container.name, "the log has ended", note=True))
 
     async def _look(self) -> None:
-        told = ""
+        told, site, wish = "", self.reading.site, self.reading.wish
         while True:
-            await self.site.client.clock.sleep(LOOK_AGAIN)
+            await site.client.clock.sleep(LOOK_AGAIN)
             try:
-                pods = await _pods(self.site, self.refs, self.wish)
+                pods = await _pods(site, self.reading.refs, wish)
                 # what begins while somebody looks on is of interest from its first line on
-                self.start(_containers(pods, self.wish.container), replace(self.wish, since=None, tail=None))
+                self.start(_containers(pods, wish.container), replace(wish, since=None, tail=None))
                 told = ""
             except KedgeError as error:
                 if str(error) != told:
@@ -218,7 +252,7 @@ class _Following:
 
 async def _followed(following: _Following, containers: Sequence[Container]) -> AsyncIterator[LogLine]:
     """Until whoever reads goes away."""
-    following.start(containers, following.wish)
+    following.start(containers, following.reading.wish)
     following.watch()
     try:
         while True:
