@@ -50,6 +50,8 @@ async def test_a_sync_asks_git_first_and_is_not_answered_with_the_commit_before(
         said = await world.kedge("sync", "shop/web", "-y")
         assert said.code == 0, said.err
         assert await world.greeting("web") == "b"
+        names = (await world.kedge("tree", "shop/web", "-o", "name")).out.splitlines()
+        assert {"Namespace web", "ConfigMap web/web"} <= set(names)
 
 
 async def test_a_sync_goes_on_with_what_is_known_where_git_does_not_answer(tmp_path):

@@ -215,6 +215,10 @@ class TestReferences:
         assert web.after == (UnitName("shop", "db", "prod"),)
         found = resolved(app(environments=specs), app("db"))
         assert "shop/web@prod comes after shop/db@prod, which is not declared" in told(found)
+        assert (
+            "there is shop/db; order holds within one environment, and it has to be in the environment prod too"
+            in told(found)
+        )
         assert [str(unit.name) for unit in found.units] == ["shop/db"]
 
     def test_after_may_name_a_unit_of_another_root(self) -> None:

@@ -185,8 +185,18 @@ def _after(
             if (unit.project, unit.environment) == (name.project, name.environment) and unit != name
         ]
         place = Where(where.file, where.line, where.document, "spec.after")
-        problems.append(Problem(f"{name} comes after {other}, which is not declared", place, closest(text, beside)))
+        hint = _elsewhere(other, known) or closest(text, beside)
+        problems.append(Problem(f"{name} comes after {other}, which is not declared", place, hint))
     return tuple(dict.fromkeys(after)), problems
+
+
+def _elsewhere(wanted: UnitName, known: Iterable[UnitName]) -> str:
+    """That the application exists, in other environments: order holds within one."""
+    namesakes = sorted(str(unit) for unit in known if (unit.project, unit.name) == (wanted.project, wanted.name))
+    if not namesakes:
+        return ""
+    where = f"the environment {wanted.environment}" if wanted.environment else "no environment"
+    return f"there is {', '.join(namesakes[:5])}; order holds within one environment, and it has to be in {where} too"
 
 
 def _cycles(units: Sequence[Unit]) -> dict[UnitName, Problem]:

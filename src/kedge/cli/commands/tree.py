@@ -27,7 +27,10 @@ def tree_command(words: tuple[str, ...], **given: Any) -> None:
     if output.for_people:
         objects.tree(name, answer, wide=output.wide)
         return
-    names = [f"{item['kind']} {item['namespace']}/{item['name']}" for item in (*answer["items"], *answer["children"])]
+    names = [
+        f"{item['kind']} {item['namespace']}/{item['name']}".replace(" /", " ")
+        for item in (*answer["items"], *answer["children"])
+    ]
     output.write(answer, names)
 
 
