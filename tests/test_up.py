@@ -100,6 +100,20 @@ def test_up_without_a_repository_says_what_there_is(tmp_path: Path) -> None:
     assert "kedge up --demo" in refused.err
 
 
+def test_up_refuses_what_can_never_work_before_it_keeps_anything_of_it(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    found = call("up", "--data", str(data), "--repo", "https://mona:hunter2@git.example/shop.git")
+    assert found.code == 2
+    assert "KEDGE_REPO_TOKEN" in found.err
+    assert "hunter2" not in found.err
+    found = call("up", "--data", str(data), "--repo", "ext::sh -c true")
+    assert found.code == 2
+    lost = str(tmp_path / "lost")
+    found = call("up", "--data", str(data), "--repo", "https://git.example/shop.git", "--kubeconfig", lost)
+    assert (found.code, lost in found.err) == (2, True)
+    assert not data.exists()
+
+
 def test_the_tour_is_for_the_shell_that_reads_it(tmp_path: Path) -> None:
     strange = tmp_path / "a folder"
     wanted = exports(tmp_path / "bin" / "kedge", strange)

@@ -21,6 +21,7 @@ from shlex import quote
 from kedge import demo
 from kedge.compose import Parts, environment, open_house, sandbox
 from kedge.control.road.enlist import AdminRoot
+from kedge.dialects.rules import repository
 from kedge.house import House
 from kedge.model.errors import Invalid, Unavailable
 from kedge.model.person import Person
@@ -61,6 +62,15 @@ class UpOptions:
     exports: tuple[str, ...] = ()
 
 
+def _refuse(options: UpOptions) -> None:
+    """What can not work, said here and not by each unit later. A URL is not repeated: it may hold a password."""
+    unfit = repository(options.repo) if options.repo else ""
+    if unfit:
+        raise Invalid(f"--repo: {unfit}", hint="KEDGE_REPO_TOKEN holds its token; KEDGE_REPO_SSH_KEY is its key file")
+    if options.kubeconfig is not None and not options.kubeconfig.is_file():
+        raise Invalid(f"--kubeconfig: there is no file {options.kubeconfig}")
+
+
 async def up(options: UpOptions, say: Say) -> int:
     """Run until SIGINT or SIGTERM. Answers the exit code. Raises Invalid and Unavailable with what to do."""
     if options.clean:
@@ -69,6 +79,7 @@ async def up(options: UpOptions, say: Say) -> int:
         return 0
     if not options.demo and not options.repo:
         raise Invalid("which repository?", hint="kedge up --repo URL, or kedge up --demo to look around")
+    _refuse(options)
     _prepare(options.data)
     with _locked(options.data):
         stopped = asyncio.Event()
