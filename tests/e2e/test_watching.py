@@ -1,0 +1,82 @@
+"""What the watches are worth when the wire is not: silence is noticed, and what was missed is made good."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.e2e.stories import PROJECT, application, folder_of, hasten
+from tests.e2e.wire import Wire, wired
+from tests.e2e.world import World, clustered, standing
+
+from kedge.kube.ask import Asker
+from kedge.kube.kubeconfig import Access
+from kedge.kube.watch import Watcher
+
+pytestmark = pytest.mark.e2e
+
+GREETING = "/api/v1/namespaces/web/configmaps/web"
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    hasten(monkeypatch)
+    monkeypatch.setitem(Asker.__init__.__kwdefaults__, "deadline", 2.0)
+
+
+@asynccontextmanager
+async def on_a_wire(folder: Path, access: Access | None) -> AsyncIterator[tuple[World, Wire, World]]:
+    """`shop/web` synced over a wire; the last is the world as somebody sees it who does not use the wire."""
+    async with AsyncExitStack() as stack:
+        if access is None:
+            _, access = await stack.enter_async_context(clustered(folder / "sandbox"))
+        wire, through = await stack.enter_async_context(wired(access))
+        world = await stack.enter_async_context(standing(folder, access=through))
+        world.repository.write(
+            {".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web"), **folder_of("web", "hello")}
+        )
+        await world.synced("shop/web", world.pushed("begin"))
+        yield world, wire, replace(world, access=access)
+
+
+async def edited(world: World, greeting: str) -> None:
+    change = {"data": {"greeting": greeting}}
+    await world.call("PATCH", f"{GREETING}?fieldManager=kubectl-edit", change, "application/merge-patch+json")
+
+
+async def healed(world: World, runs: int) -> None:
+    await world.until("shop/web", lambda d: d.operation is None and d.runs >= runs and d.last.cause == "drift")
+    await world.synced("shop/web")
+    assert await world.greeting("web") == "hello"
+
+
+async def test_what_a_silent_watch_missed_is_noticed_and_repaired(
+    tmp_path: Path, access: Access | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "silence", 3.0)
+    async with on_a_wire(tmp_path, access) as (_, wire, outside):
+        await edited(outside, "edited while it is watched")
+        await healed(outside, 2)
+        wire.freeze()
+        await edited(outside, "edited while nobody sees it")
+        await healed(outside, 3)
+        await outside.said("default", "get", "cluster")
+
+
+async def test_connections_that_are_cut_again_and_again_lose_nothing(tmp_path: Path, access: Access | None) -> None:
+    async with on_a_wire(tmp_path, access) as (world, wire, outside):
+        for number in range(3):
+            made = wire.made
+            wire.cut()
+            await edited(outside, f"edited {number}")
+            wire.cut()
+            await healed(outside, 2 + number)
+            assert wire.made > made
+        world.repository.write(folder_of("web", "goodbye"))
+        commit = world.pushed("goodbye")
+        wire.cut()
+        await world.synced("shop/web", commit)
+        assert await outside.greeting("web") == "goodbye"
