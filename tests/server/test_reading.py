@@ -178,6 +178,16 @@ async def test_runs_are_listed_newest_first_and_each_tells_its_steps():
             assert (await client.get(f"{UNIT}/operations/{number}")).status == 404
 
 
+async def test_a_slip_in_a_name_is_no_unit_without_a_past_and_a_unit_that_is_gone_keeps_its_runs():
+    fakes = Fakes()
+    async with running(fakes) as client:
+        assert (await client.get(f"{UNIT}/operations")).status == 404
+        assert (await client.get(f"{UNIT}/events")).status == 404
+        plan = builders.plan_of(builders.manifest("Deployment", "web"))
+        fakes.store.runs.append(builders.operation(plan, number=1, result=Result.SUCCEEDED, finished=5.0))
+        assert len((await client.get(f"{UNIT}/operations")).json["items"]) == 1
+
+
 @pytest.mark.parametrize("path", ["/api/v1/units", UNIT, f"{UNIT}/plan", f"{UNIT}/objects", f"{UNIT}/operations"])
 async def test_every_read_carries_the_schema_version(path):
     fakes = Fakes()

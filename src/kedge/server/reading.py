@@ -189,7 +189,10 @@ async def operations(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """Runs, newest first. A unit that is gone keeps its runs."""
-    found = await desk_of(request).store.operations(str(name), before, limit)
+    desk = desk_of(request)
+    found = await desk.store.operations(str(name), before, limit)
+    if not found and not before:
+        await dossier_of(desk, name)  # a name that was never a unit's is a slip, and no unit without a past
     runs = tuple(run for run in (views.run(operation) for operation in found) if run is not None)
     more = runs[-1].number if len(runs) == limit and runs[-1].number > 1 else 0
     return answer(answers.Runs(str(name), runs, more))
@@ -214,6 +217,9 @@ async def history(
     before: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Response:
-    """The unit's history, newest first."""
-    found = tuple(await desk_of(request).store.latest(str(name), before, limit))
+    """The unit's history, newest first. A unit that is gone keeps it."""
+    desk = desk_of(request)
+    found = tuple(await desk.store.latest(str(name), before, limit))
+    if not found and not before:
+        await dossier_of(desk, name)
     return answer(answers.Events(found, found[-1].id if len(found) == limit else 0))
