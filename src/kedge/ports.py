@@ -107,8 +107,8 @@ class Target(Protocol):
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
         """Objects as the watch index sees them now, absent ones as `exists=False`. Costs no API call once watched."""
 
-    async def recover(self, cluster: str, installation: str) -> Mapping[str, Sequence[Ref]]:
-        """Unit name → objects that carry its label, read from the cluster alone."""
+    async def recover(self, cluster: str, installation: str) -> Recovered:
+        """What a cluster alone tells of the units of an installation. Raises Unavailable when it tells nothing."""
 
     def fresh(self, cluster: str) -> float | None:
         """Epoch seconds up to which the watches of a cluster are known to be current; None when not watching."""
@@ -124,6 +124,16 @@ class Target(Protocol):
         """What people ask of what runs, beside the road."""
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """`units`: unit name → the ordinary objects that carry its mark, in order. `pins`: unit name → what its objects say
+    of a rollback. `unread` are kinds and groups that could not be listed, with the reason: there may be more."""
+
+    units: Mapping[str, Sequence[Ref]]
+    pins: Mapping[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +412,7 @@ class Store(Protocol):
 class Secrets(Protocol):
     async def credential(self, url: str) -> Mapping[str, str]:
         """The credential with the longest prefix that fits `url`: some of username, password, token, sshKey,
-        knownHosts; empty when there is none."""
+        knownHosts, certificate, key, kubeconfig; empty when there is none."""
 
 
 Ring = Callable[[UnitName, str], None]

@@ -19,7 +19,7 @@ from kedge.model.declaration import Cluster
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Conflict
 from kedge.model.event import Event
-from kedge.model.health import Status
+from kedge.model.health import Ailment, Status
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation, Sight
 from kedge.model.person import Person
@@ -59,6 +59,7 @@ class MemoryStore:
         self.claimed: dict[tuple[str, Ref], str] = {}
         self.known_heads: list[Head] = []
         self.known_roots: list[RootState] = []
+        self.known_clusters: tuple[Cluster, ...] = ()
         self.secrets: dict[str, str] = {}
         self.sets: dict[str, tuple[Manifest, ...]] = {}
         self.moved = asyncio.Event()
@@ -101,7 +102,7 @@ class MemoryStore:
         return Page(tuple(page), more, len(rows))
 
     async def clusters(self) -> Sequence[Cluster]:
-        return ()
+        return self.known_clusters
 
     async def heads(self) -> Sequence[Head]:
         return self.known_heads
@@ -185,6 +186,7 @@ class Fakes:
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: FixedClock = field(default_factory=FixedClock)
     fresh: dict[str, float] = field(default_factory=dict)
+    ailing: dict[str, Ailment] = field(default_factory=dict)
     sights: dict[Ref, Sight] = field(default_factory=dict)
     live: MemoryLive = field(default_factory=MemoryLive)
     pushes: list[Any] = field(default_factory=list)
@@ -218,6 +220,7 @@ class Fakes:
             commands=Commands(doors, ring),
             clock=self.clock,
             fresh=self.fresh.get,
+            ailment=self.ailing.get,
             look=look,
             push=push,
             tokens={sha256(token.encode()).hexdigest(): person for token, person in people.items()},

@@ -37,7 +37,7 @@ async def roots(request: Request, person: Reader) -> Response:
 
 @router.get("/clusters", response_model=answers.Clusters)
 async def clusters(request: Request, person: Reader) -> Response:
-    """Declared clusters and those that units live in: how current their watches are, and what is wrong with them."""
+    """Declared clusters and those that units live in, worst first: how current their watches are, and what is wrong."""
     desk = desk_of(request)
     counts: dict[str, int] = {}
     after = ""
@@ -50,7 +50,8 @@ async def clusters(request: Request, person: Reader) -> Response:
             break
     declared = {cluster.name: cluster.server for cluster in await desk.store.clusters()}
     names = sorted({*counts, *declared}) or ["default"]
-    return answer(answers.Clusters(tuple(_cluster(desk, name, counts, declared) for name in names)))
+    found = [_cluster(desk, name, counts, declared) for name in names]
+    return answer(answers.Clusters(tuple(sorted(found, key=lambda cluster: (not cluster.reason, cluster.name)))))
 
 
 def _cluster(desk: Desk, name: str, counts: Mapping[str, int], declared: Mapping[str, str]) -> answers.ClusterView:
