@@ -124,6 +124,7 @@ def test_the_token_is_in_no_answer(house):
 
 
 def test_events_of_the_cluster_are_a_table_newest_last(house):
+    assert "has no events about it" in house.kedge("get", "event", "web", "--objects").err
     event = ClusterEvent(POD.ref, "Warning", "BackOff", "restarting\x1b[2J\nagain", "kubelet", 3, 1.0, 2.0)
     house.fakes.live.happened = ClusterEvents((event,), ("a note",))
     result = house.kedge("get", "event", "web", "--objects")

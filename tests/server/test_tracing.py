@@ -2,6 +2,7 @@ import pytest
 from tests import builders
 from tests.server.driver import Fakes, running
 
+from kedge.model.declaration import Cluster
 from kedge.model.errors import Invalid, Unavailable
 from kedge.model.family import Lineage
 from kedge.model.ref import Ref
@@ -35,12 +36,18 @@ async def test_a_pod_is_traced_up_its_owners_and_no_further_than_the_unit_s_own(
     assert found["via"] == ["apps/ReplicaSet web/web-1", "apps/Deployment web/web"]
 
 
-async def test_a_group_is_asked_for_as_kubectl_writes_it(fakes):
+async def test_a_group_is_asked_for_as_kubectl_writes_it(fakes, monkeypatch):
+    async def clusters():
+        return (Cluster("prod"),)
+
+    monkeypatch.setattr(fakes.store, "clusters", clusters)
     fakes.live.lineages["prod", "deploy.apps", "", "web"] = Lineage((DEPLOYED,), "nobody")
     fakes.store.claimed["prod", DEPLOYED] = "shop/web"
     async with running(fakes) as client:
         found = (await client.get("/api/v1/trace?group=apps&kind=deploy&name=web&cluster=prod")).json
-    assert (found["unit"], found["cluster"]) == ("shop/web", "prod")
+        assert (found["unit"], found["cluster"]) == ("shop/web", "prod")
+        other = await client.get("/api/v1/trace?group=apps&kind=deploy&name=web&cluster=nowhere")
+    assert (other.status, other.error["what"]) == (404, "there is no cluster nowhere")
 
 
 async def test_an_object_of_nobody_here_says_who_manages_it(fakes):

@@ -16,6 +16,8 @@ from kedge.server.desk import Desk
 from kedge.server.problems import Absent
 from kedge.server.reading import Text, desk_of, dossier_of
 
+DEFAULT = "default"
+
 router = APIRouter(prefix="/api/v1", tags=["fleet"])
 
 
@@ -62,6 +64,8 @@ async def trace(
 
 
 async def _lineage(desk: Desk, cluster: str, what: Ref) -> Lineage:
+    if cluster != DEFAULT and cluster not in {declared.name for declared in await desk.store.clusters()}:
+        raise Absent(f"there is no cluster {cluster}", hint="kedge get clusters")
     word = f"{what.kind}.{what.group}" if what.group else what.kind
     live = desk.commands.doors.target.live
     try:

@@ -175,3 +175,13 @@ async def test_a_reader_who_leaves_in_the_middle_of_a_log_closes_it(world: World
     containers = await rolled_out(world)
     assert len(await heard(world, LogWish(), 1)) == 1
     assert (containers.open, len(containers.asked)) == (0, 1)
+
+
+@staged
+async def test_more_containers_than_one_person_can_read_are_counted(world: World) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kedge.targets.kubernetes.podlogs.STREAMS", 1)
+        await rolled_out(world)
+        for wish in (LogWish(), FOLLOW):
+            lines = await heard(world, wish, 2)
+            assert "1 more containers are not read: name an object" in [line.text for line in lines if line.note]

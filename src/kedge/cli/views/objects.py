@@ -68,7 +68,10 @@ def events(answer: Row, *, wide: bool) -> None:
         for event in answer["items"]
     ]
     more = ["SOURCE", "FIRST"] if wide else []
-    table(["TIME", "TYPE", "OBJECT", "REASON", *more, "MESSAGE"], rows, cut=not wide)
+    if rows:
+        table(["TIME", "TYPE", "OBJECT", "REASON", *more, "MESSAGE"], rows, cut=not wide)
+    else:
+        say("the cluster has no events about it; Kubernetes forgets them after an hour")
     for note in answer["notes"]:
         say(f"note: {one_line(note)}")
 

@@ -33,7 +33,8 @@ HELD = 1_000
 PULSE = 1.0
 """Seconds of silence after which a follower is told that nobody has said anything."""
 LOOK_AGAIN = 5.0
-"""Seconds between two looks for new Pods while somebody follows."""
+"""Seconds between two looks for new Pods while somebody follows; more where a look takes long."""
+SHARE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,11 @@ async def logs_of(reading: Reading) -> Log:
     return Log(len(containers) > 1, lines)
 
 
+def _left_out(containers: Sequence[Container]) -> LogLine | None:
+    more = len(containers) - STREAMS
+    return LogLine("", "", f"{more} more containers are not read: name an object", note=True) if more > 0 else None
+
+
 async def _pods(site: Site, refs: Sequence[Ref], wish: LogWish) -> list[tuple[Ref, Mapping[str, Any]]]:
     """Pods and their bodies, in order. Unusual makers of Pods are only looked for when the usual ones made none."""
     found = await kinship(site, refs, WORKLOADS)
@@ -114,8 +120,7 @@ def _upwards(ref: Ref, kin: Iterable[Kin]) -> list[Ref]:
 
 
 def _containers(pods: Iterable[tuple[Ref, Mapping[str, Any]]], name: str) -> list[Container]:
-    found = [Container(pod, one, _run(body, one)) for pod, body in pods for one in _of(body, name)]
-    return found[:STREAMS]
+    return [Container(pod, one, _run(body, one)) for pod, body in pods for one in _of(body, name)]
 
 
 def _of(pod: Mapping[str, Any], name: str) -> list[str]:
@@ -187,12 +192,12 @@ async def _lines(reading: Reading, container: Container, wish: LogWish) -> Async
 
 
 async def _in_turn(reading: Reading, containers: Sequence[Container]) -> AsyncIterator[LogLine]:
-    for container in containers:
+    for container in containers[:STREAMS]:
         async with aclosing(_lines(reading, container, reading.wish)) as lines:
             async for line in lines:
                 yield line
-    if len(containers) == STREAMS:
-        yield LogLine("", "", f"only {STREAMS} containers are read: name an object", note=True)
+    if note := _left_out(containers):
+        yield note
 
 
 class _Following:
@@ -237,8 +242,10 @@ class _Following:
 
     async def _look(self) -> None:
         told, site, wish = "", self.reading.site, self.reading.wish
+        clock, took = site.client.clock, 0.0
         while True:
-            await site.client.clock.sleep(LOOK_AGAIN)
+            await clock.sleep(max(LOOK_AGAIN, SHARE * took))
+            began = clock.monotonic()
             try:
                 pods = await _pods(site, self.reading.refs, wish)
                 # what begins while somebody looks on is of interest from its first line on
@@ -248,6 +255,7 @@ class _Following:
                 if str(error) != told:
                     told = str(error)
                     await self.queue.put(LogLine("", "", told, note=True))
+            took = clock.monotonic() - began
 
 
 async def _followed(following: _Following, containers: Sequence[Container]) -> AsyncIterator[LogLine]:
@@ -255,6 +263,8 @@ async def _followed(following: _Following, containers: Sequence[Container]) -> A
     following.start(containers, following.reading.wish)
     following.watch()
     try:
+        if note := _left_out(containers):
+            yield note
         while True:
             yield await following.next()
     finally:
