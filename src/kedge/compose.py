@@ -35,6 +35,8 @@ REPO_TOKEN = "KEDGE_REPO_TOKEN"  # noqa: S105 - the variable's name
 REPO_SSH_KEY = "KEDGE_REPO_SSH_KEY"
 REPO_KNOWN_HOSTS = "KEDGE_REPO_KNOWN_HOSTS"
 WEBHOOK_SECRET = "KEDGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
+IDENTITY = "installation"
+"""The file in the data directory that outlives the database."""
 POLL = 60.0
 
 
@@ -69,19 +71,24 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     from kedge.sources.git import GitSource
     from kedge.sources.secrets import DeclaredSecrets
     from kedge.spawn import Spawner
+    from kedge.store.identity import remember_name, remembered_name
     from kedge.store.keys import load_or_create_key
     from kedge.store.sql import Opening, open_store
     from kedge.targets.kubernetes import KubernetesTarget
 
     spawner = Spawner(report_bug)
+    name = parts.data / IDENTITY
     store = open_store(
         Opening(
             path=parts.data / "kedge.db",
             key=load_or_create_key(parts.data / "key", parts.entropy),
             clock=parts.clock,
             entropy=parts.entropy,
+            name=remembered_name(name),
         )
     )
+    installation = await store.installation()
+    remember_name(name, installation.id)
     renderer = worker_renderer()
     house: House | None = None
     remembered = tuple(await store.credentials())
@@ -101,7 +108,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         source=source,
         renderer=renderer,
         target=target,
-        installation=await store.installation(),
+        installation=installation,
         rendered=RenderedSets(store),
     )
     house = build(doors, spawner, admin, parts.poll)

@@ -7,7 +7,7 @@ runs over every adapter. Errors are those of `kedge.model.errors`; anything else
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from kedge.model.declaration import Cluster, Credential

@@ -165,7 +165,8 @@ async def test_a_hook_runs_once_in_an_operation(house: House) -> None:
 async def test_the_inventory_can_be_recovered_from_the_cluster(house: House) -> None:
     await house.deploy(config_map("settings"), deployment())
     await house.deploy(config_map("other"), scope=API)
-    assert await house.target.recover("default", "inst-1") == {
+    found = await house.target.recover("default", "inst-1")
+    assert found.units == {
         API.unit: (ref("ConfigMap", "other"),),
         WEB.unit: (SETTINGS, DEPLOYED),
     }

@@ -19,6 +19,7 @@ from kedge.model.operation import Did, Outcome, Sight
 from kedge.model.pair import Comparison, Known, Owner, Pair, Scope, Seen
 from kedge.model.plan import DeletePolicy, Step, StepKind
 from kedge.model.ref import Ref
+from kedge.ports import Recovered
 
 CLUSTER_SCOPED = ("Namespace", "CustomResourceDefinition")
 
@@ -156,12 +157,12 @@ class MemoryTarget:
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
         return {ref: self.index.get(ref) or Sight(ref, exists=False) for ref in refs}
 
-    async def recover(self, cluster: str, installation: str) -> Mapping[str, Sequence[Ref]]:
+    async def recover(self, cluster: str, installation: str) -> Recovered:
         found: dict[str, list[Ref]] = {}
         for ref, thing in sorted(self.cluster.things.items()):
-            if thing.owner:
+            if thing.owner and not thing.operation:
                 found.setdefault(thing.owner, []).append(ref)
-        return found
+        return Recovered(found)
 
     def ailment(self, cluster: str) -> None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from kedge.engine.gate import pin_expired, retry_at
 from kedge.model.change import Act
@@ -36,6 +37,16 @@ def wanted(dossier: Dossier) -> Wanted:
         pinned = replace(dossier.pin.unit, account=dossier.unit.account)
         return Wanted(pinned, dossier.pin.revision, dossier.pin.rendered)
     return Wanted(dossier.unit, dossier.head)
+
+
+def pin_note(dossier: Dossier) -> str:
+    """What the objects say of the pin that they are applied under, "" for none."""
+    pin = dossier.pin
+    if pin is None or dossier.removed is not None:
+        return ""
+    commit = f" ({pin.revision.short})" if pin.revision is not None else ""
+    until = datetime.fromtimestamp(pin.expires, UTC).isoformat(timespec="minutes")
+    return f"to run {pin.run}{commit} by {pin.actor} until {until}"
 
 
 def in_force(dossier: Dossier) -> tuple[Revision | None, str]:

@@ -84,7 +84,8 @@ class Comparison:
 class Scope:
     """On whose behalf the target acts. `operation` is "" while only looking.
 
-    `account` is NAMESPACE/NAME of the service account that writes and dry runs are made as, "" for Kedge's own."""
+    `account` is NAMESPACE/NAME of the service account that writes and dry runs are made as, "" for Kedge's own. `pin`
+    is noted on what is applied, so that a rollback is not forgotten with the database."""
 
     installation: str
     unit: str
@@ -93,3 +94,4 @@ class Scope:
     operation: str = ""
     adopt: bool = False
     account: str = ""
+    pin: str = ""

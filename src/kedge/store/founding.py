@@ -26,14 +26,20 @@ _REKEY = Statement(update(installation), _KEY)
 _SEALER = Statement(insert(sealer), ("name", "id", "chain"))
 
 
-def found(session: Session, vault: Vault, entropy: Entropy, now: float) -> Installation:
-    """Read whose database it is, or make it ours. After a rotation the effects key moves under the new key.
+def found(session: Session, vault: Vault, entropy: Entropy, now: float, name: str = "") -> Installation:
+    """Read whose database it is, or make it ours: the installation `name`'s, or a new one's for "". After a rotation
+    the effects key moves under the new key.
 
-    Raises Invalid when the key file is not the one the database was made with."""
+    Raises Invalid when the key file is not the one the database was made with, or the database not `name`'s."""
     row = session.one(_ROW)
     if row is None:
-        return _make(session, vault, entropy, now)
+        return _make(session, vault, entropy, now, name)
     identity, effects_id, under, nonce, data = row
+    if name and name != identity:
+        raise Invalid(
+            f"the database is of the installation {identity}, the file beside it names {name}",
+            hint="put back the database that belongs here, or remove the file `installation` to go on as this one",
+        )
     try:
         effects = vault.open(_name(identity), Sealed(under, nonce, data))
     except Invalid as error:
@@ -46,8 +52,8 @@ def found(session: Session, vault: Vault, entropy: Entropy, now: float) -> Insta
     return Installation(identity, effects, effects_id)
 
 
-def _make(session: Session, vault: Vault, entropy: Entropy, now: float) -> Installation:
-    identity, effects = entropy.token(8), bytes.fromhex(entropy.token(32))
+def _make(session: Session, vault: Vault, entropy: Entropy, now: float, name: str) -> Installation:
+    identity, effects = name or entropy.token(8), bytes.fromhex(entropy.token(32))
     made = Installation(identity, effects, key_id(effects))
     session.run(_FOUND, id=identity, key_id=made.key_id, created=now, **_sealed(vault, identity, effects))
     session.run(_SEALER, name=chain.ROW, id=0, chain=chain.genesis(identity))

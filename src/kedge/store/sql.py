@@ -64,7 +64,7 @@ class Opening:
     """How to open a store. `key` has 32 bytes (`keys.load_or_create_key`), `older` are keys from before a rotation.
 
     `path` may be `:memory:` with `threads=False`. `fail(point)` is called at each of `writer.POINTS` of every batch;
-    what it raises happens there.
+    what it raises happens there. `name` is the installation that a new database goes on as, "" for one of its own.
     """
 
     path: str | Path
@@ -73,6 +73,7 @@ class Opening:
     entropy: Entropy
     older: tuple[bytes, ...] = ()
     threads: bool = True
+    name: str = ""
     fail: Callable[[str], None] = field(default=lambda point: None)
 
 
@@ -88,7 +89,7 @@ def open_store(opening: Opening) -> SqlStore:
     try:
         migrate(session, path)
         session.command(sqlite.BEGIN_WRITE)
-        installation = founding.found(session, vault, opening.entropy, opening.clock.now())
+        installation = founding.found(session, vault, opening.entropy, opening.clock.now(), opening.name)
         chain.seal(session)
         session.command("COMMIT")
     except sqlite.Error as error:

@@ -14,7 +14,7 @@ from kedge.model.errors import Unavailable
 async def test_every_unit_gets_its_objects_back(world: World) -> None:
     await world.deploy(deployment(), config_map("settings"))
     await world.deploy(config_map("other"), scope=replace(WEB, unit="shop/api"))
-    assert await world.target.recover("default", "inst-1") == {
+    assert (await world.target.recover("default", "inst-1")).units == {
         "shop/api": (ref("ConfigMap", "other"),),
         "shop/web@prod": (ref("ConfigMap", "settings"), ref("Deployment", "web", group="apps")),
     }
@@ -23,7 +23,7 @@ async def test_every_unit_gets_its_objects_back(world: World) -> None:
 @staged
 async def test_custom_and_cluster_scoped_objects_are_found(world: World) -> None:
     await world.deploy(definition())
-    found = await world.target.recover("default", "inst-1")
+    found = (await world.target.recover("default", "inst-1")).units
     assert found["shop/web@prod"] == (
         ref("CustomResourceDefinition", "widgets.example.org", "", "apiextensions.k8s.io"),
     )
@@ -34,7 +34,7 @@ async def test_other_installations_and_hooks_are_left_out(world: World) -> None:
     await world.deploy(config_map("theirs"), scope=replace(WEB, installation="inst-2"))
     placed = (await world.place(job())).manifests[0]
     await world.target.act(WEB, step(placed), placed)
-    assert await world.target.recover("default", "inst-1") == {}
+    assert (await world.target.recover("default", "inst-1")).units == {}
 
 
 @staged
@@ -43,7 +43,7 @@ async def test_copies_are_left_out(world: World) -> None:
     source = world.get(f"{CONFIG_MAPS}/settings")["metadata"]
     metadata = {"name": "copy"} | {key: source[key] for key in ("labels", "annotations")}
     world.call("POST", f"{CONFIG_MAPS}?fieldManager=some-controller", {**config_map("copy"), "metadata": metadata})
-    assert await world.target.recover("default", "inst-1") == {"shop/web@prod": (ref("ConfigMap", "settings"),)}
+    assert (await world.target.recover("default", "inst-1")).units == {"shop/web@prod": (ref("ConfigMap", "settings"),)}
     assert made.uid
 
 

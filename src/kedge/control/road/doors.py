@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -9,9 +10,30 @@ from kedge.model.dossier import Dossier
 from kedge.model.manifest import Manifest
 from kedge.model.pair import Scope
 from kedge.model.unit import Unit
-from kedge.ports import Clock, Entropy, Installation, Renderer, Source, Store, Target
+from kedge.ports import Clock, Entropy, Installation, Recovered, Renderer, Source, Store, Target
 
 CACHE_BYTES = 32 * 1024 * 1024
+
+
+class Recollections:
+    """What clusters told of units that the store has never seen at work. Each is asked once: what carries a unit's mark
+    and is not known is from before the database, or was kept when the unit left Git (see `forget`)."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, Recovered] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self.fresh: dict[str, Recovered] = {}
+
+    async def of(self, target: Target, cluster: str, installation: str) -> Recovered:
+        """Raises Unavailable and Denied while the cluster can not be asked."""
+        async with self._locks.setdefault(cluster, asyncio.Lock()):
+            if cluster not in self._told:
+                self.fresh[cluster] = self._told[cluster] = await target.recover(cluster, installation)
+            return self._told[cluster]
+
+    def forget(self, cluster: str) -> None:
+        """Objects were let go of with their marks: the next new unit asks again."""
+        self._told.pop(cluster, None)
 
 
 class RenderedSets:
@@ -60,10 +82,11 @@ class Doors:
     target: Target
     installation: Installation
     rendered: RenderedSets = field(repr=False)
+    recollections: Recollections = field(default_factory=Recollections, repr=False)
 
-    def scope(self, unit: Unit, *, operation: str = "", adopt: bool = False) -> Scope:
+    def scope(self, unit: Unit, *, operation: str = "", adopt: bool = False, pin: str = "") -> Scope:
         target, name = unit.target, str(unit.name)
-        return Scope(self.installation.id, name, target.cluster, target.namespace, operation, adopt, unit.account)
+        return Scope(self.installation.id, name, target.cluster, target.namespace, operation, adopt, unit.account, pin)
 
 
 @dataclass(frozen=True, slots=True)

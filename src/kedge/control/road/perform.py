@@ -13,7 +13,7 @@ from dataclasses import replace
 from kedge.control.road.doors import Doors
 from kedge.engine import inventory
 from kedge.engine.advance import Apply, Fail, Finish, Look, Pause, advance, observe
-from kedge.engine.delivery import failed, finished, shown_running, shown_synced, wanted, worst
+from kedge.engine.delivery import failed, finished, pin_note, shown_running, shown_synced, wanted, worst
 from kedge.engine.gate import remembered_heals
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync
@@ -41,7 +41,7 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
         return dossier
     manifests = await _manifests(doors, operation)
     adopt = any(change.adopts for change in plan.changes)
-    scope = doors.scope(wanted(dossier).unit, operation=operation.id, adopt=adopt)
+    scope = doors.scope(wanted(dossier).unit, operation=operation.id, adopt=adopt, pin=pin_note(dossier))
     looked = False
     while True:
         move = advance(operation, plan, doors.clock.now(), looked=looked)

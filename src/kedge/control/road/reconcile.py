@@ -16,6 +16,7 @@ from dataclasses import replace
 from kedge.control.road.doors import Doors, Turn
 from kedge.control.road.perform import ended_event, look, look_at, perform
 from kedge.control.road.propose import Proposal, propose
+from kedge.control.road.recollect import recollected
 from kedge.control.road.render import furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible
@@ -53,6 +54,7 @@ async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
         if not await _superseded(doors, dossier):
             return await _carry_on(doors, dossier)
         dossier = await _supersede(doors, dossier)
+    dossier = await recollected(doors, dossier)
     if dossier.removed is not None and (dossier.unit.on_remove is OnRemove.KEEP or not dossier.inventory):
         return await _release(doors, dossier)
     try:
@@ -274,6 +276,8 @@ async def _release(doors: Doors, dossier: Dossier) -> Turn:
         message=f"left Git; {len(dossier.inventory)} objects are kept",
     )
     await doors.store.record(Record(dossier, (event,), forget=True))
+    if dossier.inventory:
+        doors.recollections.forget(dossier.cluster)
     return Turn(None)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from kedge.control.road.doors import Doors
 from kedge.control.road.enlist import AdminRoot, Enlister
+from kedge.control.road.recollect import tell_unclaimed
 from kedge.control.shift.queue import Lane
 from kedge.control.shift.rounds import POLL, Rounds
 from kedge.control.shift.turns import Turns
@@ -215,6 +216,7 @@ class Shift:
         while True:
             await self._doors.clock.sleep(TIDY)
             with contextlib.suppress(Unavailable):  # a full disk: the next time will do
+                await tell_unclaimed(self._doors)
                 await self._doors.store.collect(self._doors.clock.now())
 
 

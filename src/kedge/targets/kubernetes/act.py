@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from kedge.kube.answer import Answer, Refusal
 from kedge.kube.discovery import Kind
 from kedge.model.change import Act
@@ -74,6 +76,8 @@ async def apply(deed: Deed, manifest: Manifest) -> Outcome:
         if scalable(manifest):
             scaled = await deed.site.autoscalers.targets(deed.scope.unit)
             body = await deed.site.sendable(manifest, scaled, None)
+        if deed.scope.pin:
+            body = noted(body, deed.scope.pin)
         answer = await deed.site.client.apply(kind, manifest.ref.namespace, manifest.ref.name, body)
         return applied(deed, manifest.ref, answer)
 
@@ -229,3 +233,11 @@ def known_slot(deed: Deed, live: Mapping[str, Any]) -> Outcome:
     """The outcome for an object that already is as this step would make it."""
     slot = slot_of(live, deed.site.client.clock.now())
     return deed.outcome(Did.APPLIED, name=slot.ref.name, fingerprint=slot.fingerprint, uid=slot.uid)
+
+
+def noted(body: bytes, pin: str) -> bytes:
+    """The bytes to apply, which also say what the unit is pinned to. The next ordinary apply takes the note away."""
+    obj = orjson.loads(body)
+    metadata = obj["metadata"]
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), marks.PINNED: pin}
+    return orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)

@@ -19,7 +19,8 @@ HOOK_OF = "kedge.dev/hook-of"
 OWNER = "kedge.dev/owner"
 OPERATION = "kedge.dev/operation"
 PHASE = "kedge.dev/phase"
-ALL = frozenset({UNIT, SHARD, HOOK_OF, OWNER, OPERATION, PHASE})
+PINNED = "kedge.dev/pinned"
+ALL = frozenset({UNIT, SHARD, HOOK_OF, OWNER, OPERATION, PHASE, PINNED})
 """Only Kedge writes these. Other names of `kedge.dev/` are what people say about their objects in Git."""
 SHARDS = 64
 _MAX_LABEL = 63

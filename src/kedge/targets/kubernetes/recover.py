@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from kedge.kube.discovery import Kind
 from kedge.model.errors import Denied, Unavailable
 from kedge.model.ref import Ref
+from kedge.ports import Recovered
 from kedge.targets.kubernetes import marks
 from kedge.targets.kubernetes.gather import gathered
 from kedge.targets.kubernetes.site import Site
 from kedge.targets.kubernetes.slot import ref_of
 
 
-async def recovered(site: Site, installation: str) -> Mapping[str, Sequence[Ref]]:
-    """Unit → its objects, in order. Kinds that Kedge may not list can hold nothing of its own.
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """An object with our marks: who its owner is, and what it says of a pin."""
 
-    Raises Unavailable when a group can not be listed: an inventory with holes is worse than none. Metrics are
-    no objects that anybody applies, and their servers are often away."""
+    owner: str
+    ref: Ref
+    pin: str
+
+
+async def recovered(site: Site, installation: str) -> Recovered:
+    """See `kedge.ports.Target.recover`. Kinds that Kedge may not list can hold nothing of its own.
+
+    A group of somebody else's that does not answer is told, and stops nothing. Raises Unavailable when the core group
+    can not be listed. Metrics are no objects that anybody applies, and their servers are often away."""
     catalog = await site.client.discovery.catalog()
-    failed = [f"{group}: {why}" for group, why in catalog.failed.items() if not group.endswith("metrics.k8s.io")]
-    if failed:
-        raise Unavailable(f"{site.name}: the inventory can not be recovered whole: {'; '.join(failed)}")
+    unread = [f"{group}: {why}" for group, why in catalog.failed.items() if not group.endswith("metrics.k8s.io")]
     kinds = [served[0] for served in catalog.kinds.values() if {"list", "patch"} <= served[0].verbs]
     found: dict[str, set[Ref]] = {}
+    pins: dict[str, str] = {}
     for listed in await gathered([_marked(site, kind) for kind in kinds]):
-        for owner, ref in listed:
-            holder, unit = marks.split_owner(owner)
+        if isinstance(listed, str):
+            unread.append(listed)
+            continue
+        for marked in listed:
+            holder, unit = marks.split_owner(marked.owner)
             if holder == installation:
-                found.setdefault(unit, set()).add(ref)
-    return {unit: tuple(sorted(found[unit])) for unit in sorted(found)}
+                found.setdefault(unit, set()).add(marked.ref)
+                pins[unit] = max(pins.get(unit, ""), marked.pin)
+    units = {unit: tuple(sorted(found[unit])) for unit in sorted(found)}
+    return Recovered(units, {unit: pin for unit, pin in pins.items() if pin}, tuple(sorted(unread)))
 
 
-async def _marked(site: Site, kind: Kind) -> list[tuple[str, Ref]]:
+async def _marked(site: Site, kind: Kind) -> list[Marked] | str:
+    """What of a kind is marked; a sentence where it can not be listed."""
     try:
         listing = await site.client.list(kind, labels=marks.UNIT)
     except Denied:
         return []
-    return [(marks.owner_of(item), ref_of(item)) for item in listing.items if _original(item)]
+    except Unavailable as error:
+        if not kind.group:
+            raise
+        return f"{kind.kind}.{kind.group}: {error}"
+    return [_read(item) for item in listing.items if _original(item)]
+
+
+def _read(item: Mapping[str, object]) -> Marked:
+    return Marked(marks.owner_of(item), ref_of(item), str(marks.annotations_of(item).get(marks.PINNED) or ""))
 
 
 def _original(item: Mapping[str, object]) -> bool:

@@ -12,7 +12,7 @@ from kedge.model.operation import Outcome, Sight
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Step, StepKind
 from kedge.model.ref import Ref
-from kedge.ports import Clock, Entropy
+from kedge.ports import Clock, Entropy, Recovered
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes.act import Deed, apply, delete, replace
 from kedge.targets.kubernetes.compare import compare_set
@@ -66,7 +66,7 @@ class KubernetesTarget:
             await index.ready(refs)
             return {ref: _sight(index, ref) for ref in refs}
 
-    async def recover(self, cluster: str, installation: str) -> Mapping[str, Sequence[Ref]]:
+    async def recover(self, cluster: str, installation: str) -> Recovered:
         return await recovered(await self._sites.open(cluster), installation)
 
     def fresh(self, cluster: str) -> float | None:
