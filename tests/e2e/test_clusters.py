@@ -85,6 +85,13 @@ class Fleet:
             {f".kedge/cluster-{name}.yaml": documents(name, self.access[name], credential, **more)}
         )
 
+    def crowd(self) -> None:
+        """Many more units on `sick`, not yet pushed."""
+        for number in range(120):
+            name = f"many{number}"
+            declared = application(name).replace("target: {", "target: {cluster: sick, ")
+            self.world.repository.write({f".kedge/{name}.yaml": declared, **folder_of(name, "hello")})
+
     async def ailing(self, name: str, sentence: str) -> dict[str, Any]:
         """Until `kedge get cluster` says it of the cluster; answers the row."""
         await self.world.said(sentence, "get", "cluster")
@@ -336,10 +343,7 @@ async def test_many_units_of_a_bad_cluster_take_no_turns_from_another(tmp_path: 
     meet, sentence = LYING[how]
     async with running(tmp_path) as found:
         found.sick.meet = meet
-        for number in range(120):
-            name = f"many{number}"
-            declared = application(name).replace("target: {", "target: {cluster: sick, ")
-            found.world.repository.write({f".kedge/{name}.yaml": declared, **folder_of(name, "hello")})
+        found.crowd()
         found.world.repository.write(folder_of("sick", "goodbye"))
         found.world.pushed("many")
         await found.world.said(sentence, "get", "many119")
@@ -348,3 +352,17 @@ async def test_many_units_of_a_bad_cluster_take_no_turns_from_another(tmp_path: 
             await found.unharmed()
         await found.world.said(sentence, "get", "sick")
         found.sick.meet = None
+
+
+async def test_a_cluster_that_takes_its_time_takes_no_turns_from_another(tmp_path: Path) -> None:
+    async with running(tmp_path) as found:
+        found.sick.meet = lambda request: Outcome(found.sick.core.handle(request), 1.0)
+        found.crowd()
+        found.world.pushed("many")
+        await found.world.said("run 1", "get", "many0")
+        for _ in range(3):
+            await found.unharmed()
+        assert any(said_in(found.sick, f"many{number}") is None for number in range(120))
+        found.sick.meet = None
+        for number in range(120):
+            await found.world.synced(f"shop/many{number}")

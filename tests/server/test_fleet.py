@@ -1,8 +1,10 @@
 from tests import builders
 from tests.server.driver import Fakes, running, synced
 
+from kedge.model.declaration import Cluster
 from kedge.model.errors import Problem, Where
 from kedge.model.event import Event
+from kedge.model.health import Ailment
 from kedge.ports import Head, RootState
 
 
@@ -51,3 +53,15 @@ async def test_the_record_is_read_from_either_end():
         assert ([event["id"] for event in oldest["items"]], oldest["next"]) == ([1, 2], 2)
         one = (await client.get("/api/v1/events?unit=shop/web")).json
         assert [event["id"] for event in one["items"]] == [4, 2]
+
+
+async def test_a_declared_cluster_in_trouble_comes_first_and_says_why_and_since_when():
+    fakes = Fakes(fresh={"default": 999_999.0}, ailing={"prod": Ailment("its certificate has expired", 999_940.0)})
+    fakes.put(builders.dossier(**synced()))
+    fakes.store.known_clusters = (Cluster("prod", "https://prod.example.com"), Cluster("idle", "https://idle"))
+    async with running(fakes) as client:
+        found = (await client.get("/api/v1/clusters")).json["items"]
+    assert [row["name"] for row in found] == ["prod", "default", "idle"]
+    trouble = {"reason": "its certificate has expired", "reasonAge": 60.0}
+    here = {"name": "prod", "server": "https://prod.example.com", "units": 0, "fresh": None, "age": None}
+    assert found[0] == here | trouble
