@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.stories import PROJECT, application, folder_of, hasten
@@ -14,6 +16,7 @@ from tests.e2e.world import World, clustered, standing
 
 from kedge.kube.ask import Asker
 from kedge.kube.kubeconfig import Access
+from kedge.kube.transport import Response
 from kedge.kube.watch import Watcher
 
 pytestmark = pytest.mark.e2e
@@ -80,3 +83,28 @@ async def test_connections_that_are_cut_again_and_again_lose_nothing(tmp_path: P
         wire.cut()
         await world.synced("shop/web", commit)
         assert await outside.greeting("web") == "goodbye"
+
+
+async def test_at_rest_nothing_is_asked_of_a_cluster(
+    tmp_path: Path, access: Access | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with on_a_wire(tmp_path, access) as (world, _, outside):
+        asked: list[str] = []
+        ask = Asker.ask
+
+        async def counted(self: Asker, method: str, path: str, *more: Any, **others: Any) -> Response:
+            asked.append(f"{method} {path}")
+            return await ask(self, method, path, *more, **others)
+
+        monkeypatch.setattr(Asker, "ask", counted)
+        turns = world.house.shift.turns.taken
+        world.repository.write({"README.md": "a word that concerns nobody\n", "apps/web/NOTES.txt": "nor does this\n"})
+        world.pushed("words")
+        looks = world.forge.looks
+        while world.forge.looks < looks + 3 or world.house.shift.turns.taken == turns:
+            await asyncio.sleep(0.1)
+        await world.synced("shop/web")
+        assert asked == []
+        await outside.call("DELETE", GREETING)
+        await healed(outside, 2)
+        assert len(asked) <= 8, asked
