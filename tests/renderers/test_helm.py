@@ -128,6 +128,19 @@ async def test_a_repeated_key_of_a_template_is_noted_and_its_last_value_counts(
     assert any("already set" in note for note in desired.notes)
 
 
+async def test_a_chart_that_renders_differently_each_time_is_noted_and_its_objects_named(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    random = chart(
+        config("{{ randAlphaNum 16 }}"), **{"templates/b.yaml": config("fixed").replace("name: a", "name: b")}
+    )
+    (note,) = (await renderer.render(repository(random), unit("c"))).notes
+    assert "ConfigMap a" in note
+    assert "ConfigMap b" not in note
+    # A function that could, used where it does not, costs a second render and says nothing.
+    assert (await renderer.render(repository(chart(config("{{ randAlpha 8 | len }}"))), unit("c"))).notes == ()
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

@@ -133,4 +133,4 @@ async def _rendered(directory: Path, units: Sequence[Unit]) -> tuple[list[Proble
 def _linted(unit: Unit, desired: Desired) -> list[Finding]:
     """The set is as written, not placed: a missing namespace is the target's to give."""
     placed = bool(unit.target.namespace)
-    return [found for found in lint(desired.manifests) if not (placed and found.rule == "lint/namespace")]
+    return [found for found in lint(desired) if not (placed and found.rule == "lint/namespace")]

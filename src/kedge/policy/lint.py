@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from kedge.model.change import Finding, Severity
-from kedge.model.manifest import Manifest
+from kedge.model.manifest import Desired, Manifest
 from kedge.model.ref import Ref
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z]{2,12} ){0,2}PRIVATE KEY(?: BLOCK)?-----")
@@ -40,11 +40,13 @@ _RETIRED = {
 """API version and kind → the Kubernetes release without it, and what took its place (Kubernetes' deprecation guide)."""
 
 
-def lint(manifests: Sequence[Manifest]) -> tuple[Finding, ...]:
-    """Findings in the order of the set. Only what could not be applied as meant is an error."""
+def lint(desired: Desired) -> tuple[Finding, ...]:
+    """What the renderer noted, then findings in the order of the set. Only what could not be applied as meant is an
+    error."""
     return (
-        *_duplicates(manifests),
-        *(finding for manifest in manifests for finding in _one(manifest)),
+        *(Finding(Severity.WARNING, "lint/render", note) for note in desired.notes),
+        *_duplicates(desired.manifests),
+        *(finding for manifest in desired.manifests for finding in _one(manifest)),
     )
 
 

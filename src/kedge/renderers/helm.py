@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 
 from kedge.model.declaration import HelmSection
 from kedge.model.errors import Invalid, Where
@@ -11,6 +12,15 @@ from kedge.model.unit import Unit
 from kedge.ports import Snapshot
 from kedge.renderers.detect import CHART
 from kedge.renderers.questions import Call, listing, under
+
+
+_UNSTABLE = re.compile(
+    rb"\b(?:rand(?:AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|shuffle|uuidv4|now|ago|htpasswd|bcrypt|encryptAES"
+    rb"|gen(?:PrivateKey|CA|CAWithKey|SignedCert|SignedCertWithKey|SelfSignedCert|SelfSignedCertWithKey))\b"
+)
+"""Sprig's functions whose answer is another one each time."""
+
+_TEMPLATES = (".yaml", ".yml", ".tpl", ".txt", ".tgz")
 
 
 def values_path(folder: str, written: str) -> str:
@@ -48,3 +58,9 @@ def call(snapshot: Snapshot, unit: Unit, *, is_upgrade: bool = False) -> Call:
     }
     files = tuple(entry for entry in entries if entry.kind is EntryKind.FILE)
     return Call("helm", options, listing(snapshot, folder, entries), files, folder)
+
+
+def may_differ(snapshot: Snapshot, call: Call) -> bool:
+    """Whether the chart asks for what is another thing each time, or holds packed charts that may."""
+    asked = (entry for entry in call.wanted if entry.path.endswith(_TEMPLATES))
+    return any(entry.path.endswith(".tgz") or _UNSTABLE.search(snapshot.read(entry)) for entry in asked)

@@ -61,6 +61,9 @@ class WorkerRenderer:
         try:
             rendered = await self._pool.call(call, snapshot)
             desired = desired_of(rendered, self._version)
+            if call.op == "helm" and helm.may_differ(snapshot, call):
+                again = desired_of(await self._pool.call(call, snapshot), self._version)
+                desired = compared(desired, again)
         except Refused as error:
             self._memory.keep(key, Past(error.reads, error))
             raise
@@ -118,6 +121,19 @@ def desired_of(rendered: Rendered, version: str) -> Desired:
     manifests = tuple(map(manifest_of, rendered.objects))
     _refuse_twins(manifests, rendered.reads)
     return Desired(manifests, digest_of(manifests), version, rendered.reads, rendered.warnings)
+
+
+def compared(desired: Desired, again: Desired) -> Desired:
+    """The first of two renders of one input, with a note on what differs: it is the one that stays in force."""
+    seen = {manifest.ref: manifest.digest for manifest in again.manifests}
+    moved = [str(manifest.ref) for manifest in desired.manifests if seen.get(manifest.ref) != manifest.digest]
+    if not moved:
+        return desired
+    named = ", ".join(moved[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
+    note = (
+        f"renders differently each time (random or generated values): {named}; what was rendered first stays in force"
+    )
+    return replace(desired, notes=(*desired.notes, note))
 
 
 def manifest_of(emitted: Emitted) -> Manifest:

@@ -100,7 +100,7 @@ def _destructive(dossier: Dossier, wish: Wanted, desired: Desired, changes: tupl
 
 
 def _findings(wish: Wanted, desired: Desired) -> tuple[Finding, ...]:
-    return (*admit(wish.unit, desired), *lint(desired.manifests))
+    return (*admit(wish.unit, desired), *lint(desired))
 
 
 def ordinary(desired: Desired) -> tuple[Ref, ...]:
