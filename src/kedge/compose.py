@@ -151,7 +151,9 @@ def admin_credential(admin: AdminRoot, environ: Mapping[str, str]) -> tuple[Cred
 
 def connecting(parts: Parts, store: Store, secrets: DeclaredSecrets) -> Openings:
     """How a target opens a cluster: the default one as `parts` say, others as the admin root declares them."""
-    from kedge.kube.opening import Openings, Ways
+    from kedge.kube.opening import Openings, Pinned, Ways
+
+    given, pinned = parts.access, Pinned(lambda context: read_access(parts, context))
 
     async def values(cluster: Cluster) -> Mapping[str, str]:
         if cluster.credential:
@@ -162,15 +164,16 @@ def connecting(parts: Parts, store: Store, secrets: DeclaredSecrets) -> Openings
         Ways(
             clusters=store.clusters,
             values=values,
-            own=lambda: parts.access or read_access(parts),
+            own=lambda: given or pinned(),
             pod=lambda: pod_access(parts),
             parse=parse_kubeconfig,
         )
     )
 
 
-def read_access(parts: Parts) -> Access:
-    """How to reach the default cluster: the kubeconfig given, else the one of `KUBECONFIG`, else the pod's own."""
+def read_access(parts: Parts, context: str = "") -> Access:
+    """How to reach the default cluster: the kubeconfig given, else the one of `KUBECONFIG`, else the pod's own.
+    `context` is chosen where the parts choose none."""
     from kedge.kube.kubeconfig import SERVICE_ACCOUNT, Files, read_kubeconfig
 
     home = Path(parts.environ.get("HOME", "/")) / ".kube" / "config"
@@ -182,7 +185,7 @@ def read_access(parts: Parts) -> Access:
     except OSError as error:
         raise Invalid(f"there is no kubeconfig at {given}: {error.strerror}", hint="--kubeconfig FILE") from error
     files = Files(str(given.resolve().parent), _read)
-    return read_kubeconfig(parse_kubeconfig(raw, str(given)), context=parts.context, files=files)
+    return read_kubeconfig(parse_kubeconfig(raw, str(given)), context=parts.context or context, files=files)
 
 
 def pod_access(parts: Parts) -> Access:

@@ -11,7 +11,7 @@ import pytest
 
 from kedge.certificate import self_signed
 from kedge.kube.kubeconfig import Access
-from kedge.kube.opening import Openings, Ways, access_of
+from kedge.kube.opening import Openings, Pinned, Ways, access_of
 from kedge.model.declaration import Cluster
 from kedge.model.errors import Denied, Invalid, KedgeError
 
@@ -147,3 +147,35 @@ async def test_what_can_not_work_is_told_before_anybody_is_asked(
 
 async def test_a_client_certificate_that_fits_its_key_is_taken() -> None:
     await World(Cluster("prod", SERVER), certificate=CERTIFICATE, key=KEY).openings.open("prod")
+
+
+def test_another_context_or_server_in_the_kubeconfig_moves_nobody() -> None:
+    contexts = {
+        "": Access("https://mine", token="first", context="mine"),
+        "mine": Access("https://mine", token="second", context="mine"),
+    }
+    asked: list[str] = []
+
+    def read(context: str) -> Access:
+        asked.append(context)
+        if context not in contexts:
+            raise Invalid("there is no such context")
+        return contexts[context]
+
+    own = Pinned(read)
+    assert own().token == "first"
+    contexts[""] = Access("https://another", context="another")
+    assert own().token == "second"
+    contexts["mine"] = Access("https://elsewhere", token="third", context="mine")
+    assert own() == Access("https://mine", token="second")
+    del contexts["mine"]
+    assert own() == Access("https://mine", token="second")
+    assert asked == ["", "mine", "mine", "mine"]
+
+
+def test_a_kubeconfig_that_can_not_be_read_at_the_start_is_told() -> None:
+    def read(context: str) -> Access:
+        raise Invalid("there is no kubeconfig")
+
+    with pytest.raises(Invalid, match="there is no kubeconfig"):
+        Pinned(read)()

@@ -44,6 +44,7 @@ ReadFile = Callable[[str], bytes]
 @dataclass(frozen=True, slots=True)
 class Access:
     """`server` is a URL; `ca`, `certificate` and `key` are PEM text, "" where not used. Secrets stay out of repr.
+    `context` names the one of the kubeconfig that it was read from.
 
     `renewed` reads the token anew where it is replaced from time to time, as in a pod."""
 
@@ -54,6 +55,7 @@ class Access:
     key: str = field(default="", repr=False)
     namespace: str = ""
     renewed: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    context: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def read_kubeconfig(config: Mapping[str, Any], *, context: str = "", files: File
         certificate=_data(user, "client-certificate", files),
         key=_data(user, "client-key", files),
         namespace=_text(chosen, "namespace"),
+        context=name,
     )
 
 

@@ -73,6 +73,28 @@ class Openings:
         return open_transport(replace(access, renewed=lambda: self._tokens.get(name, "")))
 
 
+class Pinned:
+    """The cluster that Kedge was started with. Its credential may be renewed; that somebody chooses another context in
+    a kubeconfig, or points it elsewhere, does not move every unit to another cluster: a restart does."""
+
+    def __init__(self, read: Callable[[str], Access]) -> None:
+        self._read = read
+        self._found: Access | None = None
+
+    def __call__(self) -> Access:
+        """Raises Invalid where it can not be read the first time; later, what was read before stands."""
+        if self._found is None:
+            self._found = self._read("")
+            return self._found
+        try:
+            now = self._read(self._found.context)
+        except Invalid:
+            return self._found
+        if now.server == self._found.server:
+            self._found = now
+        return self._found
+
+
 def access_of(cluster: Cluster, values: Mapping[str, str], parse: Callable[[str, str], Mapping[str, Any]]) -> Access:
     """A declaration and its credential's values as an access. Raises Invalid and Denied with what to do."""
     if text := values.get("kubeconfig"):
