@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from tests.contracts.clusters import API, DEPLOYED, PATIENCE, SETTINGS, WEB, House
 from tests.doors.kube_world import config_map, deployment, ref
+from tests.doors.memory_cluster import MemoryCluster
+from tests.doors.memory_target import MemoryTarget
 
 from kedge.model.change import Act
-from kedge.model.errors import Invalid
+from kedge.model.errors import Invalid, Unavailable
 from kedge.model.family import Child, LogLine, LogWish
 from kedge.model.ref import Ref
 
@@ -271,3 +273,8 @@ async def test_what_can_not_be_scaled_says_why(house: House) -> None:
             await live.scale(WEB, what, number)
     with pytest.raises(Invalid, match="no object “gone”"):
         await live.scalable(WEB, (SETTINGS,), "gone")
+
+
+def test_a_target_in_which_nothing_runs_says_so() -> None:
+    with pytest.raises(Unavailable, match="nothing runs in it"):
+        _ = MemoryTarget(MemoryCluster(lambda: 0.0, lambda seconds, work: None)).live

@@ -16,7 +16,7 @@ from kedge.clock import SystemClock
 from kedge.kube import aiohttp_transport
 from kedge.kube.aiohttp_transport import AiohttpTransport, open_transport
 from kedge.kube.kubeconfig import Access
-from kedge.kube.transport import Lost
+from kedge.kube.transport import Lost, Refused
 from kedge.model.errors import Unavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -265,3 +265,45 @@ async def test_a_connection_that_was_given_up_says_so(serve: Serve) -> None:
     await transport.close()
     with pytest.raises(Unavailable, match="has been given up: how it is reached has changed"):
         await get(transport)
+
+
+async def test_a_stream_is_passed_on_as_it_comes_and_ends_with_it(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for part in (b"one\n", b"tw", b"o\n", request.headers["authorization"].encode()):
+            await answer.write(part)
+        return answer
+
+    transport = open_transport(Access(await serve(handler), token="t0ken"))
+    parts = [part async for part in transport.stream("/log", {"follow": "true"})]
+    assert b"".join(parts) == b"one\ntwo\nBearer t0ken"
+    await transport.close()
+
+
+async def test_a_refused_stream_carries_the_whole_answer_and_no_token(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=400, body=b"it waits")
+
+    transport = open_transport(Access(await serve(handler), token="t0ken"))
+    with pytest.raises(Refused) as refused:
+        [part async for part in transport.stream("/log", {})]
+    assert (refused.value.response.status, refused.value.response.body) == (400, b"it waits")
+    assert "t0ken" not in str(refused.value)
+    await transport.close()
+
+
+async def test_a_stream_that_is_cut_is_lost_and_no_end(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        answer.enable_chunked_encoding()
+        await answer.prepare(request)
+        await answer.write(b"one\n")
+        assert request.transport is not None
+        request.transport.abort()
+        return answer
+
+    transport = open_transport(Access(await serve(handler)))
+    with pytest.raises(Lost):
+        [part async for part in transport.stream("/log", {})]
+    await transport.close()

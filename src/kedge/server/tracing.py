@@ -75,7 +75,9 @@ async def _lineage(desk: Desk, cluster: str, what: Ref) -> Lineage:
             f"no unit owns {what} by that name, and the cluster {cluster} can not be asked: {error}"
         ) from error
     if found is None:
-        raise Absent(f"there is no {what} in cluster {cluster}", hint="-n names its namespace")
+        raise Absent(
+            f"there is no {what} in cluster {cluster}", hint="" if what.namespace else "-n names its namespace"
+        )
     return found
 
 
