@@ -120,12 +120,17 @@ def stricter(project: Project, unit: ApproveSection, where: Where) -> tuple[Appr
     if rule is None:
         return unit, None
     outside = [name for name in unit.by if rule.by and name not in rule.by]
-    when = max(rule.when, unit.when, key=_STRICTNESS.index)
-    combined = ApproveSection(when, unit.by or rule.by, max(rule.count, unit.count))
+    combined = both(rule, unit)
     if not outside:
         return combined, None
     text = f"{outside[0]} may not approve units of project {project.name}"
     return combined, Problem(text, _at(where, "spec.approve.by"), closest(outside[0], rule.by))
+
+
+def both(rule: ApproveSection, other: ApproveSection) -> ApproveSection:
+    """The stricter of two rules in each point; where both name people, those of `other` count."""
+    when = max(rule.when, other.when, key=_STRICTNESS.index)
+    return ApproveSection(when, other.by or rule.by, max(rule.count, other.count))
 
 
 def _at(where: Where, path: str) -> Where:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.doors.town import WEB, Town, file, in_town
+from tests.doors.town import WEB, Town, file, in_town, unit
 
+from kedge.model.declaration import ApproveSection, When
 from kedge.model.person import Person
 
 MONA = Person("mona")
@@ -56,5 +57,22 @@ def test_what_a_person_asked_for_is_owed_until_the_turn_after_it() -> None:
         assert asked.due == town.clock.now()
         await asyncio.sleep(5)
         assert (await town.web()).due is None
+
+    in_town(story)
+
+
+def test_going_back_is_no_way_around_a_rule_that_was_tightened_since() -> None:
+    # The pin froze the older declaration with its older rule: it went back at once, and nobody was asked.
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        await asyncio.sleep(5)
+        town.push(file("ConfigMap", "a"), file("ConfigMap", "b"))
+        await asyncio.sleep(5)
+        await town.enlist({"shop/web": unit(approve=ApproveSection(When.ALWAYS))})
+        await asyncio.sleep(5)
+        await town.kedge.commands.rollback(MONA, WEB, "1", "b is bad")
+        await asyncio.sleep(5)
+        assert town.standing() == ["ConfigMap a", "ConfigMap b"]
+        assert "waits for 1 approval" in (await town.web()).shown.why
 
     in_town(story)

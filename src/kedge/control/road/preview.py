@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from kedge.control.road.doors import Doors
 from kedge.control.road.propose import Proposal, propose
+from kedge.engine.trust import both
 from kedge.model.dossier import Dossier, Pin
 from kedge.model.errors import Invalid
 from kedge.model.operation import Cause, Operation, Result
@@ -31,6 +32,8 @@ async def rollback_pin(
         )
     if run is not None:
         unit = await doors.store.frozen(str(dossier.name), run.number) or dossier.unit
+        # Going back is no way around a rule that has been tightened since.
+        unit = replace(unit, approve=both(unit.approve, dossier.unit.approve))
         return Pin(person.name, reason, now, now + lasting, run.number, unit, run.revision, run.rendered)
     if not to or to.isdecimal():
         raise Invalid(f"{dossier.name} has no run {to or 'to go back to'}", hint=f"kedge history {dossier.name}")
