@@ -157,7 +157,7 @@ class Sites:
             return
         try:
             if post.site is None:
-                if post.failed:
+                if post.failed or post.ailment is not None:
                     await self._opened(post)
                     self._ring(post, post.failed)
                 return

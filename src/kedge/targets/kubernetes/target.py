@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from kedge.model.change import Act
-from kedge.model.errors import Invalid
+from kedge.model.errors import Denied, Invalid, Unavailable
 from kedge.model.health import Ailment
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Outcome, Sight
@@ -23,7 +23,7 @@ from kedge.targets.kubernetes.place import PlaceCache, place_set
 from kedge.targets.kubernetes.recover import recovered
 from kedge.targets.kubernetes.scopes import read_scopes
 from kedge.targets.kubernetes.site import Site
-from kedge.targets.kubernetes.sites import Connect, Means, Reach, Sites
+from kedge.targets.kubernetes.sites import RENEW, Connect, Means, Reach, Sites
 from kedge.targets.kubernetes.slot import Slot, sight_of
 
 
@@ -67,7 +67,12 @@ class KubernetesTarget:
             return {ref: _sight(index, ref) for ref in refs}
 
     async def recover(self, cluster: str, installation: str) -> Recovered:
-        return await recovered(await self._sites.open(cluster), installation)
+        try:
+            site = await self._sites.open(cluster)
+        except (Invalid, Denied) as error:
+            # No unit is named here that could be rung when the declaration or its secret is mended: ask again.
+            raise Unavailable(str(error), retry_after=RENEW) from error
+        return await recovered(site, installation)
 
     def fresh(self, cluster: str) -> float | None:
         site = self._sites.get(cluster)
