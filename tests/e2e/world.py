@@ -13,7 +13,7 @@ import shutil
 import ssl
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
@@ -270,6 +270,12 @@ class World:
         async with asyncio.timeout(PATIENCE):
             while await self.house.doors.store.load(UnitName.parse(unit)) is not None:
                 await asyncio.sleep(0.05)
+
+    async def eventually(self, true: Callable[[], Awaitable[bool]]) -> None:
+        """Ask until it is so."""
+        async with asyncio.timeout(PATIENCE):
+            while not await true():
+                await asyncio.sleep(0.1)
 
     async def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """Speak to the cluster as somebody else would: `fieldManager` and the rest are in the path."""

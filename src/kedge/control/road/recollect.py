@@ -42,7 +42,8 @@ async def recollected(doors: Doors, dossier: Dossier) -> Dossier:
 
 
 def _new(dossier: Dossier) -> bool:
-    worked = dossier.runs or dossier.inventory or dossier.last or dossier.verified
+    # Its runs say nothing: those of an earlier life of its name are still told.
+    worked = dossier.inventory or dossier.verified is not None or dossier.operation is not None
     return not worked and dossier.rendering is None and dossier.removed is None
 
 
