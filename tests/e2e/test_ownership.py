@@ -10,7 +10,12 @@ from tests.e2e.stories import PROJECT, application
 from tests.e2e.world import MONA, World, standing
 
 from kedge.model.dossier import Dossier
+from kedge.model.manifest import Manifest
+from kedge.model.operation import Outcome
+from kedge.model.pair import Scope
+from kedge.model.plan import Step
 from kedge.model.ref import UnitName
+from kedge.targets.kubernetes import KubernetesTarget
 
 pytestmark = pytest.mark.e2e
 
@@ -188,3 +193,28 @@ async def test_a_field_that_a_definition_does_not_know_is_told_and_not_silently_
         world.repository.write({"apps/web/thing.yaml": THING})
         world.pushed("a slip of the pen")
         assert "sise" in await world.said("sise", "diff", "web")
+
+
+async def test_what_somebody_makes_between_the_plan_and_its_act_is_not_taken_unseen(tmp_path, access, monkeypatch):
+    """It was taken by force: the plan had shown a creation."""
+    act, made = KubernetesTarget.act, []
+
+    async def late(self: KubernetesTarget, scope: Scope, step: Step, manifest: Manifest | None) -> Outcome:
+        if step.ref.name == "web" and step.ref.kind == "ConfigMap" and not made:
+            made.append(step)
+            name, obj, _ = OTHERS["argocd"]
+            await world.call("PATCH", f"{MAPS}/web?fieldManager={name}&force=true", obj, APPLY)
+        return await act(self, scope, step, manifest)
+
+    monkeypatch.setattr(KubernetesTarget, "act", late)
+    monkeypatch.setattr("kedge.engine.delivery.retry_at", lambda attempts, now: now + 0.2)
+    async with standing(tmp_path, access=access) as world:
+        world.repository.write(declared())
+        world.pushed("begin")
+        held = await world.until("shop/web", waits)
+        assert "argocd" in held.shown.why
+        assert await world.greeting("web") == "theirs"
+        assert "by somebody else since the plan" in (await world.kedge("get", "event")).out
+        await world.retried(lambda: world.house.commands.approve(MONA, WEB, held.plan.effects[:12], "it moves here"))
+        await world.synced("shop/web")
+        await ours_alone(world)

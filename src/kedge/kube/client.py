@@ -116,9 +116,12 @@ class Client:
         """POST, for objects whose name the server makes. Everything else is applied."""
         return await self._write("POST", kind.path(namespace), _options(dry_run), body, JSON)
 
-    async def apply(self, kind: Kind, namespace: str, name: str, body: bytes, *, dry_run: bool = False) -> Answer:
-        """Server-side apply as `kedge`, taking by force what the body names. 201 tells that it was created."""
-        query = {**_options(dry_run), "force": "true"}
+    async def apply(
+        self, kind: Kind, namespace: str, name: str, body: bytes, *, dry_run: bool = False, force: bool = True
+    ) -> Answer:
+        """Server-side apply as `kedge`, taking by force what the body names; without `force`, fields that others have
+        set otherwise are refused with 409. 201 tells that it was created."""
+        query = {**_options(dry_run), "force": "true" if force else "false"}
         return await self._write("PATCH", kind.path(namespace, name), query, body, APPLY)
 
     async def json_patch(

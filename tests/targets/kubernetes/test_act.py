@@ -54,6 +54,25 @@ async def test_an_update_of_an_untouched_object_is_one_call(world: World) -> Non
 
 
 @staged
+async def test_a_creation_takes_nothing_from_who_was_quicker(world: World) -> None:
+    world.call("POST", f"{CONFIG_MAPS}?fieldManager=operator", config_map("settings", color="theirs"))
+    (outcome,) = await world.deploy(config_map("settings", color="ours"))
+    assert outcome.did is Did.FAILED
+    assert "by somebody else since the plan" in outcome.message
+    assert 'conflict with "operator"' in outcome.message
+    assert world.get(URL)["data"] == {"color": "theirs"}
+
+
+@staged
+async def test_a_creation_takes_nothing_from_another_unit(world: World) -> None:
+    await world.deploy(config_map("settings"), scope=OTHER)
+    await world.look(SETTINGS)
+    (outcome,) = await world.deploy(config_map("settings"))
+    assert outcome.did is Did.FAILED
+    assert "shop/api: it is compared again" in outcome.message
+
+
+@staged
 async def test_applying_twice_changes_nothing(world: World) -> None:
     await world.deploy(deployment())
     before = world.get(f"{DEPLOYMENTS}/web")["metadata"]["generation"]

@@ -226,7 +226,7 @@ async def test_what_is_gone_already_makes_no_pair(world: World) -> None:
 @staged
 async def test_what_another_unit_took_over_is_not_deleted(world: World) -> None:
     await settled(world, config_map("settings"))
-    await settled(world, config_map("settings"), scope=OTHER)
+    await world.deploy(config_map("settings"), scope=OTHER, act=Act.UPDATE)
     assert (await world.compare(extra=(SETTINGS,))).pairs == ()
 
 

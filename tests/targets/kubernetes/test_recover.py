@@ -53,3 +53,12 @@ async def test_a_group_that_can_not_be_listed_stops_the_recovery(world: World) -
     world.transport.down = True
     with pytest.raises(Unavailable):
         await world.target.recover("default", "inst-1")
+
+
+@staged
+async def test_what_its_objects_say_of_a_pin_comes_with_a_unit_s_inventory(world: World) -> None:
+    await world.deploy(config_map("settings"), scope=replace(WEB, pin="to run 3"))
+    await world.deploy(config_map("other"), scope=replace(WEB, unit="shop/api"))
+    assert (await world.target.recover("default", "inst-1")).pins == {"shop/web@prod": "to run 3"}
+    await world.deploy(config_map("settings"))
+    assert (await world.target.recover("default", "inst-1")).pins == {}

@@ -78,8 +78,21 @@ async def apply(deed: Deed, manifest: Manifest) -> Outcome:
             body = await deed.site.sendable(manifest, scaled, None)
         if deed.scope.pin:
             body = noted(body, deed.scope.pin)
-        answer = await deed.site.client.apply(kind, manifest.ref.namespace, manifest.ref.name, body)
-        return applied(deed, manifest.ref, answer)
+        return await _sent(deed, kind, manifest.ref, body)
+
+
+async def _sent(deed: Deed, kind: Kind, ref: Ref, body: bytes) -> Outcome:
+    """What the plan changes is taken by force. What it creates is not: where somebody else was quicker, nobody has seen
+    what would be taken from them. The run then fails, and the next plan shows it."""
+    fresh = deed.step.act is Act.CREATE and not deed.scope.adopt
+    slot = deed.site.index.get(ref)
+    if fresh and slot is not None and slot.owner not in ("", deed.owner):
+        return deed.failed(f"{ref} was made since the plan, and is of {slot.owner}: it is compared again")
+    answer = await deed.site.client.apply(kind, ref.namespace, ref.name, body, force=not fresh)
+    refusal = answer.refusal
+    if fresh and refusal is not None and refusal.code == 409 and "conflict with" in refusal.text:
+        return deed.failed(f"{ref} was made by somebody else since the plan: {refusal.text}")
+    return applied(deed, ref, answer)
 
 
 def applied(deed: Deed, ref: Ref, answer: Answer) -> Outcome:
