@@ -34,7 +34,7 @@ def test_preconditions_of_uid_and_version_are_kept(lab: Lab) -> None:
     made = lab.post(MAPS, config_map())
     refusal = lab.delete(f"{MAPS}/settings", {"preconditions": {"uid": "another"}})
     assert (lab.status, refusal["reason"]) == (409, "Conflict")
-    assert "UID in precondition: another" in refusal["message"]
+    assert "the UID in the precondition (another)" in refusal["message"]
     lab.delete(f"{MAPS}/settings", {"preconditions": {"resourceVersion": "1"}})
     assert lab.status == 409
     lab.delete(f"{MAPS}/settings", {"preconditions": {"uid": made["metadata"]["uid"]}})

@@ -83,7 +83,7 @@ def test_json_patch_operations_do_what_their_names_say() -> None:
 
 def test_json_patch_over_what_is_not_there_is_refused() -> None:
     odd = {"op": "odd", "path": "/x"}
-    for step in ({"op": "remove", "path": "/x"}, {"op": "replace", "path": "/x", "value": 1}, odd):
+    for step in ({"op": "remove", "path": "/x"}, {"op": "replace", "path": "/x/y", "value": 1}, odd):
         with pytest.raises(Problem):
             json_patch({}, [step])
 

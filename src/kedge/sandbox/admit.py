@@ -35,7 +35,7 @@ def shaped(call: Call, obj: Object, patch: bool = False) -> list[str]:
             shown = call.request.body.decode("utf-8", "replace")
             cause = Cause("FieldValueInvalid", f'Invalid value: "{shown}": {told}', "patch")
             raise invalid(kind, call.target.name, [cause])
-        raise decode.cannot_handle(kind, told)
+        raise decode.Unreadable(kind, told)
     return unknown if call.strictness == "Warn" else []
 
 
@@ -119,6 +119,7 @@ FRESH: dict[str, Object] = {
     "ingresses.networking.k8s.io": {"loadBalancer": {}},
     "deployments.apps": {},
     "replicasets.apps": {"replicas": 0},
+    "replicationcontrollers.": {"replicas": 0},
     "statefulsets.apps": {"replicas": 0, "availableReplicas": 0},
     "daemonsets.apps": {
         "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
@@ -138,10 +139,50 @@ def decided(cluster: Cluster, kind: Kind, obj: Object, live: Object | None) -> N
         _job(obj, live)
     elif kind.key == "persistentvolumeclaims." and live is None:
         _claim(cluster, obj)
+    elif kind.key == "namespaces." and live is None:
+        obj["spec"]["finalizers"] = ["kubernetes"]
+    elif kind.key == "namespaces." and live is not None:
+        obj["spec"] = dict(live.get("spec") or {})
+    elif kind.group == "rbac.authorization.k8s.io" and kind.key.endswith("roles.rbac.authorization.k8s.io"):
+        obj.setdefault("rules", None)
+    elif kind.key == "pods." and live is None:
+        _pod(obj)
+    elif kind.key == "customresourcedefinitions.apiextensions.k8s.io" and live is None:
+        stored = [version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")]
+        obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
     elif kind.key == "pods." and live is not None:
         obj["spec"].setdefault("nodeName", live["spec"].get("nodeName"))
         if obj["spec"]["nodeName"] is None:
             del obj["spec"]["nodeName"]
+
+
+def _pod(obj: Object) -> None:
+    spec = obj["spec"]
+    spec.setdefault("serviceAccountName", "default")
+    spec.setdefault("serviceAccount", spec["serviceAccountName"])
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    spec.setdefault("priority", 0)
+    borne = {(item.get("key"), item.get("effect")) for item in spec.get("tolerations") or ()}
+    for word in ("not-ready", "unreachable"):
+        key = f"node.kubernetes.io/{word}"
+        if not borne & {(key, "NoExecute"), (key, None), (None, None), (None, "NoExecute")}:
+            given = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            spec["tolerations"] = [*(spec.get("tolerations") or ()), given]
+    obj["status"] = {**(obj.get("status") or {}), "qosClass": _quality(spec)}
+
+
+def _quality(spec: Object) -> str:
+    """How well a pod is served when resources are short: by what its containers ask for, and are limited to."""
+    asked = [
+        item.get("resources") or {} for item in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    ]
+    if not any(one.get("requests") or one.get("limits") for one in asked):
+        return "BestEffort"
+    exact = all(
+        {"cpu", "memory"} <= set(one.get("limits") or ()) and (one.get("requests") or {}) == one["limits"]
+        for one in asked
+    )
+    return "Guaranteed" if exact else "Burstable"
 
 
 def _service(cluster: Cluster, obj: Object, live: Object | None) -> None:
@@ -189,9 +230,12 @@ def _job(obj: Object, live: Object | None) -> None:
     uid = meta["uid"] if live is None else live["metadata"]["uid"]
     labels = spec["template"]["metadata"].setdefault("labels", {})
     name = meta.get("name", "")
+    shared = live is None and meta.get("labels") == labels
     for key, value in (("controller-uid", uid), ("job-name", name)):
         labels.setdefault(key, value)
         labels.setdefault(f"batch.kubernetes.io/{key}", value)
+    if shared:  # a Job that has no labels of its own bears its template's
+        meta["labels"] = dict(labels)
     spec.setdefault("selector", {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}})
 
 

@@ -9,10 +9,14 @@ import orjson
 
 from kedge.sandbox import protobuf
 from kedge.sandbox.cluster import Cluster
-from kedge.sandbox.problems import Cause, bad_request, invalid, too_large
+from kedge.sandbox.kinds import Kind
+from kedge.sandbox.problems import Cause, bad_request, invalid, required, too_large, unsupported, wrong
 from kedge.sandbox.routes import Target
 from kedge.sandbox.wire import TRUE, Object, Request
 
+APPLY = "application/apply-patch+yaml"
+OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}
+STRICTNESS = ("Ignore", "Strict", "Warn")
 MANAGER_LENGTH = 128
 DEPTH = 200
 
@@ -38,19 +42,41 @@ def call_of(cluster: Cluster, request: Request, target: Target) -> Call:
     query = request.query
     if len(request.body) > cluster.options.body_limit:
         raise too_large(cluster.options.body_limit)
-    dry = query.get("dryRun", "")
-    if dry not in ("", "All"):
-        told = f'Unsupported value: "{dry}": supported values: "All"'
-        raise invalid(target.kind, "", [Cause("FieldValueNotSupported", told, "dryRun")])
-    strictness = query.get("fieldValidation") or "Warn"
-    if strictness not in ("Strict", "Warn", "Ignore"):
-        raise bad_request(
-            f'fieldValidation: Unsupported value: "{strictness}": supported values: "Ignore", "Strict", "Warn"'
-        )
+    if request.method in OPTIONS:
+        wrong_options = _wrong_options(request)
+        if wrong_options:
+            raise invalid(options_kind(request.method), "", wrong_options)
     agent = request.headers.get("user-agent", "").partition("/")[0]
     manager = (query.get("fieldManager") or agent or "unknown")[:MANAGER_LENGTH]
     force = query.get("force") in TRUE
-    return Call(cluster, request, target, manager, bool(dry), strictness, force)
+    strictness = query.get("fieldValidation") or "Warn"
+    return Call(cluster, request, target, manager, bool(query.get("dryRun")), strictness, force)
+
+
+def options_kind(method: str) -> Kind:
+    """What the options of a request are called where they are refused."""
+    return Kind("meta.k8s.io", "v1", "", OPTIONS[method], False)
+
+
+def _wrong_options(request: Request) -> list[Cause]:
+    query, causes = request.query, []
+    if query.get("dryRun", "") not in ("", "All"):
+        causes.append(unsupported("dryRun", [query["dryRun"]], ("All",)))
+    if query.get("fieldValidation") and query["fieldValidation"] not in STRICTNESS:
+        causes.append(unsupported("fieldValidation", query["fieldValidation"], STRICTNESS))
+    manager = query.get("fieldManager", "")
+    if len(manager.encode()) > MANAGER_LENGTH:
+        causes.append(Cause("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager"))
+    for character in manager:
+        if not character.isprintable():
+            causes.append(wrong("fieldManager", manager, "should only contain printable characters"))
+    if request.method == "PATCH":
+        if request.headers.get("content-type", "").partition(";")[0].strip() == APPLY:
+            if not manager:
+                causes.append(required("fieldManager", "is required for apply patch"))
+        elif "force" in query:
+            causes.append(Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"))
+    return causes
 
 
 def parsed(body: bytes) -> Any:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import orjson
 
 from kedge.sandbox import controllers, definitions, seeding
-from kedge.sandbox.call import call_of
+from kedge.sandbox.call import Call, call_of
 from kedge.sandbox.cluster import Cluster, Options
 from kedge.sandbox.deletes import delete, delete_collection
 from kedge.sandbox.discovery import discover, version
 from kedge.sandbox.fields import Fields
+from kedge.sandbox.kinds import verbs_of
 from kedge.sandbox.openapi import openapi
 from kedge.sandbox.problems import Problem, method_not_allowed
 from kedge.sandbox.reads import collection, get
@@ -132,7 +133,7 @@ class Sandbox:
         if method == "POST":
             return post(call) if target.subresource else create(call) if not target.name else _refuse()
         if method == "DELETE" and not target.subresource:
-            return delete(call) if target.name else delete_collection(call)
+            return delete(call) if target.name else _collection_of(call)
         if not target.name or method not in ("PUT", "PATCH"):
             raise method_not_allowed()
         if target.subresource == "finalize" and method == "PUT":
@@ -154,6 +155,12 @@ class Sandbox:
             stored = self.cluster.store.at(target.place)
             return answer(scale_of(target, stored)) if stored else get(self.cluster, request, target)
         return get(self.cluster, request, target)
+
+
+def _collection_of(call: Call) -> Response:
+    if "deletecollection" not in verbs_of(call.target.kind):
+        raise method_not_allowed()
+    return delete_collection(call)
 
 
 def _refuse() -> Response:

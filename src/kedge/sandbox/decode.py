@@ -9,7 +9,7 @@ from typing import Any
 
 from kedge.sandbox.cluster import epoch_of
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.problems import Problem, bad_request
+from kedge.sandbox.problems import Cause, Problem, invalid
 from kedge.sandbox.quantities import canonical
 from kedge.sandbox.types import Type, built_in_types
 from kedge.sandbox.wire import Object
@@ -44,9 +44,20 @@ class Misfit(Exception):
         self.path = path
 
 
-def cannot_handle(kind: Kind, why: str) -> Problem:
-    """400, as the decoder words it."""
-    return bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+class Unreadable(Problem):
+    """400: what was sent can not be read as its kind. ``why`` says it without the kind."""
+
+    def __init__(self, kind: Kind, why: str) -> None:
+        told = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
+        super().__init__(400, "BadRequest", told)
+        self.why = why
+
+
+def misfit_patch(why: str, shown: str) -> Problem:
+    """422, as a patch is refused whose outcome can not be read."""
+    return invalid(
+        Kind("", "", "", "", False), "", [Cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", "patch")]
+    )
 
 
 def decode(kind: Kind, obj: Object) -> list[str]:
@@ -58,7 +69,7 @@ def decode(kind: Kind, obj: Object) -> list[str]:
     try:
         _object(kind.type, obj, "", unknown)
     except Misfit as error:
-        raise cannot_handle(kind, str(error)) from error
+        raise Unreadable(kind, str(error)) from error
     return unknown
 
 

@@ -62,6 +62,8 @@ def stateful_set(obj: Object) -> None:
 
 
 def daemon_set(obj: Object) -> None:
+    notes = obj["metadata"].setdefault("annotations", {})
+    notes.setdefault("deprecated.daemonset.template.generation", "1")
     spec = _spec(obj)
     spec.setdefault("revisionHistoryLimit", 10)
     strategy = spec.setdefault("updateStrategy", {})
@@ -108,10 +110,6 @@ def pod(obj: Object) -> None:
     spec = _spec(obj)
     pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
-    spec.setdefault("serviceAccountName", "default")
-    spec.setdefault("serviceAccount", spec["serviceAccountName"])
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    spec.setdefault("priority", 0)
     obj.setdefault("status", {}).setdefault("phase", "Pending")
 
 
@@ -156,9 +154,7 @@ def volume(obj: Object) -> None:
 def namespace(obj: Object) -> None:
     meta = obj["metadata"]
     meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta.get("name", "")}
-    spec = _spec(obj)
-    spec.setdefault("finalizers", ["kubernetes"])
-    obj.setdefault("status", {}).setdefault("phase", "Active")
+    _spec(obj)
 
 
 def autoscaler(obj: Object) -> None:
@@ -225,6 +221,49 @@ def definition(obj: Object) -> None:
     spec.setdefault("conversion", {}).setdefault("strategy", "None")
 
 
+def replication(obj: Object) -> None:
+    replica_set(obj)
+    labels = (obj["spec"]["template"].get("metadata") or {}).get("labels")
+    if labels:
+        obj["spec"].setdefault("selector", dict(labels))
+        obj["metadata"].setdefault("labels", dict(labels))
+
+
+def endpoints(obj: Object) -> None:
+    for subset in obj.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+
+
+def slices(obj: Object) -> None:
+    for point in obj.get("endpoints") or ():
+        point.setdefault("conditions", {})
+    for port in obj.get("ports") or ():
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+
+
+def driver(obj: Object) -> None:
+    spec = _spec(obj)
+    for field, value in (
+        ("attachRequired", True), ("podInfoOnMount", False), ("storageCapacity", False), ("requiresRepublish", False),
+        ("seLinuxMount", False), ("fsGroupPolicy", "ReadWriteOnceWithFSType"), ("volumeLifecycleModes", ["Persistent"]),
+    ):  # fmt: skip
+        spec.setdefault(field, value)
+
+
+def limit_range(obj: Object) -> None:
+    for limit in (obj.get("spec") or {}).get("limits") or ():
+        if limit.get("type") != "Container":
+            continue
+        default = {**(limit.get("max") or {}), **(limit.get("default") or {})}
+        asked = {**default, **(limit.get("min") or {}), **(limit.get("defaultRequest") or {})}
+        if default:
+            limit["default"] = default
+        if asked:
+            limit["defaultRequest"] = asked
+
+
 def api_service(obj: Object) -> None:
     target = _spec(obj).get("service")
     if target is not None:
@@ -236,7 +275,11 @@ TABLE: dict[str, Fill] = {
     "replicasets.apps": replica_set,
     "statefulsets.apps": stateful_set,
     "daemonsets.apps": daemon_set,
-    "replicationcontrollers.": replica_set,
+    "replicationcontrollers.": replication,
+    "endpoints.": endpoints,
+    "endpointslices.discovery.k8s.io": slices,
+    "csidrivers.storage.k8s.io": driver,
+    "limitranges.": limit_range,
     "jobs.batch": job,
     "cronjobs.batch": cron_job,
     "pods.": pod,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -13,11 +13,16 @@ from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import Cause, bad_request, conflict, forbidden, invalid, not_found
 from kedge.sandbox.reads import number_of, selection_of
 from kedge.sandbox.store import Place, Stored
-from kedge.sandbox.versions import as_served, served_raw
+from kedge.sandbox.versions import as_served, listed, served_raw
 from kedge.sandbox.wire import Object, Response, answer
 from kedge.sandbox.writes import finished
 
 KEPT_NAMESPACES = frozenset({"default", "kube-public", "kube-system"})
+RETURNED = frozenset(
+    {"pods.", "podtemplates.", "services.", "serviceaccounts.", "persistentvolumes.", "persistentvolumeclaims.",
+     "resourcequotas.", "csidrivers.storage.k8s.io"}
+)  # fmt: skip
+"""Kinds whose deletion is answered with what they were."""
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
 
@@ -69,22 +74,30 @@ def delete(call: Call) -> Response:
     if kind.key == "namespaces." and name in KEPT_NAMESPACES:
         raise forbidden(kind, name, "this namespace may not be deleted")
     wish = wish_of(call)
-    if wish.uid and wish.uid != live.uid:
-        raise conflict(
-            kind, name, f"Precondition failed: UID in precondition: {wish.uid}, UID in object meta: {live.uid}"
-        )
-    if wish.resource_version and wish.resource_version != live.meta["resourceVersion"]:
-        seen = live.meta["resourceVersion"]
-        why = f"ResourceVersion in precondition: {wish.resource_version}, ResourceVersion in object meta: {seen}"
-        raise conflict(kind, name, f"Precondition failed: {why}")
+    _preconditions(kind, name, wish, live)
     going = leaving(call.cluster, kind, live, wish)
     if going is None:
         if not dry(call):
             call.cluster.store.remove(call.target.place)
-        return answer(_gone(kind, live))
+        if kind.key not in RETURNED:
+            return answer(_gone(kind, live))
+        version = live.meta["resourceVersion"] if dry(call) else str(call.cluster.store.rv)
+        return answer({**as_served(kind, live.obj), "metadata": {**live.meta, "resourceVersion": version}})
     if dry(call) or going is live.obj:
         return answer(as_served(kind, going))
     return answer(served_raw(kind, call.cluster.store.put(kind.key, going)))
+
+
+def _preconditions(kind: Kind, name: str, wish: Wish, live: Stored) -> None:
+    """Raises Problem (409), which names the kind where other conflicts name the resource."""
+    told = ""
+    if wish.uid and wish.uid != live.uid:
+        told = f"the UID in the precondition ({wish.uid}) does not match the UID in record ({live.uid})"
+    elif wish.resource_version and wish.resource_version != live.meta["resourceVersion"]:
+        seen = f"does not match the ResourceVersion in record ({live.meta['resourceVersion']})"
+        told = f"the ResourceVersion in the precondition ({wish.resource_version}) {seen}"
+    if told:
+        raise conflict(replace(kind, plural=kind.kind), name, told)
 
 
 def _gone(kind: Kind, live: Stored) -> Object:
@@ -154,7 +167,7 @@ def delete_collection(call: Call) -> Response:
             "kind": kind.list_kind,
             "apiVersion": kind.api_version,
             "metadata": {"resourceVersion": str(call.cluster.store.rv)},
-            "items": [orjson.Fragment(served_raw(kind, stored)) for stored in found],
+            "items": [orjson.Fragment(listed(kind, stored)) for stored in found],
         }
     )
 

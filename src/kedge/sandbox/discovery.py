@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -89,6 +90,8 @@ def _resources(group_version: str, kinds: Sequence[Kind]) -> Object:
             row["shortNames"] = list(kind.short)
         if kind.categories:
             row["categories"] = list(kind.categories)
+        if "get" in row["verbs"]:
+            row["storageVersionHash"] = storage_hash(kind)
         rows.append(row)
         for name in real_subresources(kind):
             group, version, other, verbs = _subresource(kind, name)
@@ -102,6 +105,11 @@ def _resources(group_version: str, kinds: Sequence[Kind]) -> Object:
                 extra |= {"group": group, "version": version}
             rows.append({**extra, "verbs": list(verbs)})
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": rows}
+
+
+def storage_hash(kind: Kind) -> str:
+    """What changes when objects of this kind are stored in another version."""
+    return b64encode(sha256(f"{kind.api_version}/{kind.kind}".encode()).digest()[:8]).decode()
 
 
 def _subresource(kind: Kind, name: str) -> tuple[str, str, str, tuple[str, ...]]:

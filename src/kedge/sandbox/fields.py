@@ -64,6 +64,39 @@ class Manager(Protocol):
     def update(self, live: bytes | None, new: bytes, ask: Any) -> Any: ...
 
 
+POD: Object = {"metadata": {}, "spec": {"containers": None}}
+SPECIFIED = (
+    "limitranges.", "namespaces.", "nodes.", "persistentvolumes.", "replicationcontrollers.", "resourcequotas.",
+    "services.", "ingressclasses.networking.k8s.io", "ingresses.networking.k8s.io", "poddisruptionbudgets.policy",
+    "csidrivers.storage.k8s.io", "leases.coordination.k8s.io", "apiservices.apiregistration.k8s.io",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+)  # fmt: skip
+EMPTY: dict[str, Object] = {
+    **{key: {"spec": {}} for key in SPECIFIED},
+    "events.": {"involvedObject": {}, "source": {}},
+    "persistentvolumeclaims.": {"spec": {"resources": {}}},
+    "pods.": {"spec": {"containers": None}},
+    "podtemplates.": {"template": POD},
+    "daemonsets.apps": {"spec": {"template": POD, "updateStrategy": {}}},
+    "deployments.apps": {"spec": {"strategy": {}, "template": POD}},
+    "replicasets.apps": {"spec": {"template": POD}},
+    "statefulsets.apps": {"spec": {"template": POD, "updateStrategy": {}}},
+    "cronjobs.batch": {"spec": {"jobTemplate": {"metadata": {}, "spec": {"template": POD}}}},
+    "jobs.batch": {"spec": {"template": POD}},
+    "horizontalpodautoscalers.autoscaling": {"spec": {"scaleTargetRef": {}}},
+    "networkpolicies.networking.k8s.io": {"spec": {"podSelector": {}}},
+    "volumeattachments.storage.k8s.io": {"spec": {"source": {}}},
+    "customresourcedefinitions.apiextensions.k8s.io": {"spec": {"names": {}}},
+}
+
+
+def empty(kind: Kind) -> Object | None:
+    """What a new object is compared to: the structures that one of this kind never lacks, which nobody owns."""
+    always = EMPTY.get(kind.key)
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **always} if always and not kind.custom else None
+
+
 class ManagedBy:
     """Makes ``Fields`` of a ``Manager``; ``ask`` builds its options (manager, force, subresource, now, reset,
     schema)."""
@@ -81,7 +114,8 @@ class ManagedBy:
             now=call.time,
             schema=self._schema(call.kind),
         )
-        live = None if call.live is None else orjson.dumps(call.live)
+        before = empty(call.kind) if call.live is None and call.verb == "update" else call.live
+        live = None if before is None else orjson.dumps(before)
         serve = self._manager.apply if call.verb == "apply" else self._manager.update
         managed = serve(live, orjson.dumps(call.new), options)
         return Refused(managed.status) if managed.status else Applied(orjson.loads(managed.body))

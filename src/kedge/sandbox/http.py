@@ -116,7 +116,9 @@ class Server:
         except web.HTTPRequestEntityTooLarge:
             return _plain(too_large(self.sandbox.cluster.options.body_limit).response())
         headers = {key.lower(): value for key, value in incoming.headers.items()}
-        request = Request(incoming.method, incoming.path, dict(incoming.query), headers, body)
+        request = Request(
+            incoming.method, incoming.path, {key: incoming.query[key] for key in incoming.query}, headers, body
+        )
         meet = self.front.meet
         outcome = meet(request) if meet is not None else Outcome(self.sandbox.handle(request))
         self.stir()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ TABLE = """
   persistentvolumeclaims PersistentVolumeClaim N pvc s
   persistentvolumes PersistentVolume C pv s
   pods Pod N po s a g log eviction binding ephemeralcontainers
-  podtemplates PodTemplate N -
+  podtemplates PodTemplate N - g
   replicationcontrollers ReplicationController N rc s c a g
   resourcequotas ResourceQuota N quota s
   secrets Secret N -
@@ -106,11 +107,11 @@ storage.k8s.io/v1 storage.v1
 coordination.k8s.io/v1 coordination.v1
   leases Lease N -
 discovery.k8s.io/v1 discovery.v1
-  endpointslices EndpointSlice N -
+  endpointslices EndpointSlice N - g
 events.k8s.io/v1 events.v1
   events Event N ev
 scheduling.k8s.io/v1 scheduling.v1
-  priorityclasses PriorityClass C pc
+  priorityclasses PriorityClass C pc g
 node.k8s.io/v1 node.v1
   runtimeclasses RuntimeClass C -
 admissionregistration.k8s.io/v1 admissionregistration.v1
@@ -169,9 +170,11 @@ def verbs_of(kind: Kind) -> tuple[str, ...]:
         return ("create",)
     if "readonly" in kind.subresources:
         return ("get", "list")
-    return VERBS
+    if kind.key == "namespaces.":  # nobody deletes them by the dozen
+        return tuple(verb for verb in VERBS if verb != "deletecollection")
+    return CUSTOM_VERBS if kind.custom else VERBS
 
 
 def real_subresources(kind: Kind) -> tuple[str, ...]:
     """Subresources to be listed by discovery, without the table's own flags."""
-    return tuple(sorted(kind.subresources - {"virtual", "readonly"}))
+    return tuple(sorted(kind.subresources - {"virtual", "readonly"}, reverse=kind.custom))

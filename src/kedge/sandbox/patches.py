@@ -15,6 +15,11 @@ COPIED_BYTES = 3 * 1024 * 1024
 INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
+def shown(document: Any) -> str:
+    """The start of a patched document, for the refusal of what can not be read of it."""
+    return orjson.dumps(document).decode()[:4096]
+
+
 def merge(target: Any, patch: Any) -> Any:
     """RFC 7386."""
     if not isinstance(patch, dict):
@@ -72,11 +77,13 @@ def _operate(document: Any, operation: Any) -> Any:
     if op == "remove":
         return _take(document, path)
     if op == "replace":
-        _look(document, path)
+        parent = _look(document, path[:-1]) if path else None
+        if not isinstance(parent, dict):  # of an object, what is not there may be replaced, too
+            _look(document, path)
         return _set(document, path, operation.get("value"), insert=False)
     if op == "add":
         return _set(document, path, operation.get("value"), insert=True)
-    raise bad_request(f"error decoding patch: Unexpected kind: {op}")
+    raise _unfit(f"Unexpected kind: {op}")
 
 
 def _unfit(why: str) -> Problem:

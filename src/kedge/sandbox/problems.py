@@ -128,6 +128,13 @@ def expired(message: str) -> Problem:
     return Problem(410, "Expired", message)
 
 
+def too_new(wanted: int, current: int) -> Problem:
+    """504: a version that nobody has written yet."""
+    cause = Cause("ResourceVersionTooLarge", "Too large resource version")
+    told = f"Timeout: Too large resource version: {wanted}, current: {current}"
+    return Problem(504, "Timeout", told, {"causes": [cause.json()], "retryAfterSeconds": 1})
+
+
 def method_not_allowed() -> Problem:
     return Problem(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 

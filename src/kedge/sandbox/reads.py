@@ -11,7 +11,7 @@ import orjson
 
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.problems import bad_request, expired, not_found
+from kedge.sandbox.problems import Cause, bad_request, expired, invalid, not_found, too_new, unsupported
 from kedge.sandbox.routes import Target
 from kedge.sandbox.selectors import COMMON, Requirement, Selection, parse_fields, parse_labels
 from kedge.sandbox.store import Stored
@@ -50,6 +50,7 @@ def get(cluster: Cluster, request: Request, target: Target) -> Response:
 
 def collection(cluster: Cluster, request: Request, target: Target) -> Response:
     """List or watch."""
+    check_options(request.query, request.watching)
     if request.watching:
         return Response(200, {"content-type": "application/json"}, watch(cluster, request, target))
     view = view_of(cluster, target.kind, request)
@@ -94,13 +95,46 @@ def _named(cluster: Cluster, target: Target, term: Requirement) -> list[Stored]:
 
 def _check_version(cluster: Cluster, query: Mapping[str, str]) -> None:
     wanted = number_of(query, "resourceVersion")
-    match = query.get("resourceVersionMatch", "")
-    if match not in ("", "Exact", "NotOlderThan"):
-        raise bad_request(f'resourceVersionMatch: Unsupported value: "{match}"')
     if wanted > cluster.store.rv:
-        raise bad_request(f"Too large resource version: {wanted}, current: {cluster.store.rv}")
-    if match == "Exact" and wanted != cluster.store.rv:
+        raise too_new(wanted, cluster.store.rv)
+    if query.get("resourceVersionMatch") == "Exact" and wanted != cluster.store.rv:
         raise expired("The provided resource version is too old.")
+
+
+MATCHES = ("Exact", "NotOlderThan")
+MATCH = "resourceVersionMatch"
+LIST_OPTIONS = Kind("meta.k8s.io", "v1", "", "ListOptions", False)
+
+
+def check_options(query: Mapping[str, str], watching: bool) -> None:
+    """Raises Problem (422) for options that do not go together."""
+    match, version, initial = query.get(MATCH, ""), query.get("resourceVersion", ""), query.get("sendInitialEvents")
+    causes = []
+    if watching and initial:
+        if match != "NotOlderThan":
+            causes.append(_never(MATCH, f"sendInitialEvents requires setting {MATCH} to NotOlderThan"))
+            if match:
+                causes.append(unsupported(MATCH, match, ("NotOlderThan",)))
+    elif watching:
+        if match:
+            causes.append(_never(MATCH, f"{MATCH} is forbidden for watch unless sendInitialEvents is provided"))
+    elif match:
+        if not version:
+            causes.append(_never(MATCH, f"{MATCH} is forbidden unless resourceVersion is provided"))
+        if query.get("continue"):
+            causes.append(_never(MATCH, f"{MATCH} is forbidden when continue is provided"))
+        if match not in MATCHES:
+            causes.append(unsupported(MATCH, match, MATCHES))
+        if match == "Exact" and version == "0":
+            causes.append(_never(MATCH, f'{MATCH} "exact" is forbidden for resourceVersion "0"'))
+    if initial and not watching:
+        causes.append(_never("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    if causes:
+        raise invalid(LIST_OPTIONS, "", causes)
+
+
+def _never(field: str, why: str) -> Cause:
+    return Cause("FieldValueForbidden", f"Forbidden: {why}", field)
 
 
 def number_of(query: Mapping[str, str], name: str, missing: int = 0) -> int:

@@ -30,6 +30,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "replicationcontrollers.": ("status.replicas",),
 }  # fmt: skip
 SETS = re.compile(r"^\s*([^\s!=<>,()]+)\s+(in|notin)\s*\(([^()]*)\)\s*$")
+VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
 KEY = re.compile(r"^([a-z0-9A-Z]([-a-z0-9A-Z.]*[a-z0-9A-Z])?/)?[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$")
 
 
@@ -113,7 +114,7 @@ def _label_term(part: str) -> Requirement:
         term = Requirement(part[1:].strip(), "absent")
     else:
         term = Requirement(part, "exists")
-    if not KEY.match(term.key):
+    if not KEY.match(term.key) or not all(map(VALUE.fullmatch, term.values)):
         raise bad_request(f"unable to parse requirement: found '{part}', expected: a label key, operator and value")
     return term
 

@@ -54,10 +54,10 @@ def metadata(kind: Kind, meta: Object) -> list[Cause]:
         size += len(key) + len(value)
     if size > ANNOTATION_BYTES:
         causes.append(Cause("FieldValueTooLong", "Too long: may not be more than 262144 bytes", "metadata.annotations"))
-    for index, owner in enumerate(meta.get("ownerReferences") or ()):
+    for owner in meta.get("ownerReferences") or ():
         for name in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(name):
-                path = f"metadata.ownerReferences[{index}].{name}"
+                path = f"metadata.ownerReferences.{name}"
                 causes.append(_bad(path, "", "must not be empty"))
     for finalizer in meta.get("finalizers") or ():
         causes += _key(finalizer, "metadata.finalizers")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from kedge.sandbox import validate_update
 from kedge.sandbox.problems import Cause, required, unsupported, wrong
 from kedge.sandbox.validate_schema import schema_causes
 from kedge.sandbox.validate_workloads import PORT_LIMIT, Rule, portions
@@ -17,6 +19,7 @@ CONFIG_TOLD = (
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 LABEL_TOLD = "must be a DNS-1035 label: lower case alphanumeric characters or '-', starting with a letter"
 DATA_LIMIT = 1024 * 1024
+SUBJECTS = ("ServiceAccount", "User", "Group")
 SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
 
@@ -121,6 +124,8 @@ def binding(obj: Object) -> list[Cause]:
     if not reference.get("name"):
         causes.append(required("roleRef.name"))
     for index, subject in enumerate(obj.get("subjects") or ()):
+        if subject.get("kind") not in SUBJECTS:
+            causes.append(unsupported(f"subjects[{index}].kind", subject.get("kind", ""), SUBJECTS))
         if not subject.get("name"):
             causes.append(required(f"subjects[{index}].name"))
         if wide and subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
@@ -194,7 +199,62 @@ def _root(schema: Object, path: str) -> list[Cause]:
     return [] if schema.get("type") == "object" else [wrong(f"{path}.type", schema.get("type", ""), "must be object")]
 
 
+SETTINGS = frozenset({*validate_update.SETTLED, *validate_update.SETTLED_TOO})
+
+
+def volume(obj: Object) -> list[Cause]:
+    spec = obj["spec"]
+    causes: list[Cause] = []
+    if not spec.get("capacity"):
+        causes.append(required("spec.capacity"))
+        causes.append(unsupported("spec.capacity", None, ("storage",)))
+    if not spec.get("accessModes"):
+        causes.append(required("spec.accessModes"))
+    if not set(spec) - SETTINGS:
+        causes.append(required("spec", "must specify a volume type"))
+    return causes
+
+
+def network_policy(obj: Object) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    causes: list[Cause] = []
+    for side, end in (("ingress", "from"), ("egress", "to")):
+        for at, rule in enumerate(spec.get(side) or ()):
+            for index, peer in enumerate(rule.get(end) or ()):
+                if "ipBlock" in peer:
+                    causes += _block(peer["ipBlock"], f"spec.{side}[{at}].{end}[{index}].ipBlock")
+    for index, name in enumerate(spec.get("policyTypes") or ()):
+        if name not in ("Ingress", "Egress"):
+            causes.append(unsupported(f"spec.policyTypes[{index}]", name, ("Egress", "Ingress")))
+    return causes
+
+
+def _block(block: Object, path: str) -> list[Cause]:
+    if not block.get("cidr"):
+        return [required(f"{path}.cidr")]
+    whole = _network(block["cidr"])
+    if whole is None:
+        return [wrong(f"{path}.cidr", block["cidr"], "must be a valid CIDR value")]
+    causes = []
+    for index, text in enumerate(block.get("except") or ()):
+        part = _network(text)
+        if part is None:
+            causes.append(wrong(f"{path}.except[{index}]", text, "must be a valid CIDR value"))
+        elif part.version != whole.version or int(part[0]) < int(whole[0]) or int(part[-1]) > int(whole[-1]):
+            causes.append(wrong(f"{path}.except[{index}]", text, f"must be a strict subset of `{block['cidr']}`"))
+    return causes
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text, strict=False) if "/" in text else None
+    except ValueError:
+        return None
+
+
 TABLE: dict[str, Rule] = {
+    "persistentvolumes.": volume,
+    "networkpolicies.networking.k8s.io": network_policy,
     "configmaps.": config_map,
     "secrets.": secret,
     "services.": service,

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from kedge.sandbox.problems import Cause, wrong
+from kedge.sandbox.quantities import number_of
 from kedge.sandbox.wire import Object
 
 Change = Callable[[Object, Object], list[Cause]]
@@ -92,9 +93,15 @@ def service(new: Object, live: Object) -> list[Cause]:
 def claim(new: Object, live: Object) -> list[Cause]:
     causes: list[Cause] = []
     before, after = dict(live["spec"]), dict(new["spec"])
+    bound = (live.get("status") or {}).get("phase") == "Bound"
+    held, wanted = ((spec.get("resources") or {}).get("requests", {}).get("storage", "0") for spec in (before, after))
+    if bound and number_of(wanted) < number_of(held):
+        told = "Forbidden: field can not be less than status.capacity"
+        causes.append(Cause("FieldValueForbidden", told, "spec.resources.requests.storage"))
     for spec in (before, after):
-        spec.pop("resources", None)
-        spec.pop("volumeAttributesClassName", None)
+        if bound:
+            spec.pop("resources", None)
+            spec.pop("volumeAttributesClassName", None)
     if "volumeName" not in before:
         after.pop("volumeName", None)
     if before != after:
@@ -146,7 +153,49 @@ def definition(new: Object, live: Object) -> list[Cause]:
     return causes + _same(new["spec"]["names"], live["spec"]["names"], ("plural", "kind"), "spec.names.")
 
 
+def fixed(*fields: str) -> Change:
+    """A rule for fields at the top that keep what they were made with."""
+    return lambda new, live: _same(new, live, fields, "")
+
+
+def priority_class(new: Object, live: Object) -> list[Cause]:
+    told = "Forbidden: may not be changed in an update."
+    fields = ("value", "preemptionPolicy")
+    return [Cause("FieldValueForbidden", told, field) for field in fields if new.get(field) != live.get(field)]
+
+
+def ingress_class(new: Object, live: Object) -> list[Cause]:
+    return _same(new.get("spec") or {}, live.get("spec") or {}, ("controller",))
+
+
+SETTLED = (
+    "accessModes",
+    "capacity",
+    "claimRef",
+    "csi",
+    "mountOptions",
+    "nodeAffinity",
+    "persistentVolumeReclaimPolicy",
+)
+SETTLED_TOO = ("storageClassName", "volumeAttributesClassName", "volumeMode")
+
+
+def volume(new: Object, live: Object) -> list[Cause]:
+    """What a volume is made of stays; what it is called, and how much it holds, may change."""
+    before, after = (
+        {key: item for key, item in one["spec"].items() if key not in SETTLED + SETTLED_TOO} for one in (live, new)
+    )
+    told = "Forbidden: spec.persistentvolumesource is immutable after creation"
+    causes = [] if before == after else [Cause("FieldValueForbidden", told, "spec.persistentvolumesource")]
+    return causes + _same(new["spec"], live["spec"], ("volumeMode",))
+
+
 TABLE: dict[str, Change] = {
+    "priorityclasses.scheduling.k8s.io": priority_class,
+    "ingressclasses.networking.k8s.io": ingress_class,
+    "runtimeclasses.node.k8s.io": fixed("handler"),
+    "endpointslices.discovery.k8s.io": fixed("addressType"),
+    "persistentvolumes.": volume,
     "deployments.apps": selector,
     "replicasets.apps": selector,
     "daemonsets.apps": selector,

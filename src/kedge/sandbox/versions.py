@@ -22,6 +22,13 @@ def served_raw(kind: Kind, stored: Stored) -> bytes:
     return orjson.dumps(as_served(kind, stored.obj))
 
 
+def listed(kind: Kind, stored: Stored) -> bytes:
+    """Its JSON as one of a list, which says for all of them what a built-in kind is called."""
+    if kind.custom:
+        return served_raw(kind, stored)
+    return orjson.dumps({key: value for key, value in stored.obj.items() if key not in ("apiVersion", "kind")})
+
+
 def as_stored(cluster: Cluster, kind: Kind, obj: Object) -> Object:
     """A written object in the version that is stored."""
     keeper = cluster.stored_as.get(kind.key, kind)

@@ -14,7 +14,7 @@ from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import Problem
 from kedge.sandbox.store import Stored
-from kedge.sandbox.versions import as_served, served_raw
+from kedge.sandbox.versions import as_served, listed, served_raw
 from kedge.sandbox.wire import Object, Request
 
 AS = re.compile(r"(?:^|;)\s*as=(\w+)")
@@ -43,7 +43,7 @@ class View:
             rows = [orjson.Fragment(self.partial(stored)) for stored in items]
             return {"kind": "PartialObjectMetadataList", "apiVersion": META, "metadata": meta, "items": rows}
         head = orjson.dumps({"kind": self.kind.list_kind, "apiVersion": self.kind.api_version, "metadata": meta})
-        return head[:-1] + b',"items":[' + b",".join(served_raw(self.kind, stored) for stored in items) + b"]}"
+        return head[:-1] + b',"items":[' + b",".join(listed(self.kind, stored) for stored in items) + b"]}"
 
     def event(self) -> Callable[[Stored], bytes]:
         """How a watch shows its objects."""

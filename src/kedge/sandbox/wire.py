@@ -16,7 +16,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One API request. ``path`` is percent-decoded; header names are lower case; of repeated query keys the last
+    """One API request. ``path`` is percent-decoded; header names are lower case; of repeated query keys the first
     counts."""
 
     method: str
@@ -36,7 +36,9 @@ class Request:
         parts = urlsplit(url)
         raw = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         lowered = {key.lower(): value for key, value in (headers or {}).items()}
-        return Request(method, unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True)), lowered, raw)
+        return Request(
+            method, unquote(parts.path), dict(reversed(parse_qsl(parts.query, keep_blank_values=True))), lowered, raw
+        )
 
 
 class Stream(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kedge.sandbox import admit, patches
-from kedge.sandbox.call import Call, addressed, parsed, parsed_object, shallow, warned
+from kedge.sandbox import admit, decode, patches
+from kedge.sandbox.call import APPLY, Call, addressed, parsed, parsed_object, shallow, warned
 from kedge.sandbox.fields import Applied, FieldCall
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import (
@@ -26,7 +26,7 @@ from kedge.sandbox.wire import Object, Response, answer, copied
 
 Make = Callable[[Stored], tuple[Object, list[str]]]
 MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
-STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
+STRATEGIC = "application/strategic-merge-patch+json"
 SERVER_FIELDS = (
     "uid",
     "creationTimestamp",
@@ -48,9 +48,11 @@ def create(call: Call) -> Response:
         raise bad_request("resourceVersion should not be set on objects to be created")
     admit.check_namespace(call, meta.get("name") or meta.get("generateName") or "")
     unknown = admit.shaped(call, obj)
+    if target.kind.has_status:
+        obj.pop("status", None)
+    obj = managed(call, "update", None, obj)
     admit.stamp_new(call, obj)
     admit.decided(call.cluster, target.kind, obj, None)
-    obj = managed(call, "update", None, obj)
     return stored_new(call, obj, unknown)
 
 
@@ -107,7 +109,10 @@ def patch(call: Call) -> Response:
         if not isinstance(changed, dict):
             raise bad_request("the patched document is no object")
         changed = addressed(call, changed)
-        return changed, admit.shaped(call, changed, patch=True)
+        try:
+            return changed, admit.shaped(call, changed, patch=True)
+        except decode.Unreadable as error:
+            raise decode.misfit_patch(error.why, patches.shown(changed)) from error
 
     return rewrite(call, make)
 
@@ -118,16 +123,13 @@ def rewrite(call: Call, make: Make) -> Response:
     obj, unknown = make(live)
     _keep_identity(call, obj, live)
     _part_of(call, obj, live.obj)
-    admit.decided(call.cluster, call.target.kind, obj, live.obj)
     obj = managed(call, "update", as_served(call.target.kind, live.obj), obj)
+    admit.decided(call.cluster, call.target.kind, obj, live.obj)
     return replaced(call, obj, live, unknown)
 
 
 def apply(call: Call) -> Response:
     """Server-side apply: 201 when it created the object, 200 when it changed it or found it so."""
-    if not call.request.query.get("fieldManager"):
-        cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
-        raise invalid(PATCH_OPTIONS, "", [cause])
     body = parsed(call.request.body)
     if not isinstance(body, dict):
         raise bad_request("the applied configuration is not an object")
@@ -158,7 +160,7 @@ def _apply_new(call: Call, applied: Object) -> Response:
     if call.target.subresource:
         raise not_found(call.target.kind, call.target.name)
     meta = applied["metadata"]
-    if meta.get("uid") or meta.get("resourceVersion"):
+    if meta.get("uid"):
         raise conflict(call.target.kind, call.target.name, STALE)
     admit.check_namespace(call, call.target.name)
     obj = managed(call, "apply", None, applied)
@@ -166,9 +168,6 @@ def _apply_new(call: Call, applied: Object) -> Response:
     admit.stamp_new(call, obj)
     admit.decided(call.cluster, call.target.kind, obj, None)
     return stored_new(call, obj, unknown)
-
-
-PATCH_OPTIONS = Kind("meta.k8s.io", "v1", "patchoptions", "PatchOptions", False)
 
 
 def managed(call: Call, verb: str, live: Object | None, new: Object) -> Object:
