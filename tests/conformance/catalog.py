@@ -1,5 +1,6 @@
 """What programs are made of: an object of each kind, changes that it takes, and changes that it should refuse."""
 
+# ruff: noqa: E501  (tables)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -271,7 +272,11 @@ SAMPLES: tuple[Sample, ...] = (
 
 def definition(group: str, scope: str = "Namespaced") -> Object:
     """A kind with defaults, bounds, an enumeration, free fields, lists by key, status and scale."""
-    item = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "size": {"type": "integer"}}}
+    item = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": {"type": "string"}, "size": {"type": "integer"}},
+    }
     spec = {
         "type": "object",
         "required": ["size"],
@@ -279,7 +284,12 @@ def definition(group: str, scope: str = "Namespaced") -> Object:
             "size": {"type": "integer", "minimum": 1, "maximum": 9},
             "color": {"type": "string", "default": "red", "enum": ["red", "blue"]},
             "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-            "parts": {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+            "parts": {
+                "type": "array",
+                "items": item,
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+            },
             "port": {"x-kubernetes-int-or-string": True},
             "word": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 5, "nullable": True},
         },

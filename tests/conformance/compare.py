@@ -13,14 +13,20 @@ from tests.conformance.servers import Answer
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ADDRESS = re.compile(r"10\.96\.\d+\.\d+")
+MOUNT = re.compile(r"kube-api-access-[a-z0-9]{5}")
 ABSENT = "(absent)"
 
 
 @dataclass
 class Made:
-    """A server's own values by the order in which they were met: `uid#1` is the first uid, on either server."""
+    """A server's own values by where and in which order they were met: the same words on either server.
+
+    `seen` holds for each sort (of a port, an address, the uid of one name) what was met, and what it is called.
+    """
 
     seen: dict[str, dict[str, str]] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    place: str = ""
 
     def name(self, sort: str, value: Any) -> str:
         known = self.seen.setdefault(sort, {})
@@ -32,36 +38,38 @@ class Made:
             return self._object(value)
         if isinstance(value, list):
             return [self.plain(item, key) for item in value]
-        if key == "uid" and value:
-            return self.name("uid", value)
         if key == "nodePort" and value and 30000 <= value <= 32767:
             return self.name("port", value)
-        if isinstance(value, str):
-            if STAMP.fullmatch(value):
-                return "time" if value > "2026" else value  # what a program wrote is older
-            if ADDRESS.fullmatch(value):
-                return self.name("address", value)
-            for uid, symbol in self.seen.get("uid", {}).items():
-                value = value.replace(uid, symbol)
-            # what the server drew for a name stays one word wherever it is quoted
-            for name, symbol in self.seen.get("name", {}).items():
-                value = value.replace(name, symbol)
+        return self._text(value) if isinstance(value, str) else value
+
+    def _text(self, value: str) -> str:
+        if STAMP.fullmatch(value):
+            return "time" if value > "2026" else value  # what a program wrote is older
+        if ADDRESS.fullmatch(value):
+            return self.name("address", value)
+        if MOUNT.fullmatch(value):
+            return "kube-api-access"
+        for word, symbol in self.words.items():
+            value = value.replace(word, symbol)
         return value
 
     def _object(self, value: dict[str, Any]) -> dict[str, Any]:
         meta = value.get("metadata")
-        if isinstance(meta, dict):
-            if meta.get("generateName") and str(meta.get("name", "")).startswith(meta["generateName"]):
-                self.name("name", meta["name"])
-            if meta.get("uid"):
-                self.name("uid", meta["uid"])
+        if isinstance(meta, dict) and meta.get("creationTimestamp"):
+            drawn = meta.get("generateName")
+            if drawn and str(meta.get("name", "")).startswith(drawn):
+                self.words.setdefault(meta["name"], self.name(f"{drawn} drawn ", meta["name"]))
+            named = self.words.get(meta.get("name", ""), meta.get("name", ""))
+            self.words.setdefault(meta.get("uid", "?"), self.name(f"uid of {self.place}/{named} ", meta.get("uid")))
         made = {key: self.plain(item, key) for key, item in value.items()}
-        if "resourceVersion" in made and "uid" not in made:
-            made["resourceVersion"] = "some"  # a list's
+        if made.get("resourceVersion") and "uid" in made:
+            made["resourceVersion"] = self.name(f"version of {made['uid']} ", made["resourceVersion"])
         elif made.get("resourceVersion"):
-            made["resourceVersion"] = self.name("version", made["resourceVersion"])
+            made["resourceVersion"] = "some"  # a list's
         if "continue" in made:
-            made["continue"] = "some"
+            made.pop("continue")
+            if value["continue"]:
+                made["continue"] = "some"
         return made
 
 
@@ -104,11 +112,12 @@ def said(answer: Answer) -> str:
 
 def reduced(step: Step, answer: Answer, made: Made) -> Any:
     """The answer as far as it is compared: of an error everything but its sentences."""
+    made.place = place(step.path)
     body = made.plain(answer.body)
     if answer.code >= 400 and isinstance(body, dict):
         details = dict(body.get("details") or {})
         causes = [f"{item.get('reason')} {item.get('field')}" for item in details.pop("causes", None) or ()]
-        return {"reason": body.get("reason"), "details": details, "causes": sorted(causes)}
+        return {"reason": body.get("reason"), "details": details, "causes": sorted(set(causes))}
     if isinstance(body, dict) and isinstance(body.get("metadata"), dict):
         entries = body["metadata"].get("managedFields")
         if entries:
@@ -131,3 +140,10 @@ def parted(left: Any, right: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
             yield from parted(one, other, f"{path}[{index}]")
     elif left != right or type(left) is not type(right):
         yield path, left, right
+
+
+def place(path: str) -> str:
+    """The collection that a path lies in, or is."""
+    parts = path.partition("?")[0].split("/")
+    core = 3 if parts[1] == "api" else 4
+    return "/".join(parts[: core + 3 if parts[core:][:1] == ["namespaces"] and len(parts) > core + 2 else core + 1])

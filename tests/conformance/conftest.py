@@ -12,7 +12,6 @@ from tests.parts.programs import missing
 
 from kedge.compose import built_worker
 from kedge.renderers.fieldmanager import Ask, FieldManager
-
 from kedge.sandbox import Fields
 from kedge.sandbox.fields import ManagedBy
 

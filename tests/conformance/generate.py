@@ -1,5 +1,6 @@
 """From a seed to a program: a namespace, some objects in it, and what several people do to them."""
 
+# ruff: noqa: E501  (tables)
 from __future__ import annotations
 
 import random
@@ -14,7 +15,14 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 MANAGERS = ("ann", "bob", "kedge")
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
-LABELS: tuple[Any, ...] = ({"tier": "a"}, {"tier": None}, {"tier": "no way!"}, {"": "x"}, {"example.com/part": "b"}, {"a": 1})
+LABELS: tuple[Any, ...] = (
+    {"tier": "a"},
+    {"tier": None},
+    {"tier": "no way!"},
+    {"": "x"},
+    {"example.com/part": "b"},
+    {"a": 1},
+)
 FINALIZERS: tuple[Any, ...] = (["example.com/wait"], [], ["nodomain"], ["example.com/wait", "example.com/more"])
 OWNERS: tuple[Any, ...] = (
     [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "11111111-2222-3333-4444-555555555555"}],
@@ -274,11 +282,12 @@ def program_of(seed: int) -> Program:
         path = f"{CRDS}/widgets.{group}"
         program.add(Step("POST", CRDS, definition(group)))
         program.add(Step("GET", path, until="Established"))
-        program.add(Step("GET", f"/apis/{group}/v1"))
+        program.add(Step("GET", f"/apis/{group}/v1", until="served"))
     since = program.add(Step("POST", "/api/v1/namespaces", {"metadata": {"name": writer.space}}))
-    account = {"metadata": {"name": "default"}}
-    program.add(Step("POST", f"/api/v1/namespaces/{writer.space}/serviceaccounts", account))
-    if program.custom:
+    if not program.custom:
+        account = {"metadata": {"name": "default"}}
+        program.add(Step("POST", f"/api/v1/namespaces/{writer.space}/serviceaccounts", account))
+    else:
         program.add(Step("GET", writer.collection(samples[0]), until="served"))
     for sample in samples:
         for name in ("one", "two")[: 1 + chance.randrange(2)]:

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conformance.accepted import remaining
-from tests.conformance.compare import Difference, differences
+from tests.conformance.compare import Difference, differences, place
 from tests.conformance.generate import program_of
 from tests.conformance.servers import Boxed, Real, access_to, quiet, run
 
 from kedge.compose import built_worker
 from kedge.renderers.fieldmanager import Ask, FieldManager
-
 from kedge.sandbox.fields import ManagedBy
 
 
@@ -26,13 +25,6 @@ def firsts(found: Sequence[Difference]) -> list[Difference]:
     for one in found:
         since.setdefault(place(one.step.path), one.number)
     return [one for one in found if since[place(one.step.path)] == one.number]
-
-
-def place(path: str) -> str:
-    """The collection, which what happened to one of its objects shows in."""
-    parts = path.partition("?")[0].split("/")
-    core = 3 if parts[1] == "api" else 4
-    return "/".join(parts[: core + 3 if len(parts) > core and parts[core] == "namespaces" else core + 1])
 
 
 def main(words: Sequence[str]) -> int:
@@ -60,9 +52,9 @@ def main(words: Sequence[str]) -> int:
             manager.close()
     print(f"{steps} requests, {agreed} agree ({100 * agreed / steps:.1f} %), {time.monotonic() - began:.1f} s")
     counts = Counter({key: len(found) for key, found in seen.items()})
-    for key, count in counts.most_common(400):
+    for key, count in counts.most_common(int(words[2]) if len(words) > 2 else 400):
         seed, one = seen[key][0]
-        print(f"\n{count} × seed {seed} {one.line()}\n    {one.step.told()[:500]}")
+        print(f"\n{count} × seed {seed} {one.line()}\n    {one.step.told()[:170]}")
     return 0
 
 

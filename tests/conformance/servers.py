@@ -97,6 +97,8 @@ class Boxed:
     def __init__(self, fields: Fields, controllers: bool) -> None:
         self.box = Sandbox(fields, time.time, token_hex, Options(controllers=controllers))
         self.box.settle()
+        # The sandbox brings volumes for every claim; a bare API server has nobody who would.
+        self.box.handle(Request.of("DELETE", "/apis/storage.k8s.io/v1/storageclasses/standard"))
 
     def ask(self, step: Step) -> Answer:
         headers = {"content-type": step.content, "accept": step.accept, "user-agent": AGENT}

@@ -66,7 +66,7 @@ def collection(cluster: Cluster, request: Request, target: Target) -> Response:
 def _page(cluster: Cluster, request: Request, target: Target) -> Page:
     query = request.query
     chosen = selection_of(target.kind, query)
-    limit = number_of(query, "limit")
+    limit = 0 if query.get("limit", "").startswith("-") else number_of(query, "limit")
     if query.get("continue"):
         rv, rest = _continued(cluster, query["continue"])
     else:

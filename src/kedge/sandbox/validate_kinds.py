@@ -19,6 +19,7 @@ CONFIG_TOLD = (
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 LABEL_TOLD = "must be a DNS-1035 label: lower case alphanumeric characters or '-', starting with a letter"
 DATA_LIMIT = 1024 * 1024
+ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 SUBJECTS = ("ServiceAccount", "User", "Group")
 SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
@@ -82,6 +83,9 @@ def claim(obj: Object) -> list[Cause]:
     causes: list[Cause] = []
     if not spec.get("accessModes"):
         causes.append(required("spec.accessModes", "at least 1 access mode is required"))
+    for mode in spec.get("accessModes") or ():
+        if mode not in ACCESS_MODES:
+            causes.append(unsupported("spec.accessModes", mode, ACCESS_MODES))
     if "storage" not in ((spec.get("resources") or {}).get("requests") or {}):
         causes.append(required("spec.resources[storage]"))
     return causes

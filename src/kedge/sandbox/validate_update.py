@@ -193,6 +193,8 @@ def volume(new: Object, live: Object) -> list[Cause]:
 TABLE: dict[str, Change] = {
     "priorityclasses.scheduling.k8s.io": priority_class,
     "ingressclasses.networking.k8s.io": ingress_class,
+    "controllerrevisions.apps": fixed("data"),
+    "resourcequotas.": lambda new, live: _same(new.get("spec") or {}, live.get("spec") or {}, ("scopes",)),
     "runtimeclasses.node.k8s.io": fixed("handler"),
     "endpointslices.discovery.k8s.io": fixed("addressType"),
     "persistentvolumes.": volume,

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from kedge.sandbox.problems import Cause, required, unsupported, wrong
+from kedge.sandbox.quantities import number_of
 from kedge.sandbox.selectors import all_hold, of_label_selector
 from kedge.sandbox.wire import Object
 
 Rule = Callable[[Object], list[Cause]]
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PORT_LIMIT = 65535
 PERCENT = re.compile(r"[0-9]{1,4}%")
 
@@ -73,14 +75,27 @@ def pod_spec(spec: Object, path: str) -> list[Cause]:
     return causes
 
 
+def _resources(resources: Object, path: str) -> list[Cause]:
+    limits, causes = resources.get("limits") or {}, []
+    for name, asked in (resources.get("requests") or {}).items():
+        if name in limits and number_of(asked) > number_of(limits[name]):
+            told = f"must be less than or equal to {name} limit of {limits[name]}"
+            causes.append(wrong(f"{path}.requests", asked, told))
+    return causes
+
+
 def _container(container: Object, path: str, volumes: set[Any], names: set[str]) -> list[Cause]:
     causes: list[Cause] = []
     name = container.get("name", "")
     if not name:
         causes.append(required(f"{path}.name"))
+    elif not LABEL.fullmatch(name):
+        told = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-'"
+        causes.append(wrong(f"{path}.name", name, told))
     elif name in names:
         causes.append(Cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{path}.name"))
     names.add(name)
+    causes += _resources(container.get("resources") or {}, f"{path}.resources")
     if not container.get("image"):
         causes.append(required(f"{path}.image"))
     policy = container.get("imagePullPolicy")

@@ -241,9 +241,10 @@ def replaced(call: Call, obj: Object, live: Stored, unknown: list[str]) -> Respo
         return answer(served_raw(kind, live), 200, warned(unknown))
     if call.dry:
         return answer(obj, 200, warned(unknown))
+    if finished(Stored(obj, 0)):  # nobody sees the version that lets go of the last finalizer
+        store.remove(Place(kind.key, live.meta.get("namespace", ""), live.meta["name"]))
+        return answer(obj, 200, warned(unknown))
     stored = store.put(kind.key, as_stored(call.cluster, kind, obj))
-    if finished(stored):
-        store.remove(Place(kind.key, stored.meta.get("namespace", ""), stored.meta["name"]))
     return answer(served_raw(kind, stored), 200, warned(unknown))
 
 

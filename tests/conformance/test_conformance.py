@@ -1,0 +1,66 @@
+"""The sandbox answers as a real API server does: programs drawn from seeds are run on both.
+
+`KEDGE_SEEDS=1-200` draws others; `python -m tests.conformance.report 1 200` counts and shows what differs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import closing
+
+import pytest
+from tests.conformance.accepted import ACCEPTED, Accepted, remaining
+from tests.conformance.compare import Difference, differences
+from tests.conformance.generate import program_of
+from tests.conformance.program import Step
+from tests.conformance.servers import Boxed, QuietPlane, Real, access_to, run
+
+from kedge.sandbox import Fields
+
+SEEDS = "1-20"
+EXACT = 0.7
+"""The part of all requests that is answered alike to the letter: below it something general has gone wrong."""
+
+
+def seeds() -> range:
+    first, last = (int(part) for part in os.environ.get("KEDGE_SEEDS", SEEDS).split("-"))
+    return range(first, last + 1)
+
+
+def told(seed: int, story: str, left: list[Difference]) -> str:
+    lines = "\n".join(one.line() for one in left)
+    return f"seed {seed}:\n{lines}\n\n{story}"
+
+
+@pytest.mark.slow
+def test_generated_programs_are_answered_alike(plane: QuietPlane, fields: Fields) -> None:
+    asked = agreed = 0
+    failed: list[str] = []
+    with closing(Real(access_to(plane))) as real:
+        for seed in seeds():
+            program = program_of(seed)
+            theirs = run(program, real)
+            found = list(differences(program, theirs, run(program, Boxed(fields, program.custom))))
+            asked += len(program.steps)
+            agreed += len(program.steps) - len({one.number for one in found})
+            left = remaining(found)
+            if left:
+                failed.append(told(seed, program.story(), left))
+    assert not failed, f"{len(failed)} programs are answered differently:\n\n" + "\n\n".join(failed[:9])
+    assert agreed >= EXACT * asked, f"{agreed} of {asked} answers are alike"
+
+
+def test_a_seed_always_tells_the_same_story() -> None:
+    assert program_of(8).story() == program_of(8).story()
+    assert program_of(8).story() != program_of(9).story()
+
+
+def test_what_is_accepted_has_a_reason_and_covers_no_more_than_it_says() -> None:
+    assert all(line.why and re.compile(line.request) and re.compile(line.path) for line in ACCEPTED)
+    line = Accepted("GET .*/pods", "code", "a reason", "gone")
+    step = Step("GET", "/api/v1/pods")
+    assert line.covers(Difference(0, step, "code", 404, 200, "real: gone"))
+    assert not line.covers(Difference(0, step, "reason", "a", "b", "real: gone"))
+    assert not line.covers(Difference(0, Step("PUT", "/api/v1/pods"), "code", 404, 200, "real: gone"))
+    assert not line.covers(Difference(0, step, "code", 404, 200, "real: forbidden"))
