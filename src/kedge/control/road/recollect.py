@@ -14,7 +14,6 @@ from kedge.model.dossier import Dossier
 from kedge.model.event import Event
 from kedge.model.operation import Owned
 from kedge.model.person import AUTOMATION
-from kedge.model.ref import UnitName
 from kedge.ports import Record, Recovered
 
 _NOTE = 200
@@ -77,15 +76,12 @@ async def tell_unclaimed(doors: Doors) -> None:
     states = await doors.store.roots()
     if not fresh or not states or not all(state.complete for state in states):
         return
+    declared = {name for name, _ in await doors.store.wakeups()}
     for cluster in list(fresh):
         units = fresh[cluster].units
-        events = []
-        for name in units:
-            unit = UnitName.parse(name)
-            if await doors.store.load(unit) is None:
-                events.append(_unclaimed(doors, cluster, name, len(units[name])))
+        events = tuple(_unclaimed(doors, cluster, name, len(units[name])) for name in units if name not in declared)
         if events:
-            await doors.store.note(tuple(events))
+            await doors.store.note(events)
         del fresh[cluster]
 
 
