@@ -179,7 +179,7 @@ class Writer:
     def list(self, sample: Sample, name: str) -> None:
         base = self.collection(sample)
         query = self.chance.choice(LISTS)
-        if not sample.namespaced and "Selector" not in query:
+        if not sample.namespaced and "fieldSelector" not in query:
             query += f"&fieldSelector=metadata.name%3D{self.name(sample, name)}"
         number = self.step("GET", f"{base}?{query}")
         if query == "limit=1":

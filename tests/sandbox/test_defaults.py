@@ -49,7 +49,7 @@ def test_quantities_are_stored_in_one_spelling(lab: Lab) -> None:
     body = deployment()
     body["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"cpu": 0.5, "memory": "1024Mi"}}
     made = lab.post(DEPLOYMENTS, body)["spec"]["template"]["spec"]["containers"][0]["resources"]
-    assert made == {"limits": {"cpu": "500m", "memory": "1Gi"}, "requests": {"cpu": "500m", "memory": "1Gi"}}
+    assert made == {"limits": {"cpu": "500m", "memory": "1Gi"}}  # only a pod asks for what it is limited to
 
 
 def test_a_service_gets_an_address_a_protocol_and_a_target(lab: Lab) -> None:

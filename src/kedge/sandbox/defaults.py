@@ -109,6 +109,10 @@ def cron_job(obj: Object) -> None:
 def pod(obj: Object) -> None:
     spec = _spec(obj)
     pod_spec(spec)
+    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+        resources = container["resources"]
+        for name, limit in (resources.get("limits") or {}).items():
+            resources.setdefault("requests", {}).setdefault(name, limit)
     spec.setdefault("enableServiceLinks", True)
     obj.setdefault("status", {}).setdefault("phase", "Pending")
 

@@ -10,7 +10,7 @@ from kedge.sandbox import decode
 from kedge.sandbox.call import Call, parsed
 from kedge.sandbox.cluster import Cluster, rfc3339
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.problems import Cause, bad_request, conflict, forbidden, invalid, not_found
+from kedge.sandbox.problems import Cause, bad_request, conflict, forbidden, invalid, not_found, wrong
 from kedge.sandbox.reads import number_of, selection_of
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.versions import as_served, listed, served_raw
@@ -48,6 +48,9 @@ def wish_of(call: Call) -> Wish:
     if policy not in ("", "Orphan", "Background", "Foreground"):
         told = f'Unsupported value: "{policy}": supported values: "Background", "Foreground", "Orphan"'
         raise invalid(OPTIONS, "", [Cause("FieldValueNotSupported", told, "propagationPolicy")])
+    if policy and "orphanDependents" in body:
+        told = "orphanDependents and deletionPropagation cannot be both set"
+        raise invalid(OPTIONS, "", [wrong("propagationPolicy", policy, told)])
     if body.get("orphanDependents"):
         policy = "Orphan"
     grace = body["gracePeriodSeconds"] if "gracePeriodSeconds" in body else number_of(query, "gracePeriodSeconds", -1)

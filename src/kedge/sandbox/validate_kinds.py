@@ -58,6 +58,9 @@ def service(obj: Object) -> list[Cause]:
     causes: list[Cause] = []
     if spec["type"] not in SERVICE_TYPES:
         causes.append(unsupported("spec.type", spec["type"], SERVICE_TYPES))
+    address = spec.get("clusterIP") or "None"
+    if address != "None" and _network(address + "/0") is None:
+        causes.append(wrong("spec.clusterIPs[0]", address, "must be a valid IP address"))
     ports = spec.get("ports") or []
     if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
         causes.append(required("spec.ports"))
