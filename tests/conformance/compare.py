@@ -13,6 +13,7 @@ from tests.conformance.servers import Answer
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ADDRESS = re.compile(r"10\.96\.\d+\.\d+")
+AGE = re.compile(r"\d+s")
 MOUNT = re.compile(r"kube-api-access-[a-z0-9]{5}")
 ABSENT = "(absent)"
 
@@ -47,6 +48,8 @@ class Made:
             return "time" if value > "2026" else value  # what a program wrote is older
         if ADDRESS.fullmatch(value):
             return self.name("address", value)
+        if AGE.fullmatch(value):
+            return "age"
         if MOUNT.fullmatch(value):
             return "kube-api-access"
         for word, symbol in self.words.items():
@@ -62,6 +65,9 @@ class Made:
             named = self.words.get(meta.get("name", ""), meta.get("name", ""))
             self.words.setdefault(meta.get("uid", "?"), self.name(f"uid of {self.place}/{named} ", meta.get("uid")))
         made = {key: self.plain(item, key) for key, item in value.items()}
+        if "columnDefinitions" in made:
+            for column in made["columnDefinitions"]:
+                column.pop("description", None)  # sentences of the server's own
         if made.get("resourceVersion") and "uid" in made:
             made["resourceVersion"] = self.name(f"version of {made['uid']} ", made["resourceVersion"])
         elif made.get("resourceVersion"):

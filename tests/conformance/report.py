@@ -30,7 +30,7 @@ def firsts(found: Sequence[Difference]) -> list[Difference]:
 def main(words: Sequence[str]) -> int:
     first, last = int(words[0]), int(words[1])
     manager = FieldManager(str(built_worker()))
-    steps = agreed = 0
+    steps = agreed = exact = 0
     seen: dict[str, list[tuple[int, Difference]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         plane = quiet(Path(folder))
@@ -41,7 +41,9 @@ def main(words: Sequence[str]) -> int:
                 program = program_of(seed)
                 theirs = run(program, real)
                 ours = run(program, Boxed(ManagedBy(manager, Ask), program.custom))
-                left = remaining(differences(program, theirs, ours))
+                found = list(differences(program, theirs, ours))
+                left = remaining(found)
+                exact += len(program.steps) - len({one.number for one in found})
                 steps += len(program.steps)
                 agreed += len(program.steps) - len({one.number for one in left})
                 for one in firsts(left):
@@ -50,7 +52,8 @@ def main(words: Sequence[str]) -> int:
             real.close()
             plane.end()
             manager.close()
-    print(f"{steps} requests, {agreed} agree ({100 * agreed / steps:.1f} %), {time.monotonic() - began:.1f} s")
+    share = 100 * agreed / steps
+    print(f"{steps} requests, {agreed} agree ({share:.1f} %), {exact} to the letter, {time.monotonic() - began:.1f} s")
     counts = Counter({key: len(found) for key, found in seen.items()})
     for key, count in counts.most_common(int(words[2]) if len(words) > 2 else 400):
         seed, one = seen[key][0]

@@ -66,7 +66,7 @@ def holds(body: Any, condition: str) -> bool:
     if condition == "gone":
         return bool(body.get("reason") == "NotFound")
     if condition == "served":
-        return body.get("kind") != "Status"
+        return body.get("kind", "Status") != "Status"
     conditions = (body.get("status") or {}).get("conditions") or ()
     return any(item["type"] == condition and item["status"] == "True" for item in conditions)
 

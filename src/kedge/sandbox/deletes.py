@@ -10,7 +10,7 @@ from kedge.sandbox import decode
 from kedge.sandbox.call import Call, parsed
 from kedge.sandbox.cluster import Cluster, rfc3339
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.problems import Cause, bad_request, conflict, forbidden, invalid, not_found, wrong
+from kedge.sandbox.problems import Cause, bad_request, conflict, forbidden, invalid, not_found, unsupported, wrong
 from kedge.sandbox.reads import number_of, selection_of
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.versions import as_served, listed, served_raw
@@ -42,6 +42,8 @@ def wish_of(call: Call) -> Wish:
     if not isinstance(body, dict):
         raise bad_request("the body of a delete request is DeleteOptions")
     decode.decode(OPTIONS, body)
+    if body.get("dryRun") not in (None, ["All"]):
+        raise invalid(OPTIONS, "", [unsupported("dryRun", body["dryRun"], ("All",))])
     query = call.request.query
     before = body.get("preconditions") or {}
     policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
