@@ -13,7 +13,6 @@ from kedge.ports import Snapshot
 from kedge.renderers.detect import CHART
 from kedge.renderers.questions import Call, listing, under
 
-
 _UNSTABLE = re.compile(
     rb"\b(?:rand(?:AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|shuffle|uuidv4|now|ago|htpasswd|bcrypt|encryptAES"
     rb"|gen(?:PrivateKey|CA|CAWithKey|SignedCert|SignedCertWithKey|SelfSignedCert|SelfSignedCertWithKey))\b"
