@@ -36,7 +36,7 @@ lint: setup ## format, lint, types and import contracts
 	@found=$$($(BIN)/lint-imports --no-cache) && echo "$$found" | tail -1 || { echo "$$found"; exit 1; }
 
 check: lint ## that, and the fast tests: under a minute
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not e2e"
+	@$(BIN)/pytest -q -n 3 --dist worksteal -m "not slow and not e2e"
 
 format: setup ## put the code in order
 	@$(BIN)/ruff check --fix --quiet $(SOURCES); $(BIN)/ruff format --quiet $(SOURCES)

@@ -15,6 +15,8 @@ from kedge.model.operation import Result
 from kedge.model.plan import Needs
 from kedge.ports import Head, RootState
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def house(tmp_path):

@@ -9,6 +9,8 @@ from kedge.model.family import Child, ClusterEvent, ClusterEvents, Family, Linea
 from kedge.model.operation import Sight
 from kedge.model.ref import Ref
 
+pytestmark = pytest.mark.slow
+
 DEPLOYED = builders.ref("Deployment", "web")
 SERVICE = builders.ref("Service", "web")
 

@@ -18,6 +18,8 @@ from kedge.model.errors import Invalid, Unavailable
 from kedge.model.family import Child, LogLine, LogWish
 from kedge.model.ref import Ref
 
+pytestmark = pytest.mark.slow
+
 DEPLOYMENTS = "/apis/apps/v1/namespaces/web/deployments"
 
 

@@ -24,6 +24,8 @@ from tests.sandbox.conftest import (
 from kedge.sandbox import Options, Request
 from kedge.sandbox.controllers.turn import UNREADABLE
 
+pytestmark = pytest.mark.slow
+
 SPACE = "/api/v1/namespaces/default"
 APPS, BATCH = "/apis/apps/v1/namespaces/default", "/apis/batch/v1/namespaces/default"
 POD = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "a:1", "ports": [{"containerPort": 1}]}]}

@@ -16,6 +16,8 @@ from kedge.model.manifest import digest_of
 from kedge.model.ref import UnitName
 from kedge.store.writer import POINTS
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
