@@ -30,7 +30,7 @@ def files(**found: str) -> Files:
         except KeyError:
             raise FileNotFoundError(path) from None
 
-    return Files("/home/mona/.kube", read)
+    return Files("/srv/mona/.kube", read)
 
 
 def test_a_token_and_a_ca_are_read() -> None:
@@ -49,7 +49,7 @@ def test_files_beside_the_kubeconfig_are_read() -> None:
     assert (access.ca, access.token) == (PEM, "secret")
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../../etc/passwd", "a/../../x", "/home/mona/.kube2/t"])
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../etc/passwd", "a/../../x", "/srv/mona/.kube2/t"])
 def test_files_elsewhere_are_refused(name: str) -> None:
     with pytest.raises(Invalid, match="outside the kubeconfig's folder"):
         read_kubeconfig(config(user={"token": "", "tokenFile": name}), files=files())

@@ -88,7 +88,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "another name": ({"tls-server-name": "x"}, {}, "tls-server-name is refused"),
     "a token's file": ({}, {"tokenFile": "/etc/shadow"}, "give the token itself"),
     "a certificate's file": ({}, {"client-certificate": "../../x"}, "must be inline"),
-    "a key's file": ({}, {"token": "t", "client-key": "/root/key"}, "must be inline"),
+    "a key's file": ({}, {"token": "t", "client-key": "/srv/key"}, "must be inline"),
     "an authority's file": ({"certificate-authority": "/x", "certificate-authority-data": ""}, {}, "must be inline"),
     "impersonation": ({}, {"token": "t", "as": "admin"}, r"user\.as is refused.*\n.*serviceAccount: NAMESPACE/NAME"),
     "groups": ({}, {"token": "t", "as-groups": ["system:masters"]}, r"user\.as-groups is refused"),
