@@ -166,3 +166,26 @@ def test_a_clock_that_is_set_back_does_not_hold_up_what_is_tried_again() -> None
         assert "ConfigMap a" in town.standing()
 
     in_town(story)
+
+
+def test_a_dependent_whose_upstream_settles_while_its_own_turn_is_under_way_is_rung() -> None:
+    # It had looked before, and registered after: it waited for ever for what had already come about.
+    async def story(town: Town) -> None:
+        await town.live()
+        db = UnitName("shop", "db")
+        town.source.commit({"apps/db/db.json": file("ConfigMap", "db")[1], **dict([file("ConfigMap", "a")])})
+        load = town.store.load
+
+        async def slow(name: UnitName) -> Any:
+            found = await load(name)
+            task = asyncio.current_task()
+            if name == db and task is not None and "shop/web" in task.get_name():
+                await asyncio.sleep(2)  # only the look at the upstream is slow: it settles meanwhile
+            return found
+
+        town.store.load = slow  # type: ignore[method-assign]
+        await town.enlist({"shop/web": unit(after=(db,)), "shop/db": unit(db)})
+        await asyncio.sleep(30)
+        assert town.standing() == ["ConfigMap a", "ConfigMap db"]
+
+    in_town(story)

@@ -39,6 +39,8 @@ class Turns:
         self._bell = asyncio.Event()
         self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._blocked: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._freed: dict[str, int] = {}
+        self._moment = 0
         self._unwritten: set[str] = set()
         self.queue = DueQueue()
         self.taken = 0
@@ -85,7 +87,7 @@ class Turns:
             self._bell.set()
 
     async def _reconcile(self, unit: str, lane: Lane) -> float | None:
-        name = UnitName.parse(unit)
+        name, began = UnitName.parse(unit), self._moment
         try:
             await self._prove_writable(name)
             turn = await reconcile(self._doors, name, sweep=lane is Lane.SWEEP)
@@ -94,6 +96,7 @@ class Turns:
         except (Invalid, Denied, Unavailable) as error:
             return await self._stumble(name, error)
         self._settle(unit, turn)
+        self._catch_up(unit, turn, began)
         return turn.again
 
     async def _prove_writable(self, name: UnitName) -> None:
@@ -112,6 +115,9 @@ class Turns:
 
     def _settle(self, unit: str, turn: Turn) -> None:
         self._remember(unit, turn.dossier)
+        if turn.let_go or (turn.dossier is not None and settled(turn.dossier)):
+            self._moment += 1
+            self._freed[unit] = self._moment
         if turn.let_go:
             for blocked in self._blocked.pop(unit, {}):
                 self.queue.ring(blocked)
@@ -125,6 +131,16 @@ class Turns:
         if settled(turn.dossier):
             for dependent in self._dependents.pop(unit, {}):
                 self.queue.ring(dependent)
+
+    def _catch_up(self, unit: str, turn: Turn, began: int) -> None:
+        """What a unit waits for may have come about while its turn was under way, before anybody knew that it waits:
+        then nobody would ring it."""
+        if turn.dossier is None:
+            return
+        claimants = turn.dossier.plan.claimants if turn.dossier.plan is not None else ()
+        awaited = (*map(str, turn.dossier.unit.after), *claimants)
+        if any(self._freed.get(other, 0) > began for other in awaited):
+            self.queue.ring(unit)
 
     async def _stumble(self, name: UnitName, error: KedgeError) -> float | None:
         """Remember what went wrong, so that status does not lie, and say when to come back."""
