@@ -1,0 +1,289 @@
+"""A proxy with bad manners between Kedge and any API server: it loses, delays, repeats, tears and lies, as it is told.
+
+Requests are handed on whole, tokens and all, and watches as they come. Its certificate is its own; the server behind
+it is verified. What becomes of a request is `meet`'s to say: a test's own function, or a `Weather` drawn from a seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import ssl
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from kedge.certificate import server_context
+from kedge.kube.kubeconfig import Access
+
+LIMIT = 64 * 1024 * 1024
+PASSING = 0.3
+"""Seconds of a DELAYED answer, at most."""
+SECOND = 1
+"""What a THROTTLED answer asks for: Retry-After."""
+MINE = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "keep-alive"})
+"""Headers that belong to one connection, or to a body whose length is written anew."""
+
+
+class Fate(StrEnum):
+    """What becomes of a request."""
+
+    FINE = "fine"
+    DROPPED = "dropped"  # it never arrives, and the connection is reset
+    UNHEARD = "unheard"  # it is carried out, and the connection is reset
+    DELAYED = "delayed"
+    GHOST = "ghost"  # whoever asked has given up long before it is carried out
+    TWICE = "twice"  # carried out twice; the second answer is the one that is heard
+    TORN = "torn"  # reset in the middle of the answer
+    THROTTLED = "429"
+    BROKEN = "500"
+    AWAY = "503"
+    OVERDUE = "504"
+    STALE = "stale"  # an earlier answer to the same list
+    CUT = "cut"  # a watch that is reset after its first news
+    SILENT = "silent"  # a watch that stays open and tells nothing more after its first news
+
+
+CODES = {Fate.THROTTLED: "TooManyRequests", Fate.BROKEN: "InternalError", Fate.AWAY: "ServiceUnavailable"}
+CODES[Fate.OVERDUE] = "Timeout"
+OF_WATCHES = (Fate.CUT, Fate.SILENT)
+OF_WRITES = (Fate.TWICE, Fate.GHOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request. `times` counts those of the same method and path before it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    times: int
+
+    @property
+    def watching(self) -> bool:
+        return self.query.get("watch") in ("true", "1")
+
+    @property
+    def write(self) -> bool:
+        """Whether it means to change anything: a dry run and a question about rights do not."""
+        return self.method != "GET" and "dryRun" not in self.query and "review" not in self.path
+
+    @property
+    def what(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+Meet = Callable[[Asked], Fate]
+
+
+def fine(asked: Asked) -> Fate:
+    return Fate.FINE
+
+
+@dataclass
+class Weather:
+    """Fates from a seed: the same for the n-th request of a method and path, in whatever order they come.
+
+    `chances` are per request; a fate that makes no sense for a request is FINE."""
+
+    seed: int
+    chances: Mapping[Fate, float]
+
+    def __call__(self, asked: Asked) -> Fate:
+        dice = random.Random(f"{self.seed} {asked.what} {asked.watching} {asked.times}").random()
+        for fate, chance in self.chances.items():
+            dice -= chance
+            if dice < 0:
+                return fate if fits(fate, asked) else Fate.FINE
+        return Fate.FINE
+
+
+def fits(fate: Fate, asked: Asked) -> bool:
+    if fate in OF_WATCHES:
+        return asked.watching
+    if fate in OF_WRITES:
+        return asked.write
+    if fate is Fate.STALE:
+        return asked.method == "GET" and not asked.watching
+    return not (asked.watching and fate in (Fate.UNHEARD, Fate.TORN))
+
+
+def storm(chance: float, *without: Fate) -> dict[Fate, float]:
+    """Every fate alike often, but those in `without`."""
+    return {fate: chance for fate in Fate if fate is not Fate.FINE and fate not in without}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Proxy:
+    """`meet` may be exchanged at any time. `wrote` are the writes that were carried out; `struck` counts fates."""
+
+    upstream: Access
+    session: aiohttp.ClientSession
+    tls: ssl.SSLContext
+    meet: Meet = fine
+    asked: list[Asked] = field(default_factory=list)
+    wrote: list[Asked] = field(default_factory=list)
+    struck: Counter[Fate] = field(default_factory=Counter)
+    times: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    lists: dict[str, list[Said]] = field(default_factory=dict)
+    ghosts: set[asyncio.Task[Said]] = field(default_factory=set)
+    ghostly: float = 3.0
+    """Seconds after which a GHOST is carried out: more than its sender waits for an answer."""
+
+    async def answer(self, incoming: web.Request) -> web.StreamResponse:
+        body = await incoming.read()
+        query = {key: incoming.query[key] for key in incoming.query}
+        headers = {key: value for key, value in incoming.headers.items() if key.lower() not in MINE}
+        asked = Asked(incoming.method, incoming.raw_path.partition("?")[0], query, headers, body, 0)
+        key = (asked.method, asked.path, asked.watching)
+        asked = replace(asked, times=self.times[key])
+        self.times[key] += 1
+        self.asked.append(asked)
+        fate = self.meet(asked)
+        self.struck[fate] += 1
+        try:
+            if asked.watching and fate not in (Fate.DROPPED, *CODES):
+                return await self.watch(incoming, asked, fate)
+            said = await self.fated(asked, fate)
+            if said is None:
+                return reset(incoming)
+            if fate is Fate.TORN:
+                return await torn(incoming, said)
+            return web.Response(status=said.status, headers=said.headers, body=said.body)
+        except (aiohttp.ClientError, ConnectionError):
+            return reset(incoming)
+
+    async def fated(self, asked: Asked, fate: Fate) -> Said | None:
+        """The answer; None for a connection that breaks."""
+        if fate in CODES:
+            return refusal(fate)
+        if fate is Fate.DROPPED:
+            return None
+        if fate is Fate.GHOST:
+            ghost = asyncio.get_running_loop().create_task(self.late(asked))
+            self.ghosts.add(ghost)
+            ghost.add_done_callback(self.ghosts.discard)
+            return None
+        if fate is Fate.DELAYED:
+            await asyncio.sleep(PASSING * random.Random(asked.what).random())
+        earlier = self.lists.get(listed(asked), [])
+        if fate is Fate.STALE and earlier:
+            return earlier[0]
+        said = await self.forward(asked)
+        if fate is Fate.TWICE:
+            said = await self.forward(asked)
+        return None if fate is Fate.UNHEARD else said
+
+    async def late(self, asked: Asked) -> Said:
+        await asyncio.sleep(self.ghostly)
+        return await self.forward(asked)
+
+    async def forward(self, asked: Asked) -> Said:
+        url = URL(f"{self.upstream.server}{asked.path}", encoded=True).with_query(dict(asked.query) or None)
+        async with self.session.request(
+            asked.method, url, headers=asked.headers, data=asked.body or None, ssl=self.tls, allow_redirects=False
+        ) as found:
+            body = await found.read()
+            headers = {key: value for key, value in found.headers.items() if key.lower() not in MINE}
+            said = Said(found.status, headers, body)
+        if asked.write:
+            self.wrote.append(asked)
+        elif said.status == 200 and b'List"' in body[:200]:
+            self.lists.setdefault(listed(asked), []).append(said)
+        return said
+
+    async def watch(self, incoming: web.Request, asked: Asked, fate: Fate) -> web.StreamResponse:
+        url = URL(f"{self.upstream.server}{asked.path}", encoded=True).with_query(dict(asked.query))
+        async with self.session.get(url, headers=asked.headers, ssl=self.tls) as found:
+            headers = {key: value for key, value in found.headers.items() if key.lower() not in MINE}
+            outgoing = web.StreamResponse(status=found.status, headers=headers)
+            outgoing.enable_chunked_encoding()
+            await outgoing.prepare(incoming)
+            async for chunk in found.content.iter_any():
+                await outgoing.write(chunk)
+                if fate is Fate.CUT:
+                    return reset(incoming)
+                if fate is Fate.SILENT:
+                    await asyncio.get_running_loop().create_future()  # whoever listens goes away, and so does this
+            await outgoing.write_eof()
+            return outgoing
+
+    async def settled(self) -> None:
+        """Until every ghost has come."""
+        while self.ghosts:
+            await asyncio.gather(*self.ghosts, return_exceptions=True)
+
+
+def listed(asked: Asked) -> str:
+    return f"{asked.path} {sorted(asked.query.items())} {asked.headers.get('Accept', '')}"
+
+
+def refusal(fate: Fate) -> Said:
+    code, reason = int(fate.value), CODES[fate]
+    details = {"retryAfterSeconds": SECOND} if fate is Fate.THROTTLED else {}
+    text = f"the proxy was told to say {code}"
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": text}
+    body = json.dumps({**status, "reason": reason, "code": code, "details": details}).encode()
+    retry = {"Retry-After": str(SECOND)} if fate is Fate.THROTTLED else {}
+    return Said(code, {"Content-Type": "application/json", **retry}, body)
+
+
+def reset(incoming: web.Request) -> web.StreamResponse:
+    if incoming.transport is not None:
+        incoming.transport.abort()
+    return web.Response(status=502)
+
+
+async def torn(incoming: web.Request, said: Said) -> web.StreamResponse:
+    """Half of the body, and the end of the connection."""
+    outgoing = web.StreamResponse(status=said.status, headers=said.headers)
+    outgoing.content_length = len(said.body)
+    await outgoing.prepare(incoming)
+    await outgoing.write(said.body[: len(said.body) // 2])
+    return reset(incoming)
+
+
+@asynccontextmanager
+async def proxied(access: Access, folder: Path) -> AsyncIterator[tuple[Proxy, Access]]:
+    """A proxy to the cluster of `access`, and the access through it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    context, authority = server_context(folder, time.time())
+    timeout = aiohttp.ClientTimeout(total=None)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector, auto_decompress=False) as session:
+        proxy = Proxy(access, session, ssl.create_default_context(cadata=access.ca))
+        app = web.Application(client_max_size=LIMIT)
+        app.router.add_route("*", "/{rest:.*}", proxy.answer)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        port = runner.addresses[0][1]
+        try:
+            yield proxy, replace(access, server=f"https://127.0.0.1:{port}", ca=authority.decode())
+        finally:
+            await runner.cleanup()
+            for ghost in list(proxy.ghosts):
+                ghost.cancel()
+            with suppress(Exception):
+                await proxy.settled()
