@@ -74,8 +74,10 @@ ENDLESS = {
         "a template that loops",
     ],
 )
-async def test_what_does_not_render_is_said_with_its_place_and_leaves_everything_else_alone(tmp_path, harm, sentence):
-    async with standing(tmp_path) as world:
+async def test_what_does_not_render_is_said_with_its_place_and_leaves_everything_else_alone(
+    tmp_path, access, harm, sentence
+):
+    async with standing(tmp_path, access=access) as world:
         await two_neighbours(world)
         harmful(world, harm)
         world.repository.write(folder_of("web", "goodbye"))
@@ -123,8 +125,8 @@ def harmful(world: World, files: dict[str, str | None]) -> None:
     ],
     ids=["no YAML", "an unknown field", "the configuration of the root"],
 )
-async def test_a_broken_declaration_is_said_with_its_place_and_removes_nothing(tmp_path, file, text, sentence):
-    async with standing(tmp_path) as world:
+async def test_a_broken_declaration_is_said_with_its_place_and_removes_nothing(tmp_path, access, file, text, sentence):
+    async with standing(tmp_path, access=access) as world:
         await two_neighbours(world)
         before = await world.house.doors.store.load(SICK)
         world.repository.write({file: text, **folder_of("web", "goodbye"), **folder_of("sick", "goodbye")})

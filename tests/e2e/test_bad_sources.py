@@ -70,8 +70,8 @@ async def recovers(world: World, team: Repository) -> None:
     await world.whole()
 
 
-async def test_a_repository_that_can_not_be_reached_is_told_and_holds_up_only_what_is_in_it(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_repository_that_can_not_be_reached_is_told_and_holds_up_only_what_is_in_it(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         team = await with_a_team(world)
         world.forge.hide("team")
         world.hint()
@@ -86,8 +86,8 @@ async def test_a_repository_that_can_not_be_reached_is_told_and_holds_up_only_wh
         assert "source" not in (await world.kedge("get")).err
 
 
-async def test_a_server_that_is_down_is_asked_again_until_it_answers(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_server_that_is_down_is_asked_again_until_it_answers(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         await with_a_team(world)
         world.forge.down()
         world.hint()
@@ -101,8 +101,8 @@ async def test_a_server_that_is_down_is_asked_again_until_it_answers(tmp_path):
         assert (report.broken, report.why) == (0, "")
 
 
-async def test_a_unit_whose_repository_never_answered_says_so_and_starts_when_it_does(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_unit_whose_repository_never_answered_says_so_and_starts_when_it_does(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         other = world.forge.repository("other", folder_of("sick", "hello"))
         world.forge.hide("other")
         source = f'{{repository: "{other.url}", path: apps/sick}}'
@@ -118,8 +118,8 @@ async def test_a_unit_whose_repository_never_answered_says_so_and_starts_when_it
         assert await world.greeting("sick") == "hello"
 
 
-async def test_a_rewritten_branch_is_told_and_followed(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_rewritten_branch_is_told_and_followed(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         world.repository.write({".kedge/shop.yaml": PROJECT, **declared("web"), **declared("sick")})
         before = world.pushed("begin")
         await world.synced("shop/web", before)
@@ -137,8 +137,8 @@ async def test_a_rewritten_branch_is_told_and_followed(tmp_path):
         assert [run.revision.commit for run in runs] == [after, before]
 
 
-async def test_a_branch_that_is_deleted_is_a_source_with_a_problem_and_removes_nothing(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_branch_that_is_deleted_is_a_source_with_a_problem_and_removes_nothing(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         team = await with_a_team(world)
         team.git("push", "--quiet", "origin", "HEAD:refs/heads/kept")
         world.forge.bare("team", "update-ref", "-d", "refs/heads/main")
@@ -150,8 +150,8 @@ async def test_a_branch_that_is_deleted_is_a_source_with_a_problem_and_removes_n
         await recovers(world, team)
 
 
-async def test_a_folder_of_a_root_that_vanishes_removes_nothing(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_folder_of_a_root_that_vanishes_removes_nothing(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         team = await with_a_team(world, path="ours")
         team.git("rm", "-r", "--quiet", "ours")
         team.push("where did it go?")
@@ -164,8 +164,8 @@ async def test_a_folder_of_a_root_that_vanishes_removes_nothing(tmp_path):
         await recovers(world, team)
 
 
-async def test_a_root_whose_every_declaration_is_gone_asks_before_anything_goes(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_root_whose_every_declaration_is_gone_asks_before_anything_goes(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         team = await with_a_team(world)
         team.git("rm", "-r", "--quiet", ".kedge")
         team.push("all declarations are gone")
@@ -180,8 +180,8 @@ async def test_a_root_whose_every_declaration_is_gone_asks_before_anything_goes(
         assert (await world.house.doors.store.load(held.name)).removed is None
 
 
-async def test_a_root_that_the_admin_root_no_longer_names_removes_nothing(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_root_that_the_admin_root_no_longer_names_removes_nothing(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         team = await with_a_team(world)
         world.repository.write({".kedge/team.yaml": None})
         world.pushed("the team's root is gone")
@@ -192,8 +192,8 @@ async def test_a_root_that_the_admin_root_no_longer_names_removes_nothing(tmp_pa
         await recovers(world, team)
 
 
-async def test_an_admin_root_that_half_loads_forgets_neither_roots_nor_projects(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_an_admin_root_that_half_loads_forgets_neither_roots_nor_projects(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         team = await with_a_team(world)
         world.repository.write(
             {".kedge/team.yaml": "kind: Root\nmetadata: {name\n", ".kedge/shop.yaml": "kind: [Project"}
@@ -213,8 +213,8 @@ async def test_an_admin_root_that_half_loads_forgets_neither_roots_nor_projects(
         await recovers(world, team)
 
 
-async def test_the_first_of_two_roots_keeps_a_name_and_the_second_is_told(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_the_first_of_two_roots_keeps_a_name_and_the_second_is_told(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         team = await with_a_team(world)
         world.repository.write(declared("sick", "not this one"))
         world.pushed("the name is taken")
@@ -233,13 +233,13 @@ async def test_the_first_of_two_roots_keeps_a_name_and_the_second_is_told(tmp_pa
         await world.whole()
 
 
-async def test_an_empty_commit_does_nothing_and_writes_nothing(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_an_empty_commit_does_nothing_and_writes_nothing(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         world.repository.write({".kedge/shop.yaml": PROJECT, **declared("web")})
         await world.synced("shop/web", world.pushed("begin"))
         await world.whole()
         store = world.house.doors.store
-        before, writes = await store.load((await world.synced("shop/web")).name), world.cluster.writes
+        before, made = await store.load((await world.synced("shop/web")).name), await written(world)
         commit = world.pushed("nothing at all")
         await world.until("shop/web", lambda d: d.head.commit == commit)
         events = {event.kind: event for event in await store.latest(limit=1)}
@@ -249,11 +249,17 @@ async def test_an_empty_commit_does_nothing_and_writes_nothing(tmp_path):
             await asyncio.sleep(0)
         after = await store.load(before.name)
         assert (after.version, after.last, after.rendering) == (before.version, before.last, before.rendering)
-        assert world.cluster.writes == writes
+        assert await written(world) == made
 
 
-async def test_an_object_that_two_applications_state_stays_with_the_first(tmp_path):
-    async with standing(tmp_path) as world:
+async def written(world: World) -> str:
+    """The version of the last write to the unit's object."""
+    found = await world.call("GET", "/api/v1/namespaces/web/configmaps/web")
+    return str(found["metadata"]["resourceVersion"])
+
+
+async def test_an_object_that_two_applications_state_stays_with_the_first(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         world.repository.write({".kedge/shop.yaml": PROJECT, **declared("web")})
         await world.synced("shop/web", world.pushed("begin"))
         world.repository.write(

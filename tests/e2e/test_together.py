@@ -19,8 +19,8 @@ async def begun(world: World) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-async def test_a_commit_that_asks_for_a_person_does_not_go_past_that_person_itself(tmp_path, rule):
-    async with standing(tmp_path) as world:
+async def test_a_commit_that_asks_for_a_person_does_not_go_past_that_person_itself(tmp_path, access, rule):
+    async with standing(tmp_path, access=access) as world:
         await begun(world)
         world.repository.write({".kedge/web.yaml": application("web", rule), "apps/web/config.yaml": config("b")})
         commit = world.pushed("from here on, ask")
@@ -29,8 +29,8 @@ async def test_a_commit_that_asks_for_a_person_does_not_go_past_that_person_itse
         assert await world.greeting("web") == "a"
 
 
-async def test_a_folder_and_the_declaration_that_names_it_move_in_one_commit_without_a_bad_moment(tmp_path):
-    async with standing(tmp_path) as world:
+async def test_a_folder_and_the_declaration_that_names_it_move_in_one_commit_without_a_bad_moment(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
         await begun(world)
         moved = application("web", source="{path: elsewhere/web}")
         gone = dict.fromkeys(folder_of("web", "a"))
@@ -42,8 +42,8 @@ async def test_a_folder_and_the_declaration_that_names_it_move_in_one_commit_wit
         assert [event.message for event in told if event.kind == "unit.trouble"] == []
 
 
-async def test_a_sync_asks_git_first_and_is_not_answered_with_the_commit_before(tmp_path):
-    async with standing(tmp_path, poll=3600.0) as world:
+async def test_a_sync_asks_git_first_and_is_not_answered_with_the_commit_before(tmp_path, access):
+    async with standing(tmp_path, access=access, poll=3600.0) as world:
         await begun(world)
         world.repository.write({"apps/web/config.yaml": config("b")})
         world.repository.push("nobody is told")
@@ -54,16 +54,16 @@ async def test_a_sync_asks_git_first_and_is_not_answered_with_the_commit_before(
         assert {"Namespace web", "ConfigMap web/web"} <= set(names)
 
 
-async def test_a_sync_goes_on_with_what_is_known_where_git_does_not_answer(tmp_path):
-    async with standing(tmp_path, poll=3600.0) as world:
+async def test_a_sync_goes_on_with_what_is_known_where_git_does_not_answer(tmp_path, access):
+    async with standing(tmp_path, access=access, poll=3600.0) as world:
         await begun(world)
         world.forge.down()
         said = await world.kedge("sync", "shop/web", "-y")
         assert said.code == 0, said.err
 
 
-async def test_a_sync_of_what_the_server_refuses_answers_at_once(tmp_path):
-    async with standing(tmp_path, poll=3600.0) as world:
+async def test_a_sync_of_what_the_server_refuses_answers_at_once(tmp_path, access):
+    async with standing(tmp_path, access=access, poll=3600.0) as world:
         await begun(world)
         world.repository.write({"apps/web/config.yaml": config("b", name="Not_A_Name")})
         world.repository.push("a bad name")

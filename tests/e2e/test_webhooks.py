@@ -70,9 +70,9 @@ async def deployed(world: World) -> None:
     await world.whole()
 
 
-async def test_each_forge_s_push_is_deployed_long_before_the_next_poll(tmp_path, monkeypatch):
+async def test_each_forge_s_push_is_deployed_long_before_the_next_poll(tmp_path, access, monkeypatch):
     hasten(monkeypatch)
-    async with standing(tmp_path, poll=HOUR, secret=SECRET) as world:
+    async with standing(tmp_path, access=access, poll=HOUR, secret=SECRET) as world:
         await deployed(world)
         for forge in (github, gitlab, gitea, generic):
             world.repository.write(folder_of("web", forge.__name__))
@@ -82,8 +82,8 @@ async def test_each_forge_s_push_is_deployed_long_before_the_next_poll(tmp_path,
             assert await world.greeting("web") == forge.__name__
 
 
-async def test_a_push_with_a_wrong_signature_is_refused_and_nobody_looks(tmp_path):
-    async with standing(tmp_path, poll=HOUR, secret=SECRET) as world:
+async def test_a_push_with_a_wrong_signature_is_refused_and_nobody_looks(tmp_path, access):
+    async with standing(tmp_path, access=access, poll=HOUR, secret=SECRET) as world:
         await deployed(world)
         world.repository.write(folder_of("web", "forged"))
         commit = world.repository.push("forged")
@@ -99,8 +99,8 @@ async def test_a_push_with_a_wrong_signature_is_refused_and_nobody_looks(tmp_pat
         await world.synced("shop/web", commit)
 
 
-async def test_hints_while_a_look_is_under_way_cost_one_more_look(tmp_path):
-    async with standing(tmp_path, poll=HOUR, secret=SECRET) as world:
+async def test_hints_while_a_look_is_under_way_cost_one_more_look(tmp_path, access):
+    async with standing(tmp_path, access=access, poll=HOUR, secret=SECRET) as world:
         await deployed(world)
         world.repository.write(folder_of("web", "two"))
         commit = world.repository.push("two")
