@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable
 
 from kedge.control.road.doors import Doors, Turn
 from kedge.control.road.reconcile import reconcile
 from kedge.control.shift.queue import DueQueue, Lane
-from kedge.engine.delivery import settled, stumbled
+from kedge.control.shift.waiting import Waiting
+from kedge.engine.delivery import stumbled
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict, Denied, Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
@@ -37,10 +37,7 @@ class Turns:
         self._spawner = spawner
         self._seen = seen
         self._bell = asyncio.Event()
-        self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        self._blocked: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        self._freed: dict[str, int] = {}
-        self._moment = 0
+        self._waiting = Waiting()
         self._unwritten: set[str] = set()
         self.queue = DueQueue()
         self.taken = 0
@@ -78,26 +75,31 @@ class Turns:
 
     async def _turn(self, unit: str, lane: Lane) -> None:
         again: float | None = self._doors.clock.now() + AFTER_A_BUG
+        began, turn = self._waiting.begin(), None
         try:
-            again = await self._reconcile(unit, lane)
+            turn, again = await self._reconcile(unit, lane)
         finally:
             self.queue.done(unit)
+            for rung in self._waiting.end(unit, turn, began):
+                self.queue.ring(rung)
             if again is not None:
                 self.later(unit, again)
             self._bell.set()
 
-    async def _reconcile(self, unit: str, lane: Lane) -> float | None:
-        name, began = UnitName.parse(unit), self._moment
+    async def _reconcile(self, unit: str, lane: Lane) -> tuple[Turn | None, float | None]:
+        """What the turn came to, if to anything, and when to come back."""
+        name = UnitName.parse(unit)
         try:
             await self._prove_writable(name)
             turn = await reconcile(self._doors, name, sweep=lane is Lane.SWEEP)
         except Conflict:
-            return self._doors.clock.now() + AFTER_A_CONFLICT
+            return None, self._doors.clock.now() + AFTER_A_CONFLICT
         except (Invalid, Denied, Unavailable) as error:
-            return await self._stumble(name, error)
-        self._settle(unit, turn)
-        self._catch_up(unit, turn, began)
-        return turn.again
+            return None, await self._stumble(name, error)
+        self._remember(unit, turn.dossier)
+        if turn.dossier is None:
+            self.queue.forget(unit)
+        return turn, turn.again
 
     async def _prove_writable(self, name: UnitName) -> None:
         """After the store refused what a turn had done, it has to take a record before anything is done again: a full
@@ -112,35 +114,6 @@ class Turns:
         if dossier is not None:
             self.queue.place(unit, dossier.unit.target.cluster)
         self._seen(unit, dossier)
-
-    def _settle(self, unit: str, turn: Turn) -> None:
-        self._remember(unit, turn.dossier)
-        if turn.let_go or (turn.dossier is not None and settled(turn.dossier)):
-            self._moment += 1
-            self._freed[unit] = self._moment
-        if turn.let_go:
-            for blocked in self._blocked.pop(unit, {}):
-                self.queue.ring(blocked)
-        if turn.dossier is None:
-            self.queue.forget(unit)
-            return
-        for claimant in turn.dossier.plan.claimants if turn.dossier.plan is not None else ():
-            self._blocked[claimant][unit] = None
-        for upstream in turn.dossier.unit.after:
-            self._dependents[str(upstream)][unit] = None
-        if settled(turn.dossier):
-            for dependent in self._dependents.pop(unit, {}):
-                self.queue.ring(dependent)
-
-    def _catch_up(self, unit: str, turn: Turn, began: int) -> None:
-        """What a unit waits for may have come about while its turn was under way, before anybody knew that it waits:
-        then nobody would ring it."""
-        if turn.dossier is None:
-            return
-        claimants = turn.dossier.plan.claimants if turn.dossier.plan is not None else ()
-        awaited = (*map(str, turn.dossier.unit.after), *claimants)
-        if any(self._freed.get(other, 0) > began for other in awaited):
-            self.queue.ring(unit)
 
     async def _stumble(self, name: UnitName, error: KedgeError) -> float | None:
         """Remember what went wrong, so that status does not lie, and say when to come back."""

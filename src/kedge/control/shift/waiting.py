@@ -1,0 +1,67 @@
+"""Who waits for what another unit's turn brings about: rung then, and not before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Literal
+
+from kedge.control.road.doors import Turn
+from kedge.engine.delivery import settled
+
+Awaited = tuple[Literal["settled", "let go"], str]
+"""What a unit waits for: that another one is synced and healthy, or that it lets go of an object."""
+
+
+class Waiting:
+    """Turns tell here when they begin and what they have ended with."""
+
+    def __init__(self) -> None:
+        self._waiters: defaultdict[Awaited, dict[str, None]] = defaultdict(dict)
+        self._came: dict[Awaited, int] = {}
+        self._moment = 0
+        self._under_way = 0
+
+    def begin(self) -> int:
+        """A turn begins: the moment, for `end`."""
+        self._under_way += 1
+        return self._moment
+
+    def end(self, unit: str, turn: Turn | None, began: int) -> list[str]:
+        """Units that now have to be looked at; `turn` None: it came to nothing. What a unit waits for may have come
+        about while its own turn was under way, before anybody knew that it waits: then it is among them itself."""
+        self._under_way -= 1
+        rung = [] if turn is None else [*self._rung(unit, turn), *self._too_late(unit, turn, began)]
+        if not self._under_way:
+            self._came.clear()
+        return rung
+
+    def _rung(self, unit: str, turn: Turn) -> Iterator[str]:
+        for what in _brought(unit, turn):
+            self._moment += 1
+            self._came[what] = self._moment
+            yield from self._waiters.pop(what, {})
+
+    def _too_late(self, unit: str, turn: Turn, began: int) -> Iterator[str]:
+        awaited = list(_awaited(turn))
+        for what in awaited:
+            self._waiters[what][unit] = None
+        if any(self._came.get(what, 0) > began for what in awaited):
+            yield unit
+
+
+def _brought(unit: str, turn: Turn) -> Iterator[Awaited]:
+    if turn.let_go:
+        yield "let go", unit
+    if turn.dossier is not None and settled(turn.dossier):
+        yield "settled", unit
+
+
+def _awaited(turn: Turn) -> Iterator[Awaited]:
+    if turn.dossier is None:
+        return
+    for upstream in turn.dossier.unit.after:
+        yield "settled", str(upstream)
+    if turn.dossier.plan is not None:
+        for claimant in turn.dossier.plan.claimants:
+            yield "let go", claimant

@@ -1,0 +1,46 @@
+from tests.builders import dossier, unit
+
+from kedge.control.road.doors import Turn
+from kedge.control.shift.waiting import Waiting
+from kedge.model.dossier import Shown, Sync
+from kedge.model.health import Health, Status
+from kedge.model.ref import UnitName
+
+DB = UnitName("shop", "db")
+WELL = Shown(sync=Sync.SYNCED, health=Health(Status.HEALTHY))
+
+
+def waits_for_db() -> Turn:
+    return Turn(dossier(unit=unit(after=(DB,))))
+
+
+def db_is_well() -> Turn:
+    return Turn(dossier(unit=unit(name=DB), shown=WELL))
+
+
+def test_whoever_waits_is_rung_when_it_comes_about_and_once():
+    waiting = Waiting()
+    assert waiting.end("shop/web", waits_for_db(), waiting.begin()) == []
+    assert waiting.end("shop/db", db_is_well(), waiting.begin()) == ["shop/web"]
+    assert waiting.end("shop/db", db_is_well(), waiting.begin()) == []
+
+
+def test_what_came_about_while_a_turn_was_under_way_is_not_waited_for_in_vain():
+    waiting = Waiting()
+    web = waiting.begin()
+    assert waiting.end("shop/db", db_is_well(), waiting.begin()) == []
+    assert waiting.end("shop/web", waits_for_db(), web) == ["shop/web"]
+
+
+def test_what_came_about_before_a_turn_began_does_not_ring_it_for_ever():
+    waiting = Waiting()
+    other = waiting.begin()
+    assert waiting.end("shop/db", db_is_well(), waiting.begin()) == []
+    assert waiting.end("shop/web", waits_for_db(), waiting.begin()) == []
+    assert waiting.end("shop/other", None, other) == []
+
+
+def test_an_upstream_that_lets_an_object_go_does_not_ring_whoever_waits_for_it_to_be_well():
+    waiting = Waiting()
+    assert waiting.end("shop/web", waits_for_db(), waiting.begin()) == []
+    assert waiting.end("shop/db", Turn(dossier(unit=unit(name=DB)), let_go=True), waiting.begin()) == []
