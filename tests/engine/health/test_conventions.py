@@ -23,9 +23,9 @@ def condition(
     return found if seen is None else found | {"observedGeneration": seen}
 
 
-def test_an_object_that_says_nothing_is_current() -> None:
-    assert judge_or_none(thing()) is None
-    assert judge(thing()).status is Status.HEALTHY
+def test_an_object_whose_status_says_nothing_of_health_is_current() -> None:
+    assert judge_or_none(thing({"color": "blue"})) is None
+    assert judge(thing({"color": "blue"})).status is Status.HEALTHY
 
 
 def test_a_condition_of_an_unknown_type_says_nothing() -> None:
@@ -141,12 +141,12 @@ def test_a_spec_that_holds_the_object_back_is_suspended(name: str) -> None:
     health = judge(held)
     assert health.status is Status.SUSPENDED
     assert f"spec.{name}" in health.message
-    assert judge(thing(None, {name: False})).status is Status.HEALTHY
+    assert judge(thing({"phase": "Running"}, {name: False})).status is Status.HEALTHY
 
 
 def test_an_annotation_that_pauses_the_object_is_suspended() -> None:
     assert judge(thing(annotations={"cluster.x-k8s.io/paused": "true"})).status is Status.SUSPENDED
-    assert judge(thing(annotations={"cluster.x-k8s.io/paused": "false"})).status is Status.HEALTHY
+    assert judge(thing({"ready": True}, annotations={"cluster.x-k8s.io/paused": "false"})).status is Status.HEALTHY
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_an_annotation_that_pauses_the_object_is_suspended() -> None:
         ("NotFound", Status.MISSING),
         ("Unknown", Status.UNKNOWN),
         ("Purple", Status.HEALTHY),
-        ("", Status.HEALTHY),
+        ("", Status.PROGRESSING),
     ],
 )
 @pytest.mark.parametrize("name", ["phase", "state", "status"])

@@ -108,7 +108,7 @@ def test_kstatus_conditions_decide_for_every_kind() -> None:
 
 
 def test_a_kind_of_the_same_name_in_another_group_follows_the_conventions() -> None:
-    service = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "spec": {"type": "LoadBalancer"}}
+    service = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "status": {"loadBalancer": {}, "url": "x"}}
 
     assert judge_or_none(service) is None
 

@@ -35,7 +35,8 @@ def test_good_types_are_not_taken_for_bad_ones(kind: str) -> None:
 def test_moving_types_are_verbs_of_work() -> None:
     assert is_moving("Reconciling")
     assert is_moving("EKSControlPlaneUpdating")
-    assert not is_moving("Running")
+    assert is_moving("Running")
+    assert not is_moving("RunningLate")
 
 
 def test_prose_is_read_by_whole_words() -> None:

@@ -2,24 +2,27 @@
 
 The order of evidence: suspended by its own spec; a generation nobody has looked at; conditions; a phase or state;
 what a spec asks and a status counts. Each says something definite or nothing, and the worst definite word counts:
-a controller that is Ready about an old error still has the error. Nothing definite at all is current (kstatus).
+a controller that is Ready about an old error still has the error. A status without anything definite is current
+(kstatus); no status at all is a controller that has not looked yet, see `unheard.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kedge.engine.health.counts import judge_counts
 from kedge.engine.health.generation import unobserved
-from kedge.engine.health.read import LIST_LIMIT, clean, conditions, field, flag, mapping, sentence, text, whole
+from kedge.engine.health.parts import conditions_of_parts, judge_part, parts
+from kedge.engine.health.read import LIST_LIMIT, clean, conditions, flag, mapping, sentence, text, whole
 from kedge.engine.health.standard import judge_conditions
-from kedge.engine.health.words import state_of, words
+from kedge.engine.health.words import awaits_person, ends, is_pending, is_state, state_of, words
 from kedge.model.health import Health, Status
 
 _HELD = ("suspend", "suspended", "paused", "pause")  # Flux, Argo Rollouts, Cluster API, operators for databases
-_STATES = frozenset({"phase", "state", "status", "health", "stage", "compliant"})  # the last word of such a field
 _WHOLE = frozenset({Status.MISSING, Status.SUSPENDED})  # of a part, as in `databaseState`, no word on the whole
-_BOOLEANS = ("healthy", "ready")
+_ON = frozenset({"running", "started", "active", "created", "accepted"})
+_BOOLEANS = ("healthy", "ready", "readyToUse", "isReady", "isHealthy")
 _FAILURES = ("failureMessage", "failureReason", "errorMessage", "errorDescription", "error")
 
 
@@ -31,21 +34,48 @@ def judge_by_convention(obj: Mapping[str, Any]) -> Health | None:
     stale = unobserved(obj)
     if stale is not None:
         return stale
-    found = list(filter(None, _evidence(obj)))
-    return _worst(found)
+    found = _worst(list(filter(None, _evidence(obj)))) or _worst(list(filter(None, _hints(obj))))
+    if found is not None and found.status is Status.PROGRESSING and awaits_person(*_said(obj)):
+        return Health(Status.SUSPENDED, sentence("waits for a person", text(obj, "status", "message") or found.message))
+    return found
 
 
 def _evidence(obj: Mapping[str, Any]) -> Iterator[Health | None]:
     generation = whole(obj, "metadata", "generation")
     yield judge_conditions(conditions(obj), generation)
-    for where, entry in _parts(mapping(obj, "status")):
-        judged = judge_conditions(conditions(entry, "conditions"), generation)
+    for where, entries in conditions_of_parts(mapping(obj, "status"), generation):
+        judged = judge_conditions(entries, generation)
         yield Health(judged.status, sentence(where, judged.message)) if judged is not None else None
+    for where, entry in parts(mapping(obj, "status")):
+        yield judge_part(where, entry)
     state = _by_state(obj)
     yield state
     if state is None or state.status is not Status.HEALTHY:
         yield _by_failure(obj)
-    yield _by_count(obj)
+    yield judge_counts(obj)
+
+
+def _hints(obj: Mapping[str, Any]) -> Iterator[Health | None]:
+    """Weaker words, for an object that says nothing definite: the states of its parts, conditions still to come."""
+    status = mapping(obj, "status")
+    for where, entry in parts(status):
+        if entry.get("conditions") == []:
+            yield Health(Status.PROGRESSING, f"{where} has no conditions yet")
+        for name in list(entry)[:LIST_LIMIT]:
+            found = _state_word(entry, name, text(entry, "message")) if is_state(str(name)) else None
+            weighs = found is not None and found.status not in _WHOLE
+            yield Health(found.status, f"{where}: {found.message}") if found is not None and weighs else None
+    if status.get("conditions") == []:
+        yield Health(Status.PROGRESSING, "its controller has not set a condition yet")
+
+
+def _said(obj: Mapping[str, Any]) -> Iterator[str]:
+    """What an object says of itself in whole sentences and words of state."""
+    status = mapping(obj, "status")
+    yield from (text(status, name) for name in ("message", "reason", "phase", "state"))
+    for condition in conditions(obj):
+        if is_pending(condition.type) == condition.true:
+            yield from (condition.reason, condition.message)
 
 
 def _worst(found: Sequence[Health]) -> Health | None:
@@ -73,23 +103,22 @@ def _by_state(obj: Mapping[str, Any]) -> Health | None:
     """
     status = mapping(obj, "status")
     said = text(status, "message") or text(status, "reason") or text(status, "description")
-    names = [name for name in list(status)[:LIST_LIMIT] if isinstance(name, str) and _is_state(name)]
-    found = [_state_word(status, name, said) for name in names]
+    names = [name for name in list(status)[:LIST_LIMIT] if isinstance(name, str) and is_state(name)]
+    kind = text(obj, "kind")
+    found = [_state_word(status, name, said, ends(kind)) for name in names]
     found += [_state_flag(status, name, said) for name in _BOOLEANS]
     return _worst(list(filter(None, found)))
 
 
-def _is_state(name: str) -> bool:
-    parts = words(name[:100])
-    return bool(parts) and parts[-1] in _STATES
-
-
-def _state_word(status: Mapping[str, Any], name: str, said: str) -> Health | None:
+def _state_word(status: Mapping[str, Any], name: str, said: str, ending: bool = False) -> Health | None:
+    """`ending`: the object is a run, a backup, …; one that runs, or was started, has not arrived."""
     # Argo CD's own kinds nest the word once more: status.health.status.
     word = text(status, name) or text(status, name, "status")
     meaning = state_of(word)
     if meaning is None or (meaning in _WHOLE and len(words(name[:100])) > 1):
         return None
+    if ending and word.lower() in _ON:
+        meaning = Status.PROGRESSING
     return Health(meaning, sentence(f"its {_short(name)} is {word}", said if meaning is not Status.HEALTHY else ""))
 
 
@@ -99,36 +128,18 @@ def _state_flag(status: Mapping[str, Any], name: str, said: str) -> Health | Non
         return None
     if value:
         return Health(Status.HEALTHY, f"it reports {name}: true")
-    bad = Status.DEGRADED if name == "healthy" else Status.PROGRESSING
+    bad = Status.DEGRADED if name in ("healthy", "isHealthy") else Status.PROGRESSING
     return Health(bad, sentence(f"it reports {name}: false", said))
 
 
 def _by_failure(obj: Mapping[str, Any]) -> Health | None:
     """A failure told in words: Cluster API's `failureMessage` and the `error` fields of many operators."""
     for name in _FAILURES:
-        if told := text(obj, "status", name):
+        if told := text(obj, "status", name) or text(obj, "status", name, "message"):
             return Health(Status.DEGRADED, f"status.{name}: {told}")
     return None
-
-
-def _by_count(obj: Mapping[str, Any]) -> Health | None:
-    """Fewer ready replicas than the spec asks for, in kinds that count as Deployments do."""
-    wanted, ready = whole(obj, "spec", "replicas"), whole(obj, "status", "readyReplicas")
-    if wanted is None or ready is None or ready >= wanted:
-        return None
-    return Health(Status.PROGRESSING, f"{ready} of {wanted} replicas are ready")
 
 
 def _short(name: object) -> str:
     """A key of somebody else's object, fit to stand in a sentence."""
     return clean(str(name))[:100]
-
-
-def _parts(status: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """Entries of a status that carry conditions of their own: parents of a route, listeners of a gateway, …"""
-    for name, value in list(status.items())[:LIST_LIMIT]:
-        if name == "conditions" or not isinstance(value, list):
-            continue
-        for index, entry in enumerate(value[:LIST_LIMIT]):
-            if isinstance(field(entry, "conditions"), list):
-                yield f"status.{_short(name)}[{index}]", entry

@@ -15,6 +15,7 @@ from kedge.engine.health.read import clean, conditions, field, flag, group_of, l
 from kedge.engine.health.scaling import judge_autoscaler, judge_disruption_budget
 from kedge.engine.health.standard import judge_kstatus
 from kedge.engine.health.storage import judge_claim, judge_namespace, judge_volume
+from kedge.engine.health.unheard import judge_unheard
 from kedge.engine.health.workloads import (
     judge_daemon_set,
     judge_deployment,
@@ -67,13 +68,13 @@ def judge_or_none(obj: Mapping[str, Any], now: float | None = None) -> Health | 
     """As `judge`, but None for an object without any notion of health: no rule for its kind, no known convention."""
     if not isinstance(obj, Mapping) or not text(obj, "kind") or not text(obj, "apiVersion"):
         return Health(Status.UNKNOWN, "this is no Kubernetes object: it has no apiVersion or no kind")
+    rule = _rule(obj)
     if field(obj, "metadata", "deletionTimestamp"):
         return _going(obj)
-    rule = _rule(obj)
     if rule is judge_deployment and (paused := suspended_deployment(obj)):
         return paused
     if rule is None:
-        return judge_by_convention(obj)
+        return judge_by_convention(obj) or judge_unheard(obj, now)
     return unobserved(obj) or judge_kstatus(conditions(obj)) or rule(obj, now)
 
 

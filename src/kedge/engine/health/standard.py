@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from kedge.engine.health.generation import outdated
 from kedge.engine.health.read import Condition, sentence
 from kedge.engine.health.words import (
+    awaits_person,
     is_moving,
     is_negative,
+    is_pending,
     is_resting,
     prose_tells_failure,
     tells_failure,
@@ -27,7 +29,9 @@ _GOOD = vocabulary(
     "accepted admitted valid successful deployed installed applied promoted compliant refs success configured released "
     "provisioned created initialized bound"
 )
+_ARRIVED = _GOOD | vocabulary("running finished done")
 _YET = vocabulary("pending waiting progressing reconciling creating updating initializing progress installing")
+_OF_NOW = frozenset({"unhealthy", "degraded"})  # while a condition is Unknown: how things are, not that they failed
 _RETRYING = "ProgressingWithRetry"
 
 
@@ -41,6 +45,9 @@ def judge_conditions(found: Sequence[Condition], generation: int | None) -> Heal
     resting = next((c for c in known if c.true and is_resting(c.type)), None)
     if resting is not None:
         return Health(Status.SUSPENDED, _told("held back", resting))
+    asking = next((c for c in known if c.true and is_pending(c.type) and awaits_person(c.message, c.reason)), None)
+    if asking is not None:
+        return Health(Status.SUSPENDED, _told("waits for a person", asking))
     current = [condition for condition in known if not outdated(condition, generation)]
     return _broken(current) or _reconciling(known) or _open(current) or _stale(known, generation) or _settled(current)
 
@@ -77,12 +84,13 @@ def _reconciling(found: Sequence[Condition]) -> Health | None:
 
 
 def _open(found: Sequence[Condition]) -> Health | None:
-    """Work that goes on: a summary that is not True; without one, a moving condition or a good one still open."""
+    """Work that goes on: a summary that is not True; a moving condition; without a summary, a good one still open."""
     summary = _summary(found)
-    if summary is not None:
-        return None if summary.true else Health(Status.PROGRESSING, _told("", summary))
-    moving = next((c for c in found if c.true and is_moving(c.type) and not _has_arrived(c)), None)
-    still = moving or next((c for c in found if not c.true and _is_good(c.type)), None)
+    if summary is not None and not summary.true:
+        return Health(Status.PROGRESSING, _told("", summary))
+    still = next((c for c in found if c.true and is_moving(c.type) and not _has_arrived(c)), None)
+    if still is None and summary is None:
+        still = next((c for c in found if not c.true and _is_good(c.type)), None)
     return Health(Status.PROGRESSING, _told("", still)) if still is not None else None
 
 
@@ -125,7 +133,10 @@ def _has_failed(condition: Condition, moving: bool) -> bool:
         return last in _ENDS and tells_failure(condition.reason)
     if not (_is_good(condition.type) or is_moving(condition.type)):
         return False
-    if tells_failure(condition.reason):
+    reason = frozenset(words(condition.reason))
+    if tells_failure(condition.reason) and (condition.false or not reason & _OF_NOW):
+        return True
+    if condition.false and "missing" in reason:
         return True
     if condition.severity:
         return condition.false and condition.severity == "Error"
@@ -139,8 +150,9 @@ def _has_failed(condition: Condition, moving: bool) -> bool:
 
 
 def _has_arrived(condition: Condition) -> bool:
-    """Progressing stays True with a reason of arrival, as Deployments have it."""
-    return bool(_GOOD.intersection(words(condition.reason)))
+    """Progressing stays True with a reason of arrival, as Deployments have it (`NewReplicaSetAvailable`)."""
+    said = _GOOD if words(condition.type) == ("running",) else _ARRIVED
+    return bool(said.intersection(words(condition.reason)))
 
 
 def _told(before: str, condition: Condition) -> str:

@@ -29,10 +29,17 @@ _FAILED_PAIRS = frozenset(
 _DENIED = frozenset({"no", "not", "without", "non"})  # “NoErrors”: a word of failure after these is good news
 _PROSE = re.compile(
     r"\b(error|errors|failed|failure|fails|cannot|could not|couldn't|unable to|invalid|denied|forbidden|"
-    r"unauthorized|not found|does not exist|doesn't exist|timed out|exceeded|refused|rejected)\b",
+    r"unauthorized|no \w+ (could|match|matches|matched)|not found|does not exist|doesn't exist|timed out|exceeded|"
+    r"refused|rejected)\b",
     re.IGNORECASE,
 )
 
+_PERSON = re.compile(r"\b(approval|manual(ly)?|intervention|confirmation)\b|Approval|Manual(ly)?(?![a-z])", re.ASCII)
+_ENDING = vocabulary(
+    "backup benchmark build experiment export import job migration pipelinerun report restore restoration run scan "
+    "task test upgrade workflow"
+)
+_REFUSAL = re.compile(r"\b(not(?! yet)|cannot|already exists?|mismatch)\b", re.IGNORECASE)
 _NEGATIVE = vocabulary(
     "failed failure failures error errors degraded stalled invalid terminal unhealthy rejected expired orphan orphaned "
     "conflict conflicted violated violation deadlock"
@@ -58,6 +65,7 @@ _BAD = vocabulary(
     "failed failing failure incompatible invalid lost noncompliant notcompliant offline red rejected timeout timedout "
     "unavailable unhealthy unreachable"
 )
+_STATES = vocabulary("phase state status health stage compliant")
 _STATE: dict[str, Status] = {
     **dict.fromkeys(_WELL, Status.HEALTHY),
     **dict.fromkeys(_UNDERWAY, Status.PROGRESSING),
@@ -96,12 +104,29 @@ def is_negative(kind: str) -> bool:
 def is_moving(kind: str) -> bool:
     """Whether a condition of this type means work going on when True: `Reconciling`, `Issuing`, `RollingUpdate`."""
     parts = words(kind)
-    return bool(parts) and (parts[-1] in _MOVING or parts == ("rolling", "update"))
+    return bool(parts) and (parts[-1] in _MOVING or parts in (("rolling", "update"), ("running",)))
 
 
 def is_resting(kind: str) -> bool:
     """Whether a condition of this type means held back on purpose when True: `Paused`, `Suspended`."""
     return words(kind) in {(word,) for word in _RESTING}
+
+
+def is_pending(kind: str) -> bool:
+    """Whether a condition of this type means that something is waited for when True: `Waiting`."""
+    parts = words(kind)
+    return bool(parts) and parts[-1] in ("waiting", "pending")
+
+
+def awaits_person(*said: str) -> bool:
+    """Whether the words tell of a decision that only a person can take: an approval, a promotion by hand."""
+    return any(_PERSON.search(text) for text in said)
+
+
+def ends(kind: str) -> bool:
+    """Whether objects of a kind have work to end, so that running is not arrival yet: `TaskRun`, `Backup`."""
+    parts = words(kind)
+    return bool(parts) and parts[-1] in _ENDING
 
 
 def state_of(phase: str) -> Status | None:
@@ -118,13 +143,24 @@ def state_of(phase: str) -> Status | None:
         return whole
     if tells_failure(phase):
         return Status.DEGRADED
+    if awaits_person(phase):
+        return Status.SUSPENDED
     if parts[-2:] == ("not", "ready"):
         return Status.PROGRESSING
+    if len(parts) > 3 and not _is_doing(parts[0]) and _REFUSAL.search(phase):
+        return Status.DEGRADED
     if _is_doing(parts[0]) or _is_doing(parts[-1]):
         return Status.PROGRESSING
     last = _STATE.get(parts[-1])
     return last if len(parts) == 2 and parts[0] not in _DENIED else None
 
 
+def is_state(name: str) -> bool:
+    """Whether a field of this name holds a phase or state: `phase`, `currentState`, `overallStatus`."""
+    parts = words(name[:100])
+    return bool(parts) and parts[-1] in _STATES
+
+
 def _is_doing(word: str) -> bool:
-    return len(word) > 5 and word.endswith("ing") and word not in _STATE and word not in {"warning", "missing"}
+    known = _STATE.get(word, Status.PROGRESSING)
+    return len(word) > 5 and word.endswith("ing") and known is Status.PROGRESSING and word != "warning"
