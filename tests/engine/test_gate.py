@@ -106,3 +106,20 @@ def test_retries_double_up_to_three_minutes_and_end(attempts, wait):
 
 def test_a_unit_waits_for_what_it_comes_after():
     assert gate(dossier(), plan_of(manifest("Service", "web")), 0.0, "waits for shop/db").waiting == "waits for shop/db"
+
+
+def test_a_run_that_failed_for_want_of_a_definition_goes_on_when_it_is_there_and_not_before():
+    plan = plan_of(manifest("Widget", "one"))
+    waiting = replace(plan, changes=(replace(plan.changes[0], awaits="nothing defines Widget"),))
+    failed = dossier(plan=waiting, trouble=Trouble(plan.rendered, "timed out: nothing defines Widget", 10, 0.0, None))
+    held = gate(failed, waiting, 100.0)
+    assert (held.go, held.waiting, held.until) == (
+        False,
+        "failed: timed out: nothing defines Widget; goes on once it is there",
+        280.0,
+    )
+    assert gate(failed, plan, 100.0).go
+    assert not gate(replace(failed, plan=plan), plan, 100.0).go
+    other = replace(failed, trouble=Trouble(plan.rendered, "it is forbidden", 1, 0.0, 50.0))
+    assert gate(other, waiting, 100.0).go
+    assert gate(replace(failed, wish=Wish(Cause.SYNC, "ann", "", 0.0)), waiting, 100.0).go

@@ -61,6 +61,7 @@ def _presumed(pair: Presumed, key: bytes, wished: bool) -> Change:
         why=f"as rendered: {pair.why}" if pair.why else "as rendered",
         drift=not wished,
         generated=is_generated(pair.ref),
+        awaits=pair.why if pair.by_others else "",
     )
 
 

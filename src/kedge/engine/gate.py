@@ -93,12 +93,21 @@ def _retry(dossier: Dossier, plan: Plan, now: float) -> Verdict:
     trouble = dossier.trouble
     if trouble is None or dossier.wish is not None or trouble.key != plan.rendered:
         return GO
+    if _lacked(plan, trouble.text):
+        return Verdict(False, f"failed: {trouble.text}; goes on once it is there", until=now + BLOCKED)
+    if dossier.plan is not None and _lacked(dossier.plan, trouble.text):
+        return GO  # what it failed for is there by now
     if trouble.again is None:
         return Verdict(False, f"failed: {trouble.text}; kedge sync tries again")
     # Trouble of a time to come was had before the clock was set back: there is nothing left to wait for.
     if trouble.at <= now < trouble.again:
         return Verdict(False, f"failed, will try again: {trouble.text}", until=trouble.again)
     return GO
+
+
+def _lacked(plan: Plan, failure: str) -> bool:
+    """Whether a run failed for want of what somebody else has to bring."""
+    return any(change.awaits and change.awaits in failure for change in plan.changes)
 
 
 def approved(plan: Plan, needs: Needs, approvals: Sequence[Approval]) -> bool:

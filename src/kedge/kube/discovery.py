@@ -107,6 +107,11 @@ class Discovery:
     def seen(self) -> Catalog | None:
         return self._catalog
 
+    @property
+    def eager(self) -> bool:
+        """Whether a definition was applied a moment ago."""
+        return self._clock.monotonic() < self._eager_until
+
     def expect(self) -> None:
         """A definition was applied: unknown kinds may be looked up again soon."""
         self._eager_until = self._clock.monotonic() + self.EAGER_FOR
@@ -124,8 +129,7 @@ class Discovery:
         catalog = await self.catalog()
         found = catalog.find(group, kind, version)
         if found is None:
-            eager = self._clock.monotonic() < self._eager_until
-            await self._refresh(self.EAGER if eager else self.UNKNOWN)
+            await self._refresh(self.EAGER if self.eager else self.UNKNOWN)
             catalog = await self.catalog()
             found = catalog.find(group, kind, version)
         if found is None and group in catalog.failed:

@@ -44,7 +44,8 @@ class Change:
     """One object's change. `effect` is the keyed digest of what would be gained, changed or lost, real values included.
 
     `why` is a reason beside the fields (presumed, replaced, adopted …); `adopts` names the other owner;
-    `rejection` is the API server's refusal: such a change can not be applied.
+    `rejection` is the API server's refusal: such a change can not be applied. `awaits` says what somebody else has to
+    bring before it can be (a kind's definition).
     """
 
     ref: Ref
@@ -57,6 +58,7 @@ class Change:
     drift: bool = False
     rejection: str = ""
     generated: bool = False
+    awaits: str = ""
 
 
 class Severity(StrEnum):

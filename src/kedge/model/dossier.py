@@ -61,7 +61,8 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """The last render: from which commit and spec, what it read, and the digest of the placed set."""
+    """The last render: from which commit and spec, what it read, and the digest of the placed set. A `guessed` set is
+    placed again each time: see `Desired`."""
 
     revision: Revision
     spec: str
@@ -70,6 +71,7 @@ class Rendering:
     rendered: str
     renderer: str = ""
     notes: tuple[str, ...] = ()
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

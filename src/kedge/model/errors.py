@@ -5,6 +5,7 @@ KedgeError
 ├── Denied       wait for a person: an approval or a right is missing
 ├── Conflict     look again now: the world moved between looking and acting
 └── Unavailable  look again later, with backoff: the other side is down, slow or refuses to answer
+    └── Awaited  the same, but nothing is wrong: something that others bring is not there yet
 
 Anything else that is raised is a bug of ours. Only `kedge.control.shift` turns a class into a retry.
 """
@@ -76,3 +77,7 @@ class Unavailable(KedgeError):
     def __init__(self, text: str, *, where: Where = Where(), hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(text, where=where, hint=hint)
         self.retry_after = retry_after
+
+
+class Awaited(Unavailable):
+    """What somebody else has to bring, such as a kind's definition, is not there yet. A run waits for it."""

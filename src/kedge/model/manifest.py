@@ -32,13 +32,16 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """A rendered set. `digest` covers refs and bodies, in order of ref. `reads` is the render's log of questions."""
+    """A rendered set. `digest` covers refs and bodies, in order of ref. `reads` is the render's log of questions.
+
+    `guessed`: some kind is not known yet, and was placed as most are."""
 
     manifests: tuple[Manifest, ...]
     digest: str
     renderer: str = ""
     reads: tuple[Read, ...] = ()
     notes: tuple[str, ...] = ()
+    guessed: bool = False
 
 
 def digest_of(manifests: tuple[Manifest, ...]) -> str:

@@ -47,11 +47,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Presumed:
-    """The target could not say yet: `why` names what is missing (a definition, a namespace). It counts as rendered."""
+    """The target could not say yet: `why` names what is missing (a definition, a namespace). It counts as rendered.
+
+    `by_others`: nothing in this set brings it, somebody else has to."""
 
     ref: Ref
     manifest: Manifest
     why: str
+    by_others: bool = False
 
 
 Pair = Seen | Presumed

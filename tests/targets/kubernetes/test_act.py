@@ -20,7 +20,7 @@ from tests.doors.kube_world import (
 )
 
 from kedge.model.change import Act
-from kedge.model.errors import Conflict, Denied, Unavailable
+from kedge.model.errors import Awaited, Conflict, Denied, Unavailable
 from kedge.model.operation import Did
 
 SETTINGS = ref("ConfigMap", "settings")
@@ -178,10 +178,10 @@ async def test_a_missing_namespace_is_a_failed_step(world: World) -> None:
 
 
 @staged
-async def test_an_undefined_kind_is_a_failed_step(world: World) -> None:
+async def test_an_undefined_kind_is_waited_for(world: World) -> None:
     widget = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}}
-    (outcome,) = await world.deploy(widget)
-    assert outcome.message == "this cluster serves no Widget in example.org/v1"
+    with pytest.raises(Awaited, match="Widget web/w: nothing defines Widget in example"):
+        await world.deploy(widget)
 
 
 @staged

@@ -141,7 +141,8 @@ async def test_a_kind_without_definition_is_presumed(world: World) -> None:
     widget = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}}
     (pair,) = (await world.compare(widget)).pairs
     assert isinstance(pair, Presumed)
-    assert pair.why == "nothing defines Widget in example.org: neither the cluster nor this set"
+    assert pair.why == "nothing defines Widget in example.org yet: waits for its definition"
+    assert pair.by_others
 
 
 @staged
@@ -150,12 +151,42 @@ async def test_a_kind_whose_definition_is_in_the_set_says_so(world: World) -> No
     pairs = (await world.compare(definition(), widget)).pairs
     assert isinstance(pairs[0], Seen)
     assert pairs[1].why == "the definition of Widget is part of this set and not served yet"
+    assert not pairs[1].by_others
 
 
 @staged
 async def test_another_version_than_the_served_ones_is_named(world: World) -> None:
+    """A version that Kubernetes itself has left behind does not come back: nothing of the plan is done."""
     (pair,) = (await world.compare({**deployment(), "apiVersion": "apps/v1beta1"})).pairs
-    assert pair.why == "the cluster serves Deployment as v1, not as apps/v1beta1"
+    assert isinstance(pair, Seen)
+    assert pair.rejection == "the cluster serves Deployment as v1, not as apps/v1beta1"
+
+
+@staged
+async def test_another_version_of_a_definition_is_waited_for(world: World) -> None:
+    world.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition())
+    widget = {"apiVersion": "example.org/v2", "kind": "Widget", "metadata": {"name": "w"}}
+    (pair,) = (await world.compare(widget)).pairs
+    assert isinstance(pair, Presumed)
+    assert pair.why == "the cluster serves Widget as v1, not as example.org/v2 yet: waits for its definition"
+    assert pair.by_others
+
+
+@staged
+async def test_what_a_guess_put_into_a_namespace_is_not_taken_for_the_object_without_one(world: World) -> None:
+    """Before its definition was known, a cluster-scoped object was planned in the unit's namespace."""
+    scoped = definition()
+    scoped["spec"]["scope"] = "Cluster"
+    widget = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    guessed = await world.place(widget)
+    assert (guessed.guessed, guessed.manifests[0].ref.namespace) == (True, "web")
+    await world.deploy(scoped)
+    await asyncio.sleep(1)
+    placed = await world.place(widget)
+    assert (placed.guessed, placed.manifests[0].ref.namespace) == (False, "")
+    await world.deploy(widget)
+    comparison = await world.compare(widget, extra=(guessed.manifests[0].ref,))
+    assert [pair.ref for pair in comparison.pairs if pair.manifest is None] == []
 
 
 @staged

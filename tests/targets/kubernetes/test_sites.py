@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.doors.kube_world import CONFIG_MAPS, WEB, World, config_map, ref, staged
+from tests.doors.kube_world import CONFIG_MAPS, WEB, World, config_map, definition, ref, staged
 from tests.doors.sandbox_transport import SandboxTransport
 
 from kedge.kube.kubeconfig import Access
@@ -176,3 +176,29 @@ async def test_a_cluster_that_shows_more_than_can_be_kept_is_not_watched_and_say
         assert (await world.compare(config_map("s0"))).pairs
     await asyncio.sleep(400)
     assert (await world.look(ref("ConfigMap", "s19")))[0].exists
+
+
+@staged
+async def test_a_unit_is_rung_when_a_kind_that_it_waits_for_is_there(world: World) -> None:
+    kept = Kept(world)
+    widget = await world.place({"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}})
+    await kept.target.compare(WEB, widget, (), ())
+    await kept.renewed()
+    assert kept.rings == []
+    world.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition())
+    await kept.renewed()
+    assert (UNIT, "Cluster") in kept.rings
+    kept.opened[0].log.clear()
+    await kept.renewed()
+    assert (kept.rings, kept.opened[0].calls()) == ([], [])
+
+
+@staged
+async def test_nobody_looks_for_a_kind_that_a_unit_needs_no_more(world: World) -> None:
+    kept = Kept(world)
+    widget = await world.place({"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}})
+    await kept.target.compare(WEB, widget, (), ())
+    await kept.target.compare(WEB, await world.place(config_map("settings")), (), ())
+    kept.opened[0].log.clear()
+    await kept.renewed()
+    assert kept.opened[0].calls() == []

@@ -17,7 +17,7 @@ from kedge.engine.delivery import failed, finished, pin_note, shown_running, sho
 from kedge.engine.gate import remembered_heals
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync
-from kedge.model.errors import Conflict, KedgeError
+from kedge.model.errors import Awaited, Conflict, KedgeError
 from kedge.model.event import Event
 from kedge.model.health import Health, Status
 from kedge.model.manifest import Manifest
@@ -29,6 +29,7 @@ from kedge.model.unit import Unit
 from kedge.ports import Record
 
 _TRIES = 8
+_AWAITED = 15.0
 
 
 async def perform(doors: Doors, dossier: Dossier) -> Dossier:
@@ -55,6 +56,8 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
                 looked = False
                 if error is not None:
                     why = _hopeless(operation, steps, error, doors.clock.now())
+                    if not why and isinstance(error, Awaited):
+                        return await _await(doors, dossier, operation, error)
                     if not why:
                         await _pause(doors, dossier, replace(operation, waiting=str(error)), None)
                         raise error
@@ -145,6 +148,12 @@ async def _pause(doors: Doors, dossier: Dossier, operation: Operation, until: fl
     if paused(dossier) == dossier:
         return dossier
     return await write_down(doors, dossier, lambda current: Record(paused(current), operation=operation))
+
+
+async def _await(doors: Doors, dossier: Dossier, operation: Operation, error: Awaited) -> Dossier:
+    """Nothing is wrong: the run waits, a newer commit may take over, and at the deadline it fails as any other."""
+    again = min(operation.deadline, doors.clock.now() + (error.retry_after or _AWAITED))
+    return await _pause(doors, dossier, replace(operation, waiting=str(error)), again)
 
 
 async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: Result, message: str) -> Dossier:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from kedge.control.road.doors import Doors
@@ -58,7 +58,7 @@ async def _frozen(doors: Doors, wanted: Wanted) -> Furnished:
 async def _fresh(doors: Doors, dossier: Dossier, unit: Unit, revision: Revision) -> Furnished:
     spec = spec_of(unit, doors.renderer.version)
     last = dossier.rendering
-    if last is not None and last.spec == spec and _holds(doors, last, revision):
+    if last is not None and last.spec == spec and not last.guessed and _holds(doors, last, revision):
         manifests = await doors.rendered.get(last.rendered)
         if manifests is not None:
             return Furnished(Desired(manifests, last.rendered, last.renderer, last.reads, last.notes), last)
@@ -66,7 +66,7 @@ async def _fresh(doors: Doors, dossier: Dossier, unit: Unit, revision: Revision)
     placed = await doors.target.place(doors.scope(unit), desired)
     doors.rendered.put(placed.digest, placed.manifests)
     rendering = Rendering(revision, spec, desired.reads, desired.digest, placed.digest, desired.renderer, desired.notes)
-    return Furnished(placed, rendering)
+    return Furnished(placed, replace(rendering, guessed=placed.guessed))
 
 
 def _holds(doors: Doors, last: Rendering, revision: Revision) -> bool:

@@ -15,13 +15,14 @@ import orjson
 from kedge.kube.answer import Answer, Refusal
 from kedge.kube.discovery import Kind
 from kedge.model.change import Act
-from kedge.model.errors import Conflict, Unavailable
+from kedge.model.errors import Conflict
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Did, Outcome
 from kedge.model.pair import Scope
 from kedge.model.plan import Step
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
+from kedge.targets.kubernetes.awaited import not_yet
 from kedge.targets.kubernetes.compare import raise_if_passing, sentence_of
 from kedge.targets.kubernetes.owners import hands, judged_owner, mark_of, taking_over
 from kedge.targets.kubernetes.replicas import scalable
@@ -67,9 +68,7 @@ class Deed:
 
 async def apply(deed: Deed, manifest: Manifest) -> Outcome:
     """Server-side apply: one call, unless somebody's fields have to be taken over first."""
-    kind = await _kind(deed, manifest)
-    if kind is None:
-        return deed.failed(f"this cluster serves no {manifest.ref.kind} in {manifest.api_version}")
+    kind = await served(deed, manifest)
     with deed.site.index.writing(manifest.ref):
         await _take_over(deed, kind, manifest.ref)
         body = manifest.body
@@ -113,24 +112,13 @@ def refused(deed: Deed, refusal: Refusal) -> Outcome:
     return deed.failed(f"{sentence_of(refusal)}{more}")
 
 
-async def _kind(deed: Deed, manifest: Manifest) -> Kind | None:
-    """The manifest's kind. Raises Unavailable while a definition is there that is not served yet."""
+async def served(deed: Deed, manifest: Manifest) -> Kind:
+    """The manifest's kind. Raises Awaited while it is not served: a definition was just applied, by this unit or by
+    somebody else, or will be."""
     kind = await deed.site.kind_of(manifest)
-    if kind is None and await _defined(deed.site, manifest.ref):
-        deed.site.client.discovery.expect()
-        raise Unavailable(f"{manifest.ref.kind} is defined but not served yet", retry_after=1.0)
+    if kind is None:
+        raise not_yet(manifest, deed.site.client.discovery)
     return kind
-
-
-async def _defined(site: Site, ref: Ref) -> bool:
-    definition = await site.client.discovery.find(*DEFINITION)
-    if definition is None:
-        return False
-    for item in (await site.client.list(definition)).items:
-        spec = item.get("spec") or {}
-        if (spec.get("group"), (spec.get("names") or {}).get("kind")) == ref.group_kind:
-            return True
-    return False
 
 
 async def _take_over(deed: Deed, kind: Kind, ref: Ref) -> None:

@@ -20,6 +20,7 @@ from kedge.model.manifest import Desired, Manifest
 from kedge.model.pair import Comparison, Known, Pair, Presumed, Scope, Seen
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
+from kedge.targets.kubernetes.awaited import definable, lacking
 from kedge.targets.kubernetes.gather import gathered
 from kedge.targets.kubernetes.owners import hands, judged_owner, without_declared, without_surplus
 from kedge.targets.kubernetes.replicas import overridden, scalable, scaled_in
@@ -65,6 +66,9 @@ async def compare_set(
     open_ones = [manifest for manifest in manifests if manifest.ref not in unchanged]
     setting = await _setting(site, scope, desired, open_ones, since)
     looks = await gathered([*(_look(setting, manifest) for manifest in open_ones)])
+    site.awaited.declare(
+        scope.unit, [p.manifest for p in (k.pair for k in looks) if isinstance(p, Presumed) and p.by_others]
+    )
     leftovers = await gathered([*(_leftover(setting, ref) for ref in extra)])
     digests = {manifest.ref: manifest.digest for manifest in manifests}
     return Comparison(
@@ -115,7 +119,7 @@ async def _look(setting: Setting, manifest: Manifest) -> Look:
     site, ref = setting.site, manifest.ref
     kind = await site.kind_of(manifest)
     if kind is None:
-        return Look(Presumed(ref, manifest, _undefined(setting, manifest)))
+        return Look(_undefined(setting, manifest))
     live: Mapping[str, Any] | None = None
     if ref in setting.scaled:
         live = await site.client.get(kind, ref.namespace, ref.name)
@@ -198,15 +202,14 @@ def raise_if_passing(refusal: Refusal, what: str) -> None:
         raise Unavailable(f"{what}: {refusal.text}", retry_after=5.0)
 
 
-def _undefined(setting: Setting, manifest: Manifest) -> str:
+def _undefined(setting: Setting, manifest: Manifest) -> Pair:
     ref = manifest.ref
-    catalog = setting.site.client.discovery.seen
-    versions = catalog.versions(ref.group, ref.kind) if catalog is not None else ()
     if ref.group_kind in setting.defined:
-        return f"the definition of {ref.kind} is part of this set and not served yet"
-    if versions:
-        return f"the cluster serves {ref.kind} as {', '.join(versions)}, not as {manifest.api_version}"
-    return f"nothing defines {ref.kind} in {ref.group or 'the core group'}: neither the cluster nor this set"
+        return Presumed(ref, manifest, f"the definition of {ref.kind} is part of this set and not served yet")
+    missing = lacking(manifest, setting.site.client.discovery.seen)
+    if not definable(ref):
+        return Seen(ref, None, orjson.loads(manifest.body), manifest, rejection=missing)
+    return Presumed(ref, manifest, f"{missing} yet: waits for its definition", by_others=True)
 
 
 def _homeless(setting: Setting, ref: Ref, refusal: Refusal) -> str:

@@ -17,7 +17,7 @@ from kedge.model.operation import Outcome
 from kedge.model.plan import DeletePolicy
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
-from kedge.targets.kubernetes.act import Deed, applied, clear, known_slot, not_ours
+from kedge.targets.kubernetes.act import Deed, applied, clear, known_slot, not_ours, served
 from kedge.targets.kubernetes.place import rebuilt
 
 RUN_ONCE = frozenset({("batch", "Job"), ("", "Pod"), ("argoproj.io", "Workflow")})
@@ -65,9 +65,7 @@ def _runs(deed: Deed, live: Mapping[str, Any]) -> bool:
 
 
 async def _create(deed: Deed, made: Manifest) -> Outcome:
-    kind = await deed.site.kind_of(made)
-    if kind is None:
-        return deed.failed(f"this cluster serves no {made.ref.kind} in {made.api_version}")
+    kind = await served(deed, made)
     deed.site.index.start([made.ref])
     with deed.site.index.writing(made.ref):
         answer = await deed.site.client.apply(kind, made.ref.namespace, made.ref.name, made.body)

@@ -42,7 +42,9 @@ class PlaceCache:
 
 
 def place_set(scope: Scope, desired: Desired, scopes: Mapping[GroupKind, bool], cache: PlaceCache) -> Desired:
-    """Every manifest in its namespace and stamped. Raises Invalid, naming every object that can not be placed."""
+    """Every manifest in its namespace and stamped. Kinds that are not in `scopes` are taken for namespaced: most are.
+
+    Raises Invalid, naming every object that can not be placed."""
     problems: list[Problem] = []
     placed: dict[Ref | str, Manifest] = {}
     for manifest in desired.manifests:
@@ -59,7 +61,8 @@ def place_set(scope: Scope, desired: Desired, scopes: Mapping[GroupKind, bool], 
     if problems:
         raise Invalid("", problems=tuple(problems[:20]))
     manifests = tuple(placed.values())
-    return replace(desired, manifests=manifests, digest=digest_of(manifests))
+    guessed = any(manifest.ref.group_kind not in scopes for manifest in manifests)
+    return replace(desired, manifests=manifests, digest=digest_of(manifests), guessed=guessed)
 
 
 def _problem(scope: Scope, manifest: Manifest, scopes: Mapping[GroupKind, bool]) -> str:

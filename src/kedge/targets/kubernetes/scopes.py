@@ -62,7 +62,7 @@ def defined_in(manifests: Iterable[Manifest]) -> dict[GroupKind, bool]:
 
 
 async def read_scopes(discovery: Discovery, manifests: Iterable[Manifest]) -> Mapping[GroupKind, bool]:
-    """Group and kind → namespaced, for every kind of the set. Unknown kinds are taken for namespaced, as most are.
+    """Group and kind → namespaced, for every kind of the set that is known.
 
     Raises Unavailable when the group of a kind that nothing else explains can not be listed."""
     listed = tuple(manifests)
@@ -82,5 +82,6 @@ async def read_scopes(discovery: Discovery, manifests: Iterable[Manifest]) -> Ma
             raise Unavailable(f"nobody can tell where {key[1]} lives: {key[0]}: {catalog.failed[key[0]]}")
         else:
             found = await discovery.find(*key)
-            scopes[key] = found.namespaced if found is not None else True
+            if found is not None:
+                scopes[key] = found.namespaced
     return scopes

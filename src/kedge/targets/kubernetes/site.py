@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kedge.kube.client import Client
 from kedge.kube.discovery import Kind
+from kedge.model.errors import Denied
 from kedge.model.manifest import Manifest
 from kedge.model.ref import Ref
+from kedge.targets.kubernetes import marks
+from kedge.targets.kubernetes.awaited import AwaitedKinds, wanted_of
 from kedge.targets.kubernetes.index import Index
 from kedge.targets.kubernetes.replicas import Autoscalers, with_replicas_left
 
@@ -20,6 +23,7 @@ class Site:
     client: Client
     index: Index
     autoscalers: Autoscalers
+    awaited: AwaitedKinds = field(default_factory=AwaitedKinds)
 
     def acting_as(self, account: str) -> Site:
         """The same cluster, written to as a service account; it is looked at as before."""
@@ -27,13 +31,28 @@ class Site:
 
     async def kind_of(self, manifest: Manifest) -> Kind | None:
         """The kind in the manifest's own version. None when it is not served. Raises Unavailable."""
-        version = manifest.api_version.rpartition("/")[2]
-        return await self.client.discovery.find(manifest.ref.group, manifest.ref.kind, version)
+        return await self.client.discovery.find(*wanted_of(manifest))
 
     async def get(self, ref: Ref) -> Mapping[str, Any] | None:
-        """The live object, read from the cluster. None when it, or its kind, is not there."""
+        """The live object, read from the cluster. None when it, or its kind, is not there.
+
+        Nor is an object there in a namespace whose kind has none: what was put there by a guess, before the kind was
+        known, must not be taken for the one that has its name."""
         kind = await self.client.discovery.find(ref.group, ref.kind)
-        return None if kind is None else await self.client.get(kind, ref.namespace, ref.name)
+        if kind is None or (ref.namespace and not kind.namespaced):
+            return None
+        return await self.client.get(kind, ref.namespace, ref.name)
+
+    async def identity(self) -> str:
+        """The uid of the namespace kube-system, which a cluster keeps for life; "" where it may not be read."""
+        namespaces = await self.client.discovery.find("", "Namespace")
+        try:
+            found = await self.client.get(namespaces, "", "kube-system") if namespaces is not None else None
+        except Denied:
+            if self.client.asker.pulse.ailment is not None:
+                raise  # it does not know us at all (401): that says nothing of what we may read
+            return ""
+        return marks.uid_of(found or {})
 
     async def sendable(self, manifest: Manifest, scaled: frozenset[Ref], live: Mapping[str, Any] | None) -> bytes:
         """The bytes to apply: the manifest's own, but for replicas that an autoscaler owns.

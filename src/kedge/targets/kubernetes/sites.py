@@ -150,6 +150,7 @@ class Sites:
             for post in list(self._posts.values()):
                 async with post.lock:
                     await self._renew(post)
+                    await self._look_for_kinds(post)
 
     async def _renew(self, post: Post) -> None:
         """Take up what has changed since the site was opened, or could not be."""
@@ -171,6 +172,15 @@ class Sites:
                 self._ring(post, post.units)
             return
         await self._compared(post, post.site, access)
+
+    async def _look_for_kinds(self, post: Post) -> None:
+        if post.site is None:
+            return
+        try:
+            arrived = await post.site.awaited.arrived(post.site.client.discovery)
+        except (Unavailable, Denied):
+            return  # whoever waits is still waiting
+        self._ring(post, dict.fromkeys(arrived))
 
     async def _compared(self, post: Post, site: Site, access: Access) -> None:
         before, post.access = post.access, access
