@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from kedge.model.declaration import Cluster, Credential
-from kedge.model.dossier import Dossier, Sync
+from kedge.model.dossier import Dossier, Home, Sync
 from kedge.model.errors import Problem
 from kedge.model.event import Event
 from kedge.model.family import ClusterEvents, Family, Lineage, LogLine, LogWish
@@ -106,6 +106,9 @@ class Target(Protocol):
 
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
         """Objects as the watch index sees them now, absent ones as `exists=False`. Costs no API call once watched."""
+
+    async def home(self, scope: Scope) -> Home:
+        """Which cluster it is that the scope's name leads to now. Costs no call once it is known."""
 
     async def recover(self, cluster: str, installation: str) -> Recovered:
         """What a cluster alone tells of the units of an installation. Raises Unavailable when it tells nothing."""

@@ -51,7 +51,7 @@ class MemoryStore:
         before = self.dossiers.get(name)
         if before is None or before.version != dossier.version:
             raise Conflict(f"{name} has moved on")
-        claims = await self.claims(dossier.unit.target.cluster, [entry.ref for entry in dossier.inventory])
+        claims = await self.claims(dossier.cluster or dossier.unit.target.cluster, [entry.ref for entry in dossier.inventory])
         for ref, owner in claims.items():
             if owner != name:
                 raise Invalid(f"{ref} of {name} is already claimed by {owner}")
@@ -122,7 +122,7 @@ class MemoryStore:
     async def claims(self, cluster: str, refs: Sequence[Ref]) -> Mapping[Ref, str]:
         wanted, found = set(refs), {}
         for name, dossier in self.dossiers.items():
-            if dossier.unit.target.cluster == cluster:
+            if (dossier.cluster or dossier.unit.target.cluster) == cluster:
                 found.update({entry.ref: name for entry in dossier.inventory if entry.ref in wanted})
         return found
 

@@ -13,6 +13,7 @@ from tests.doors.memory_cluster import UNIT, MemoryCluster, Thing
 
 from kedge.engine.hooks import is_hook
 from kedge.model.change import Act
+from kedge.model.dossier import Home
 from kedge.model.errors import Conflict, Unavailable
 from kedge.model.manifest import Desired, Manifest, digest_of
 from kedge.model.operation import Did, Outcome, Sight
@@ -42,6 +43,7 @@ class MemoryTarget:
     owners: dict[Ref, str] = field(default_factory=dict)
     synced_at: float = 0.0
     closed: bool = False
+    homes: dict[str, Home] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.relist()
@@ -163,6 +165,9 @@ class MemoryTarget:
             if thing.owner and not thing.operation:
                 found.setdefault(thing.owner, []).append(ref)
         return Recovered(found)
+
+    async def home(self, scope: Scope) -> Home:
+        return self.homes.get(scope.cluster, Home())
 
     def ailment(self, cluster: str) -> None:
         return None

@@ -221,19 +221,6 @@ async def test_a_kubeconfig_from_the_store_opens_a_cluster_and_a_hostile_one_doe
         await found.recovered()
 
 
-async def test_a_declaration_that_moves_to_another_server_moves_the_units(tmp_path: Path) -> None:
-    async with running(tmp_path) as found, clustered(tmp_path / "other") as (other, there):
-        found.environ["SICK"] = there.token
-        found.access["sick"] = there
-        found.declare("sick", "token: {env: SICK}")
-        found.world.pushed("move")
-        await found.recovered(cluster=other)
-        await found.sick.down()
-        found.world.repository.write(folder_of("sick", "goodbye"))
-        await found.world.synced("shop/sick", found.world.pushed("goodbye"))
-        assert said_in(other, "sick") == "goodbye"
-
-
 async def test_the_wrong_authority_is_told_and_mended_in_git(tmp_path: Path) -> None:
     async with fleet(tmp_path) as found:
         found.declare("sick", "token: {env: SICK}", ca=found.access["well"].ca)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from kedge.engine.gate import pin_expired, retry_at
+from kedge.engine.moving import departed, leaves
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync, Trouble
 from kedge.model.health import Health, Status
@@ -28,15 +29,19 @@ class Wanted:
 
 
 def wanted(dossier: Dossier) -> Wanted:
-    """A pin wins over the declaration in Git, a removal over both (a removed unit is no longer rolled back).
+    """A pin wins over the declaration in Git, a removal over both (a removed unit is no longer rolled back). What moves
+    to another cluster is removed where it is before anything else is wanted.
 
     Whom the project is written as is no part of a pin: who goes back does not get back to older rights."""
     if dossier.removed is not None:
-        return Wanted(dossier.unit, *in_force(dossier), removal=True)
+        return Wanted(departed(dossier, dossier.unit), *in_force(dossier), removal=True)
+    wish = Wanted(dossier.unit, dossier.head)
     if dossier.pin is not None:
         pinned = replace(dossier.pin.unit, account=dossier.unit.account)
-        return Wanted(pinned, dossier.pin.revision, dossier.pin.rendered)
-    return Wanted(dossier.unit, dossier.head)
+        wish = Wanted(pinned, dossier.pin.revision, dossier.pin.rendered)
+    if leaves(dossier, wish.unit):
+        return Wanted(departed(dossier, wish.unit), *in_force(dossier), removal=True)
+    return wish
 
 
 def pin_note(dossier: Dossier) -> str:

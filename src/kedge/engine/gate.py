@@ -40,9 +40,6 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
         more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
         refused = any(change.rejection for change in plan.changes)
         return Verdict(False, plan.blocked[0] + more, until=now + BLOCKED if refused else None)
-    moved = _moved(dossier)
-    if moved:
-        return Verdict(False, moved)
     expired = pin_expired(dossier, now)
     if expired:
         return Verdict(False, expired)
@@ -65,14 +62,6 @@ def pin_expired(dossier: Dossier, now: float) -> str:
     if pin is None or now < pin.expires:
         return ""
     return f"the pin of {pin.actor} to run {pin.run} expired: resume or roll back again"
-
-
-def _moved(dossier: Dossier) -> str:
-    """A unit whose target cluster changed would leave its objects behind: that is a removal and a new unit."""
-    before, after = dossier.cluster, (dossier.pin.unit if dossier.pin else dossier.unit).target.cluster
-    if not dossier.inventory or before in ("", after):
-        return ""
-    return f"its target moved from cluster {before} to {after}: remove the unit there first, or move it back"
 
 
 def _automation(dossier: Dossier, plan: Plan, now: float) -> Verdict:

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from kedge.engine import holding
 from kedge.engine.hooks import Hook, generated_name, hook_of, wave_of
 from kedge.engine.order import is_definition, is_namespace, kind_rank
 from kedge.model.change import Act, Change, Finding, Severity
 from kedge.model.declaration import OnRemove, When
+from kedge.model.dossier import Dossier
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Owned
 from kedge.model.plan import Needs, Phase, Plan, Step, StepKind
@@ -26,7 +28,9 @@ from kedge.model.unit import Unit
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Everything a plan is made of. `destructive` holds policy's sentences, `claimed` objects of other units; `effects`
-    and `destructive` are of what is `carried_out`.
+    and `destructive` are of what is `carried_out`. `holders` are those other units, and former owners that still are.
+
+    `moved` says why a unit that moves has to be agreed to, "" for one that stays or may go.
 
     `uids` are the live objects' at comparison time; `run_hooks` runs hooks although nothing changes (a person's sync).
     """
@@ -40,9 +44,11 @@ class Draft:
     destructive: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     claimed: Mapping[Ref, str] = field(default_factory=dict)
+    holders: Mapping[str, Dossier] = field(default_factory=dict)
     uids: Mapping[Ref, str] = field(default_factory=dict)
     removal: bool = False
     run_hooks: bool = False
+    moved: str = ""
     now: float = 0.0
 
 
@@ -67,7 +73,7 @@ def make_plan(draft: Draft) -> Plan:
         made_at=draft.now,
         claimants=tuple(sorted({draft.claimed[change.ref] for change in _claimed(draft)})),
     )
-    return replace(plan, id=_identity(plan))
+    return replace(plan, id=_identity(plan, draft.moved))
 
 
 def carried_out(unit: Unit, changes: tuple[Change, ...], *, removal: bool) -> tuple[Change, ...]:
@@ -217,12 +223,14 @@ def _stands_on(other: Step, base: Step, bodies: Mapping[Ref, Manifest]) -> bool:
 def _needs(draft: Draft) -> Needs | None:
     rule = draft.unit.approve
     reasons: list[str] = [
-        f"{change.ref} is managed by {change.adopts}: applying takes it over"
+        holding.adopted(change.ref, change.adopts, draft.holders.get(change.adopts.removeprefix(holding.UNIT)))
         for change in draft.changes
-        if change.adopts
+        if change.adopts and change.ref not in draft.claimed
     ]
+    if draft.moved:
+        reasons.append(draft.moved)
     if draft.removal:
-        if draft.unit.on_remove is not OnRemove.DELETE:
+        if draft.unit.on_remove is not OnRemove.DELETE and not draft.moved:
             reasons.append(f"{draft.unit.name} left Git: approving deletes its {len(draft.inventory)} objects")
     elif rule.when is not When.NEVER or not draft.desired.manifests:
         reasons += draft.destructive
@@ -237,7 +245,7 @@ def _claimed(draft: Draft) -> list[Change]:
 
 def _blocked(draft: Draft) -> tuple[str, ...]:
     claimed = [
-        f"{change.ref} belongs to {draft.claimed[change.ref]}: remove it from one of the two"
+        holding.claimed(change.ref, draft.claimed[change.ref], draft.holders.get(draft.claimed[change.ref]))
         for change in _claimed(draft)
     ]
     refused = [
@@ -259,13 +267,14 @@ def named(plan: Plan, operation: str) -> Plan:
     return replace(plan, steps=steps)
 
 
-def _identity(plan: Plan) -> str:
+def _identity(plan: Plan, moved: str) -> str:
     commit = plan.revision.commit if plan.revision else ""
     lines = [
         str(plan.unit),
         commit,
         plan.rendered,
         plan.effects,
+        *([moved] if moved else []),
         *(f"{step.key}={step.manifest}" for step in plan.steps),
     ]
     return sha256("\n".join(lines).encode()).hexdigest()

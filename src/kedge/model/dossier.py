@@ -96,12 +96,22 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """Which cluster it is that objects are in: where its API was met, and the cluster's own identity (the uid of its
+    namespace kube-system), "" where that may not be read. Both are "" where nobody can tell."""
+
+    server: str = ""
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dossier:
     """`version` guards optimistic writes. `head` is the newest known commit of the unit's source.
 
     `removed` is the time at which its declaration left Git, or None. `plan` is the newest plan, pending or running;
-    `applied` the revision whose effects are live; `cluster` where the inventory is; `verified` when sync was last
-    really judged and `due` when to come back (epoch seconds). `heals` are the times of recent repairs.
+    `applied` the revision whose effects are live; `cluster`, `home` and `namespace` where the inventory is; `verified`
+    when sync was last really judged and `due` when to come back (epoch seconds). `heals` are the times of recent
+    repairs.
     """
 
     name: UnitName
@@ -126,3 +136,5 @@ class Dossier:
     verified: float | None = None
     due: float | None = None
     runs: int = 0
+    home: Home = Home()
+    namespace: str = ""

@@ -54,6 +54,15 @@ class UnitName:
         return cls(project, name, environment)
 
 
+def is_unit_name(text: str) -> bool:
+    """Whether `UnitName.parse` would read it: what stands on an object may be anything."""
+    try:
+        UnitName.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def is_name(text: str) -> bool:
     """Whether `text` is a DNS label, the form of every name Kedge itself gives out."""
     return bool(_NAME.match(text))

@@ -45,7 +45,7 @@ def claim(session: Session, dossier: Dossier, before: str) -> str:
 
     `before` is the digest that the stored rows had; answers the new one. Raises Invalid, naming both units, when an
     object is already claimed by another."""
-    cluster = in_force(dossier).target.cluster
+    cluster = dossier.cluster or in_force(dossier).target.cluster
     now = digest_of(cluster, dossier.inventory)
     if now == before:
         return now

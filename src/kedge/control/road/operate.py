@@ -14,6 +14,7 @@ import orjson
 
 from kedge.control.road.doors import Doors
 from kedge.engine.delivery import in_force
+from kedge.engine.moving import departed
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Invalid, KedgeError
 from kedge.model.event import Event
@@ -44,24 +45,24 @@ class Touched:
 
 async def family_of(doors: Doors, dossier: Dossier) -> Family:
     """The unit's objects and what the cluster made from them."""
-    return await doors.target.live.family(doors.scope(dossier.unit), refs_of(dossier))
+    return await doors.target.live.family(doors.scope(departed(dossier, dossier.unit)), refs_of(dossier))
 
 
 async def events_of(doors: Doors, dossier: Dossier) -> ClusterEvents:
     """What the cluster itself says of them."""
-    return await doors.target.live.events(doors.scope(dossier.unit), refs_of(dossier))
+    return await doors.target.live.events(doors.scope(departed(dossier, dossier.unit)), refs_of(dossier))
 
 
 async def logs_of(doors: Doors, dossier: Dossier, wish: LogWish) -> Log:
     """Lines of the unit's Pods. Raises Invalid, before the first, where there are none to read."""
-    return await doors.target.live.logs(doors.scope(dossier.unit), refs_of(dossier), wish)
+    return await doors.target.live.logs(doors.scope(departed(dossier, dossier.unit)), refs_of(dossier), wish)
 
 
 async def restart(doors: Doors, dossier: Dossier, asked: Asked) -> Sequence[Touched]:
     """Make the Pods of one object, or of all that can be restarted, anew.
 
     Raises Invalid, before anything is done, when one of them can not be; Conflict and Unavailable."""
-    scope, live = doors.scope(dossier.unit), doors.target.live
+    scope, live = doors.scope(departed(dossier, dossier.unit)), doors.target.live
     refs = await live.restartable(scope, refs_of(dossier), asked.text)
     tried = [Touched(ref, await live.restart(scope, ref, dry_run=True)) for ref in refs]
     if asked.dry_run:
@@ -80,7 +81,7 @@ async def scale(doors: Doors, dossier: Dossier, asked: Asked, replicas: int) -> 
     """Set the replicas of one object.
 
     Raises Invalid where Git states them, or an autoscaler does (but not with `force`), Conflict and Unavailable."""
-    scope, live = doors.scope(dossier.unit), doors.target.live
+    scope, live = doors.scope(departed(dossier, dossier.unit)), doors.target.live
     ref = await live.scalable(scope, refs_of(dossier), asked.text)
     follows = await live.scale(scope, ref, replicas, force=asked.force, dry_run=True)
     stated = await _stated(doors, dossier, ref)

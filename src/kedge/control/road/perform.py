@@ -15,6 +15,7 @@ from kedge.engine import inventory
 from kedge.engine.advance import Apply, Fail, Finish, Look, Pause, advance, observe
 from kedge.engine.delivery import failed, finished, pin_note, shown_running, shown_synced, wanted, worst
 from kedge.engine.gate import remembered_heals
+from kedge.engine.moving import departed
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync
 from kedge.model.errors import Awaited, Conflict, KedgeError
@@ -42,7 +43,9 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
         return dossier
     manifests = await _manifests(doors, operation)
     adopt = any(change.adopts for change in plan.changes)
-    scope = doors.scope(wanted(dossier).unit, operation=operation.id, adopt=adopt, pin=pin_note(dossier))
+    scope = doors.scope(
+        departed(dossier, wanted(dossier).unit), operation=operation.id, adopt=adopt, pin=pin_note(dossier)
+    )
     looked = False
     while True:
         move = advance(operation, plan, doors.clock.now(), looked=looked)
@@ -235,7 +238,7 @@ async def look_at(doors: Doors, dossier: Dossier) -> Health:
 async def look(doors: Doors, dossier: Dossier) -> Mapping[Ref, Sight]:
     """The unit's ordinary objects as the watch sees them now."""
     refs = tuple(entry.ref for entry in dossier.inventory if not entry.hook)
-    return await doors.target.look(doors.scope(wanted(dossier).unit), refs)
+    return await doors.target.look(doors.scope(departed(dossier, wanted(dossier).unit)), refs)
 
 
 def ended_event(dossier: Dossier, operation: Operation) -> Event:

@@ -5,7 +5,8 @@ wanted ─► furnish ─► Target.compare ─► diff ─► policy ─► mak
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from kedge.control.road.doors import Doors
 from kedge.control.road.render import Furnished, furnish
@@ -13,27 +14,34 @@ from kedge.engine import inventory
 from kedge.engine.delivery import Wanted, wanted
 from kedge.engine.diff import diff
 from kedge.engine.effects import effects
+from kedge.engine.holding import UNIT
 from kedge.engine.hooks import is_hook
+from kedge.engine.moving import Move, elsewhere, leaves, leaving, move, settled_in
 from kedge.engine.plan import Draft, carried_out, make_plan
 from kedge.model.change import Act, Change, Finding
-from kedge.model.dossier import Dossier
+from kedge.model.dossier import Dossier, Home
+from kedge.model.errors import Invalid
 from kedge.model.manifest import Desired
 from kedge.model.pair import Comparison, Pair, Seen
 from kedge.model.plan import Plan
-from kedge.model.ref import Ref
+from kedge.model.ref import Ref, UnitName, is_unit_name
 from kedge.policy.admit import admit
 from kedge.policy.guard import destructive
 from kedge.policy.lint import lint
 
+_NAMED = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan and what it was made from."""
+    """A plan and what it was made from. `home` is the cluster that it is for, and `move` how the unit comes to it."""
 
     wanted: Wanted
     furnished: Furnished
     comparison: Comparison
     plan: Plan
+    home: Home
+    move: Move
 
     @property
     def desired(self) -> Desired:
@@ -49,12 +57,15 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
     """
     wish = wish or wanted(dossier)
     furnished = await furnish(doors, dossier, wish)
+    home = await doors.target.home(doors.scope(wish.unit))
+    going = _removed(dossier, wish, home) if wish.removal else move(dossier, wish.unit, home)
+    home, dossier = settled_in(dossier.home, home), replace(dossier, inventory=going.inventory)
     comparison = await _compare(doors, dossier, wish, furnished.desired, sweep)
     changes = _changes(doors, dossier, comparison)
     doing = carried_out(wish.unit, changes, removal=wish.removal)
     created = [change.ref for change in changes if change.act is not Act.DELETE]
     claims = await doors.store.claims(wish.unit.target.cluster, created) if created else {}
-    name = str(dossier.name)
+    claimed = {ref: owner for ref, owner in claims.items() if owner != str(dossier.name)}
     draft = Draft(
         unit=wish.unit,
         revision=furnished.rendering.revision if furnished.rendering else wish.revision,
@@ -64,13 +75,37 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
         inventory=dossier.inventory,
         destructive=_destructive(dossier, wish, furnished.desired, doing),
         findings=() if wish.removal else _findings(wish, furnished.desired),
-        claimed={ref: owner for ref, owner in claims.items() if owner != name},
+        claimed=claimed,
+        holders=await _holders(doors, claimed, doing),
         uids={pair.ref: pair.uid for pair in comparison.pairs if isinstance(pair, Seen) and pair.uid},
         removal=wish.removal,
         run_hooks=dossier.wish is not None and not wish.removal,
+        moved=going.asked(doing),
         now=doors.clock.now(),
     )
-    return Proposal(wish, furnished, comparison, make_plan(draft))
+    return Proposal(wish, furnished, comparison, make_plan(draft), home, going)
+
+
+async def _holders(doors: Doors, claimed: Mapping[Ref, str], changes: Sequence[Change]) -> dict[str, Dossier]:
+    """The units that own what the plan would write, or whose marks it bears: as many as are worth a sentence."""
+    marked = [change.adopts.removeprefix(UNIT) for change in changes if change.adopts.startswith(UNIT)]
+    names = [*dict.fromkeys((*claimed.values(), *marked))][:_NAMED]
+    found = [await doors.store.load(UnitName.parse(name)) for name in names if is_unit_name(name)]
+    return {str(dossier.name): dossier for dossier in found if dossier is not None}
+
+
+def _removed(dossier: Dossier, wish: Wanted, home: Home) -> Move:
+    """Raises Invalid where the cluster's name does not lead to the unit's objects any more: deleting what has their
+    names somewhere else is not what anybody wants."""
+    if dossier.inventory and elsewhere(dossier.home, home):
+        raise Invalid(
+            f"its {len(dossier.inventory)} objects are at {dossier.home.server}, and cluster "
+            f"{wish.unit.target.cluster} is {home.server} now: nothing can be removed there",
+            hint="declare a cluster of that name with its old server, or set onRemove: keep to leave them as they are",
+        )
+    declared = dossier.pin.unit if dossier.pin is not None else dossier.unit
+    moves = dossier.removed is None and leaves(dossier, declared)
+    return Move(dossier.inventory, leaving(dossier, declared) if moves else "")
 
 
 async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desired, sweep: bool) -> Comparison:

@@ -22,13 +22,15 @@ from kedge.engine import inventory
 from kedge.engine.advance import interruptible
 from kedge.engine.delivery import Wanted, finished, in_force, settled, shown_held, shown_verified, wanted, worst
 from kedge.engine.gate import Verdict, cause_of, gate, pin_expired
+from kedge.engine.moving import departed, elsewhere
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
 from kedge.model.dossier import Approval, Dossier, Wish
-from kedge.model.errors import Invalid, Unavailable
+from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
 from kedge.model.person import AUTOMATION
+from kedge.model.plan import Plan
 from kedge.model.ref import UnitName
 from kedge.ports import Record
 
@@ -51,9 +53,10 @@ def _let_go(before: Dossier, after: Dossier | None) -> bool:
 
 async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
     if dossier.operation is not None:
-        if not await _superseded(doors, dossier):
+        lost = await _lost(doors, dossier)
+        if not lost and not await _superseded(doors, dossier):
             return await _carry_on(doors, dossier)
-        dossier = await _supersede(doors, dossier)
+        dossier = await _supersede(doors, dossier, lost)
     dossier = await recollected(doors, dossier)
     if dossier.removed is not None and (dossier.unit.on_remove is OnRemove.KEEP or not dossier.inventory):
         return await _release(doors, dossier)
@@ -71,7 +74,7 @@ async def _kept_true(doors: Doors, dossier: Dossier) -> Turn | None:
     """The newest commit does not render: what the last good one put there is repaired all the same. None where there
     is nothing of that to do; the error is what counts then."""
     revision, rendered = in_force(dossier)
-    if not rendered or dossier.wish is not None or dossier.pin is not None or dossier.removed is not None:
+    if not rendered or dossier.wish is not None or dossier.pin is not None or wanted(dossier).removal:
         return None
     proposal = await propose(doors, dossier, Wanted(dossier.unit, revision, rendered))
     if not proposal.plan.drift_only or not gate(dossier, proposal.plan, doors.clock.now()).go:
@@ -116,6 +119,18 @@ async def _superseded(doors: Doors, dossier: Dossier) -> bool:
     except (Invalid, Unavailable):
         return False
     return furnished.desired.digest != operation.rendered
+
+
+async def _lost(doors: Doors, dossier: Dossier) -> str:
+    """Why the running operation can not go on where it began, "" while it can: the name of its cluster leads to another
+    one by now."""
+    try:
+        home = await doors.target.home(doors.scope(departed(dossier, wanted(dossier).unit)))
+    except KedgeError:
+        return ""  # what is the matter with the cluster is told when something is asked of it
+    if not elsewhere(dossier.home, home):
+        return ""
+    return f"cluster {dossier.cluster} was {dossier.home.server} and is {home.server} now"
 
 
 async def _carry_on(doors: Doors, dossier: Dossier) -> Turn:
@@ -164,14 +179,24 @@ async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
         _remembered(dossier, proposal),
         operation=operation,
         plan=plan,
-        inventory=inventory.before(dossier.inventory, plan),
-        cluster=proposal.wanted.unit.target.cluster,
+        inventory=inventory.before(proposal.move.inventory, plan),
         runs=operation.number,
         # The run is what the person asked for: whatever is wished from here on is for the next one.
         wish=None,
     )
     kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None
-    return await doors.store.record(Record(begun, (event,), plan, operation, kept))
+    return await doors.store.record(Record(begun, (*_left(doors, dossier, proposal), event), plan, operation, kept))
+
+
+def _left(doors: Doors, dossier: Dossier, proposal: Proposal) -> tuple[Event, ...]:
+    """What a move leaves behind, on record: from here on nobody looks after it."""
+    if not proposal.move.left:
+        return ()
+    doors.recollections.forget(dossier.cluster)
+    commit = proposal.plan.revision.commit if proposal.plan.revision else ""
+    message = f"moved: {proposal.move.left} left as they are, unmanaged"
+    name = str(dossier.name)
+    return (Event("unit.moved", doors.clock.now(), AUTOMATION.name, name, commit=commit, message=message),)
 
 
 def _actor(dossier: Dossier, cause: Cause) -> tuple[str, str]:
@@ -187,12 +212,12 @@ def _yes(approval: Approval) -> str:
     return f"{approval.person} (glass broken: {approval.reason})" if approval.break_glass else approval.person
 
 
-async def _supersede(doors: Doors, dossier: Dossier) -> Dossier:
+async def _supersede(doors: Doors, dossier: Dossier, lost: str) -> Dossier:
     operation = dossier.operation
     if operation is None:
         return dossier
     newer = f"superseded by {dossier.head.short}" if dossier.head and not dossier.pin else "superseded by a newer wish"
-    ended = finished(operation, Result.SUPERSEDED, newer, doors.clock.now())
+    ended = finished(operation, Result.SUPERSEDED, lost or newer, doors.clock.now())
     # What a person asked for is not done: the wish moves on to what takes over.
     asked = Wish(operation.cause, operation.actor, operation.reason, operation.started)
     wish = asked if dossier.wish is None and operation.cause is Cause.SYNC else dossier.wish
@@ -204,7 +229,9 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     """Desired equals live. Written down only where it is news."""
     live = [pair.ref for pair in proposal.comparison.pairs]
     now = doors.clock.now()
-    known = inventory.verified(dossier.inventory, proposal.desired.manifests, proposal.comparison.fingerprints, live)
+    known = inventory.verified(
+        proposal.move.inventory, proposal.desired.manifests, proposal.comparison.fingerprints, live
+    )
     after = replace(_remembered(dossier, proposal), inventory=known, plan=None, trouble=None, wish=None)
     after = replace(after, due=_until(after, now))
     sights = await look(doors, after)
@@ -212,6 +239,8 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     after = replace(after, shown=shown, applied=proposal.plan.revision or dossier.applied)
     if after == dossier:
         return Turn(dossier, after.due)
+    if proposal.wanted.removal:
+        after = replace(after, due=now)  # nothing of it is there: it is let go, or applied where it moves to
     # Keep the set: the unit's removal needs its hooks, and its commit may be gone by then.
     kept = (proposal.plan.rendered, proposal.desired.manifests) if _rendered_anew(dossier, after) else None
     recorded = await doors.store.record(Record(replace(after, verified=now), _expiry(dossier, now), rendered=kept))
@@ -240,10 +269,10 @@ async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Ver
     health = await look_at(doors, dossier)
     plan = proposal.plan
     shown = shown_held(dossier, plan, verdict.waiting, health)
-    held = dossier.plan if dossier.plan is not None and dossier.plan.id == plan.id else plan
+    held = dossier.plan if dossier.plan is not None and _as_before(dossier.plan, plan) else plan
     wish, now = dossier.wish if verdict.approval else None, doors.clock.now()
     until = _until(dossier, now, verdict.until)
-    after = replace(_remembered(dossier, proposal), plan=held, shown=shown, due=until, wish=wish)
+    after = replace(_rendered(dossier, proposal), plan=held, shown=shown, due=until, wish=wish)
     if after == dossier:
         return Turn(dossier, until)
     events = () if held is dossier.plan else (_held_event(doors, dossier, proposal, verdict),)
@@ -251,6 +280,11 @@ async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Ver
     kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None
     recorded = await doors.store.record(Record(after, events, plan, rendered=kept))
     return Turn(recorded, until)
+
+
+def _as_before(before: Plan, plan: Plan) -> bool:
+    """The same plan, as far as anybody has to be told: what blocks it, or who is asked, may change without it."""
+    return (before.id, before.needs, bool(before.blocked)) == (plan.id, plan.needs, bool(plan.blocked))
 
 
 def _held_event(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Verdict) -> Event:
@@ -288,5 +322,11 @@ def _rendered_anew(before: Dossier, after: Dossier) -> bool:
 
 
 def _remembered(dossier: Dossier, proposal: Proposal) -> Dossier:
+    """What a plan that is begun, or found to be done already, tells of the unit: where it is, and its rendering."""
+    target = proposal.wanted.unit.target
+    return replace(_rendered(dossier, proposal), cluster=target.cluster, namespace=target.namespace, home=proposal.home)
+
+
+def _rendered(dossier: Dossier, proposal: Proposal) -> Dossier:
     rendering = proposal.furnished.rendering
     return dossier if rendering is None else replace(dossier, rendering=rendering)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from kedge.kube.client import Client
 from kedge.kube.kubeconfig import Access
 from kedge.kube.transport import Transport
+from kedge.model.dossier import Home
 from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
 from kedge.model.health import Ailment
 from kedge.ports import Clock, Entropy
@@ -51,8 +52,8 @@ class Means:
 class Post:
     """What is known of a cluster, while it has a site and while it has none.
 
-    `access` is what the site was opened with. `units` have asked for the cluster; for those of `failed`, something went
-    wrong the last time."""
+    `access` is what the site was opened with, `home` which cluster answered it. `units` have asked for the
+    cluster; for those of `failed`, something went wrong the last time."""
 
     name: str
     site: Site | None = None
@@ -62,6 +63,8 @@ class Post:
     failed: dict[str, None] = field(default_factory=dict)
     explaining: asyncio.Task[None] | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    home: Home | None = None
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Sites:
@@ -107,6 +110,18 @@ class Sites:
         async with post.lock:
             return post.site or await self._opened(post)
 
+    async def home(self, cluster: str) -> Home:
+        """Which cluster it is, asked of it once while it has a site. Raises what `open` and a read do."""
+        site, post = await self.open(cluster), self._post(cluster)
+        async with post.asking:
+            if post.home is None or post.site is not site:
+                server = post.access.server if post.access is not None else ""
+                found = Home(server, await site.identity())
+                if post.site is not site:
+                    return found
+                post.home = found
+            return post.home
+
     async def close(self) -> None:
         for post in list(self._posts.values()):
             await self._closed(post)
@@ -137,7 +152,7 @@ class Sites:
         return post.site
 
     async def _closed(self, post: Post) -> None:
-        site, post.site, post.access = post.site, None, None
+        site, post.site, post.access, post.home = post.site, None, None, None
         if post.explaining is not None:
             post.explaining.cancel()
         if site is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from kedge.model.change import Act
+from kedge.model.dossier import Home
 from kedge.model.errors import Denied, Invalid, Unavailable
 from kedge.model.health import Ailment
 from kedge.model.manifest import Desired, Manifest
@@ -65,6 +66,10 @@ class KubernetesTarget:
             index.start(refs)
             await index.ready(refs)
             return {ref: _sight(index, ref) for ref in refs}
+
+    async def home(self, scope: Scope) -> Home:
+        with self._sites.minding(scope.cluster, scope.unit):
+            return await self._sites.home(scope.cluster)
 
     async def recover(self, cluster: str, installation: str) -> Recovered:
         try:

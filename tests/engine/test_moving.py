@@ -1,0 +1,100 @@
+"""When a unit moves, and what becomes of what it has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kedge.engine.delivery import wanted
+from kedge.engine.moving import Move, departed, elsewhere, move, settled_in
+from kedge.model.change import Act, Change
+from kedge.model.declaration import OnRemove, TargetSection
+from kedge.model.dossier import Dossier, Home
+from kedge.model.operation import Owned
+from kedge.model.ref import Ref, UnitName
+from kedge.model.source import SourceSpec
+from kedge.model.unit import Unit
+
+OLD, NEW = Home("https://old:6443", "u1"), Home("https://new:6443", "u2")
+SPACE, MAP = Ref("", "Namespace", "", "web"), Ref("", "ConfigMap", "web", "web")
+
+
+def unit(cluster: str = "prod", namespace: str = "web", rule: OnRemove = OnRemove.ASK) -> Unit:
+    name = UnitName("shop", "web")
+    return Unit(name, "admin", SourceSpec("r", "main", "web"), TargetSection(cluster, namespace), on_remove=rule)
+
+
+def dossier(declared: Unit, **more: object) -> Dossier:
+    has = Dossier(
+        declared.name, declared, inventory=(Owned(SPACE), Owned(MAP)), cluster="prod", home=OLD, namespace="web"
+    )
+    return replace(has, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "another"),
+    [
+        (OLD, OLD, False),
+        (OLD, NEW, True),
+        (OLD, Home("https://new:6443", "u1"), False),
+        (OLD, Home("https://OLD:6443/", "u2"), False),
+        (OLD, Home("https://new:6443"), True),
+        (Home("https://old:6443"), NEW, True),
+        (Home(), NEW, False),
+        (OLD, Home(), False),
+    ],
+)
+def test_another_cluster_is_one_with_another_address_that_is_not_known_to_be_the_same(
+    before: Home, now: Home, another: bool
+) -> None:
+    assert elsewhere(before, now) is another
+
+
+def test_an_identity_that_may_not_be_read_any_more_is_remembered_for_its_server_alone() -> None:
+    assert settled_in(OLD, Home("https://old:6443")) == OLD
+    assert settled_in(OLD, Home("https://new:6443")) == Home("https://new:6443")
+
+
+def test_a_unit_that_stays_or_has_nothing_does_not_move() -> None:
+    has = dossier(unit())
+    assert move(has, unit(), OLD) == Move(has.inventory)
+    nothing = dossier(unit("stg"), inventory=())
+    assert move(nothing, unit("stg"), NEW) == Move(())
+    assert not wanted(nothing).removal
+
+
+def test_a_unit_for_another_cluster_is_removed_where_it_is_unless_it_keeps() -> None:
+    for rule in (OnRemove.ASK, OnRemove.DELETE):
+        wish = wanted(dossier(unit("stg", rule=rule)))
+        assert (wish.removal, wish.unit.target.cluster) == (True, "prod")
+    kept = dossier(unit("stg", rule=OnRemove.KEEP))
+    assert (wanted(kept).removal, wanted(kept).unit.target.cluster) == (False, "stg")
+    assert move(kept, kept.unit, NEW) == Move((), left="2 objects in cluster prod")
+
+
+def test_a_removed_unit_is_removed_where_its_objects_are() -> None:
+    wish = wanted(dossier(unit("stg"), removed=1.0))
+    assert (wish.removal, wish.unit.target.cluster) == (True, "prod")
+    assert departed(dossier(unit()), unit()) == unit()
+
+
+def test_another_cluster_behind_the_name_is_asked_about_whatever_can_not_be_deleted() -> None:
+    for rule in (OnRemove.ASK, OnRemove.DELETE):
+        going = move(dossier(unit(rule=rule)), unit(rule=rule), NEW)
+        assert going.inventory == ()
+        assert "approving applies it there, and leaves its 2 objects at https://old:6443" in going.asked(())
+    assert move(dossier(unit()), unit(rule=OnRemove.KEEP), NEW).asked(()) == ""
+
+
+def test_another_namespace_is_asked_about_where_something_is_deleted_in_the_first() -> None:
+    here = unit(namespace="other")
+    going = move(dossier(here), here, OLD)
+    assert len(going.inventory) == 2
+    assert going.asked([Change(SPACE, Act.DELETE), Change(MAP, Act.UPDATE)]) == ""
+    assert "from namespace web to other" in going.asked([Change(MAP, Act.DELETE)])
+    assert (
+        move(dossier(here), unit(namespace="other", rule=OnRemove.DELETE), OLD).asked([Change(MAP, Act.DELETE)]) == ""
+    )
+    kept = move(dossier(here), unit(namespace="other", rule=OnRemove.KEEP), OLD)
+    assert (kept.inventory, kept.left) == ((Owned(SPACE),), "1 object in namespace web")
