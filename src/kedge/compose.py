@@ -18,7 +18,7 @@ from kedge.model.manifest import Desired
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import RenderSpec, Unit
-from kedge.ports import Clock, Entropy, Renderer, Store
+from kedge.ports import Clock, Clone, Entropy, Renderer, Store
 
 if TYPE_CHECKING:
     from kedge.control.road.enlist import AdminRoot
@@ -290,6 +290,13 @@ def _absolute(error: Invalid) -> Invalid:
         return replace(where, file=f"/{where.file}") if where.file else where
 
     return Invalid("", problems=tuple(replace(problem, where=moved(problem.where)) for problem in error.problems))
+
+
+def clone_at(folder: Path) -> Clone:
+    """The person's own clone that `folder` is in. Raises Invalid where it is in none."""
+    from kedge.sources.clone import GitClone
+
+    return GitClone(folder)
 
 
 def worker_renderer(size: int = 2) -> WorkerRenderer:

@@ -21,6 +21,7 @@ from kedge.model.operation import Operation, Outcome, Sight
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Plan, Step
 from kedge.model.ref import Ref, UnitName
+from kedge.model.restoration import Drafted
 from kedge.model.source import Entry, Revision
 from kedge.model.unit import Unit
 
@@ -78,6 +79,23 @@ class Source(Protocol):
 
     def descends(self, before: Revision, after: Revision) -> bool:
         """Whether `after` has `before` as an ancestor (false after a force push)."""
+
+
+class Clone(Protocol):
+    """A person's own clone of a repository, in which a commit is prepared."""
+
+    def file(self, commit: str, path: str) -> bytes | None:
+        """What a file holds at a commit, None where it is not there. Raises Unavailable as `drafted`."""
+
+    def drafted(self, base: str, then: str, paths: Sequence[str], texts: Mapping[str, bytes]) -> Drafted:
+        """`base` with `paths` as they are at `then` (or gone, where they are not there), and with `texts` as they are
+        given. Raises Unavailable where one of the commits is not in this clone."""
+
+    def branch(self, name: str, draft: Drafted, message: str) -> str:
+        """Commit the draft as the clone's own user on a new branch; answers the commit.
+
+        Raises Conflict where the branch is there already, Invalid for a name that Git does not take, or without a
+        user."""
 
 
 class Renderer(Protocol):

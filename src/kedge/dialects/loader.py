@@ -42,6 +42,19 @@ _FLOW_OPENER = re.compile(r"[\[{]")
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """The text of one document, from its `---` on, with the line and the character that it begins at."""
+
+    line: int
+    start: int
+    text: str
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """The line of a value (of its key, in a mapping) and the marks of what is in it."""
 
@@ -91,17 +104,17 @@ def path_text(path: Sequence[Step]) -> str:
 def read(raw: bytes, file: str = "", limits: Limits = LIMITS) -> Stream:
     """Every document of a file. One that is broken is a problem and hides none of its neighbours. Never raises."""
     try:
-        chunks = _chunks(_text(raw, file, limits))
+        found = pieces(text_of(raw, file, limits))
     except Invalid as error:
         return Stream((), error.problems)
     documents: list[Document] = []
     problems: list[Problem] = []
-    for number, (first, chunk) in enumerate(chunks, 1):
+    for number, piece in enumerate(found, 1):
         if number > limits.documents:
-            problems.append(Problem(f"there are more than {limits.documents} documents", Where(file, first)))
+            problems.append(Problem(f"there are more than {limits.documents} documents", Where(file, piece.line)))
             break
         try:
-            documents.append(_document(chunk, Where(file, first, number), limits))
+            documents.append(_document(piece.text, Where(file, piece.line, number), limits))
         except Invalid as error:
             problems.extend(error.problems)
     return Stream(tuple(documents), tuple(problems))
@@ -115,7 +128,8 @@ def load(raw: bytes, file: str = "", limits: Limits = LIMITS) -> tuple[Document,
     return stream.documents
 
 
-def _text(raw: bytes, file: str, limits: Limits) -> str:
+def text_of(raw: bytes, file: str = "", limits: Limits = LIMITS) -> str:
+    """A file's text. Raises Invalid for what is too long, no UTF-8, or holds control characters."""
     if len(raw) > limits.size:
         raise Invalid(f"the file has {len(raw)} bytes, more than the {limits.size} allowed", where=Where(file))
     try:
@@ -133,15 +147,15 @@ def _text(raw: bytes, file: str, limits: Limits) -> str:
     return text
 
 
-def _chunks(text: str) -> Iterator[tuple[int, str]]:
-    """Cut a stream at its `---` and `...` lines, which YAML allows nowhere else: first line number and text of each."""
+def pieces(text: str) -> Iterator[Piece]:
+    """Cut a stream at its `---` and `...` lines, which YAML allows nowhere else. Empty documents are none."""
     cuts = [(0, 0), *((found.start(), found.end() if found[1] == "..." else found.start()) for found in _marks(text))]
     line = 1
     for (_, start), (end, _) in zip(cuts, [*cuts[1:], (len(text), 0)], strict=True):
         chunk = text[start:end]
         body = chunk[3:] if chunk.startswith("---") else chunk
         if not _NOTHING.match(body):
-            yield line, chunk
+            yield Piece(line, start, chunk)
         line += chunk.count("\n")
 
 

@@ -13,6 +13,7 @@ from fastapi import Response
 
 from kedge.model.event import Event
 from kedge.model.plan import Plan
+from kedge.model.restoration import Restoration
 from kedge.server import views
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
@@ -256,6 +257,15 @@ class Preview:
     plan: Plan
     effects: str
     live: str
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a commit has to put back: see `kedge.model.restoration`."""
+
+    unit: str
+    restoration: Restoration
     schemaVersion: str = views.SCHEMA
 
 

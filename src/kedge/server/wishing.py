@@ -116,6 +116,16 @@ async def preview(
     return answer(answers.Preview(str(name), shown, proposal.plan, proposal.plan.effects, live_commit(dossier)))
 
 
+@router.post("/rollback:git", response_model=answers.Restored)
+async def restored(
+    request: Request, name: Named, body: RollbackPreview, person: Annotated[Person, Depends(Allowed(Verb.READ))]
+) -> Response:
+    """Which files a commit has to put back to go there by Git; changes nothing."""
+    desk = desk_of(request)
+    await dossier_of(desk, name)
+    return answer(answers.Restored(str(name), await desk.commands.restoration(person, name, body.to)))
+
+
 @router.post("/rollback", response_model=answers.Wished)
 async def rollback(
     request: Request, name: Named, body: Rollback, person: Annotated[Person, Depends(Allowed(Verb.ROLLBACK))]

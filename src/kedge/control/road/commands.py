@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from kedge.control.road.doors import Doors
 from kedge.control.road.preview import PIN_SECONDS, preview_rollback, rollback_pin
 from kedge.control.road.propose import Proposal, propose
+from kedge.control.road.restore import restoration
 from kedge.engine.delivery import finished
 from kedge.engine.gate import may_approve
 from kedge.model.dossier import Approval, Dossier, Pin, Wish
@@ -16,6 +17,7 @@ from kedge.model.event import Event
 from kedge.model.operation import Cause, Result
 from kedge.model.person import Person
 from kedge.model.ref import UnitName
+from kedge.model.restoration import Restoration
 from kedge.model.unit import Unit
 from kedge.ports import Record, Ring
 
@@ -138,6 +140,11 @@ class Commands:
         dossier = await self.dossier(name)
         pin = await rollback_pin(self.doors, dossier, to, person, reason, lasting)
         return pin, await preview_rollback(self.doors, dossier, pin)
+
+    async def restoration(self, person: Person, name: UnitName, to: str) -> Restoration:
+        """What a commit would have to put back for the same; records nothing."""
+        dossier = await self.dossier(name)
+        return await restoration(self.doors, dossier, await rollback_pin(self.doors, dossier, to, person, ""))
 
     async def rollback(
         self, person: Person, name: UnitName, to: str, reason: str, *, lasting: float = PIN_SECONDS, effects: str = ""

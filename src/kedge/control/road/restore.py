@@ -1,0 +1,84 @@
+"""Restore: which files of a repository a commit has to put back, so that Git wants of a unit what it wanted once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kedge.control.road.doors import Doors
+from kedge.model.dossier import Dossier, Pin
+from kedge.model.errors import Invalid
+from kedge.model.restoration import Restoration
+from kedge.model.source import EntryKind, Revision
+from kedge.model.unit import Unit
+from kedge.ports import Snapshot
+
+
+async def restoration(doors: Doors, dossier: Dossier, pin: Pin) -> Restoration:
+    """What leads from the newest commit back to the state of `pin`. Changes nothing.
+
+    Raises Invalid where that state came from elsewhere or does not render any more, Unavailable when Git does not
+    answer.
+    """
+    source = dossier.unit.source
+    if pin.revision is None or pin.unit.source.repository != source.repository:
+        elsewhere = pin.unit.source.repository if pin.revision is not None else "no repository"
+        raise Invalid(
+            f"{dossier.name} came from {elsewhere} then, not from {source.repository}",
+            hint="without --via git, a rollback pins what was in force",
+        )
+    base = await doors.source.fetch(source.repository, source.ref)
+    here = await _declared_here(doors, dossier, base)
+    now, then = doors.source.snapshot(base), doors.source.snapshot(pin.revision)
+    paths = {*await _read(doors, then, pin.unit if here else dossier.unit), *await _read_now(doors, now, dossier)}
+    return Restoration(
+        source.repository,
+        source.ref,
+        base.commit,
+        pin.revision.commit,
+        pin.run,
+        tuple(_moved(now, then, paths)),
+        dossier.unit.where.file if here else "",
+        pin.unit.where.file if here else "",
+        tuple(_notes(dossier, pin.unit, here=here)),
+    )
+
+
+async def _read(doors: Doors, snapshot: Snapshot, unit: Unit) -> list[str]:
+    desired = await doors.renderer.render(snapshot, unit)
+    return [read.path for read in desired.reads]
+
+
+async def _read_now(doors: Doors, snapshot: Snapshot, dossier: Dossier) -> list[str]:
+    """What does not render is a reason to go back: then all that is in the folder counts as read."""
+    try:
+        return await _read(doors, snapshot, dossier.unit)
+    except Invalid:
+        last = dossier.rendering.reads if dossier.rendering is not None else ()
+        inside = snapshot.entries(dossier.unit.source.path, recurse=True)
+        return [*(read.path for read in last), *(entry.path for entry in inside)]
+
+
+def _moved(now: Snapshot, then: Snapshot, paths: Iterable[str]) -> list[str]:
+    """Those of the paths that are a file (or a link) in one of the two and not the same in both."""
+    found: list[str] = []
+    for path in sorted(paths):
+        before, after = then.entry(path) if path else None, now.entry(path) if path else None
+        folders = [entry for entry in (before, after) if entry is not None and entry.kind is EntryKind.FOLDER]
+        if before != after and not folders:
+            found.append(path)
+    return found
+
+
+async def _declared_here(doors: Doors, dossier: Dossier, base: Revision) -> bool:
+    """Whether the unit's declaration is in the repository and at the ref that its files come from."""
+    for root in await doors.store.roots():
+        if root.name == dossier.unit.root and root.revision is not None:
+            return (root.revision.repository, root.revision.ref) == (base.repository, base.ref)
+    return False
+
+
+def _notes(dossier: Dossier, unit: Unit, *, here: bool) -> Iterable[str]:
+    if not here and unit.digest != dossier.unit.digest:
+        yield f"the declaration of {dossier.name} was another one then, and is in another repository: look at it too"
+    if here and dossier.name.environment:
+        yield f"its declaration is that of every environment of {dossier.name.project}/{dossier.name.name}"

@@ -1,0 +1,121 @@
+"""A rollback by Git: a commit for a pull request that puts one unit's declaration and files back, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from tests.e2e.stories import PROJECT, application, folder_of
+from tests.e2e.world import World, standing
+
+pytestmark = pytest.mark.e2e
+
+OVERLAY = "resources: [../../base, namespace.yaml]\nnamespace: web\n"
+BASE = "resources: [config.yaml]\n"
+
+
+def declared(web: str = "", api: str = "") -> str:
+    return f"# Two of them\n{application('web', web)}\n---{application('api', api)}"
+
+
+async def changed(world: World) -> tuple[str, str]:
+    """Two commits: the second changes both units, their declarations, and what nobody reads."""
+    world.repository.git("config", "user.name", "Nora")
+    world.repository.git("config", "user.email", "nora@example.com")
+    world.repository.write(
+        {
+            ".kedge/shop.yaml": PROJECT,
+            ".kedge/units.yaml": declared(),
+            **folder_of("api", "hello"),
+            "apps/web/kustomization.yaml": OVERLAY,
+            "apps/web/namespace.yaml": folder_of("web", "")["apps/web/namespace.yaml"],
+            "base/kustomization.yaml": BASE,
+            "base/config.yaml": folder_of("web", "hello")["apps/web/config.yaml"],
+        }
+    )
+    first = world.pushed("begin")
+    await world.synced("shop/web", first)
+    await world.synced("shop/api", first)
+    patched = f"{OVERLAY}patches: [{{path: more.yaml}}]\n"
+    world.repository.write(
+        {
+            ".kedge/units.yaml": declared("  sync: {prune: false}", "  sync: {prune: false}"),
+            **folder_of("api", "goodbye"),
+            "apps/web/kustomization.yaml": patched,
+            "apps/web/more.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {more: x}\n",
+            "base/config.yaml": folder_of("web", "goodbye")["apps/web/config.yaml"],
+            "README.md": "another system\n",
+        }
+    )
+    second = world.pushed("change everything")
+    await world.synced("shop/web", second)
+    await world.synced("shop/api", second)
+    return first, second
+
+
+def way(world: World, *words: str) -> tuple[str, ...]:
+    return ("rollback", "web", *words, "--via", "git", "--repo", str(world.repository.work))
+
+
+async def test_a_unit_goes_back_by_a_commit_that_touches_nothing_of_another(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
+        first, second = await changed(world)
+        git = world.repository.git
+        shown = await world.kedge(*way(world, "--dry-run"))
+        assert (shown.code, git("branch", "--list", "kedge/*")) == (0, "")
+        assert "-data: {greeting: goodbye}\n+data: {greeting: hello}" in shown.out
+        unattended = await world.kedge(*way(world, first[:7], "-y"))
+        assert "needs a reason" in unattended.err
+        done = await world.kedge(*way(world, first[:7], "-y", "--reason", "it was wrong"))
+        assert done.code == 0, done.err
+        branch = f"kedge/rollback/shop-web-{first[:7]}"
+        assert f"git push origin {branch}" in done.err
+        # Nothing but the branch has changed in the clone.
+        assert (git("status", "--porcelain"), git("rev-parse", "HEAD")) == ("", second)
+        assert git("rev-parse", f"{branch}^") == second
+        assert git("diff", "--name-status", second, branch).splitlines() == [
+            "M\t.kedge/units.yaml",
+            "M\tapps/web/kustomization.yaml",
+            "D\tapps/web/more.yaml",
+            "M\tbase/config.yaml",
+        ]
+        assert git("show", f"{branch}:.kedge/units.yaml") == declared("", "  sync: {prune: false}").strip()
+        author, subject, _, why, *_ = git("log", "-1", "--format=%an%n%B", branch).splitlines()
+        assert (author, why) == ("Nora", "it was wrong")
+        assert subject.startswith(f"Roll shop/web back to {first[:7]}")
+        again = await world.kedge(*way(world, first[:7], "-y", "--reason", "again"))
+        assert "there is a branch" in again.err
+        git("merge", "--quiet", "--ff-only", branch)
+        merged = world.pushed("an empty commit on top")
+        dossier = await world.synced("shop/web", merged)
+        assert (await world.greeting("web"), dossier.pin) == ("hello", None)
+        assert await world.greeting("api") == "goodbye"
+        nothing = await world.kedge(*way(world, first[:7], "-y", "--reason", "once more"))
+        assert "nothing to put back" in nothing.err
+
+
+async def test_what_does_not_render_any_more_can_be_taken_back(tmp_path):
+    async with standing(tmp_path) as world:
+        _, second = await changed(world)
+        world.repository.write(
+            {"apps/web/kustomization.yaml": "resources: [nowhere.yaml]\n", "apps/web/new.yaml": "a: b\n"}
+        )
+        broken = world.pushed("break it")
+        await world.said("nowhere.yaml", "get", "web")
+        done = await world.kedge(*way(world, second[:7], "-y", "--reason", "it does not render"))
+        assert done.code == 0, done.err
+        assert world.repository.git(
+            "diff", "--name-status", broken, f"kedge/rollback/shop-web-{second[:7]}"
+        ).splitlines() == [
+            "M\tapps/web/kustomization.yaml",
+            "D\tapps/web/new.yaml",
+        ]
+
+
+async def test_a_clone_that_lacks_the_commits_or_is_none_is_told(tmp_path):
+    async with standing(tmp_path) as world:
+        first, _ = await changed(world)
+        (tmp_path / "empty").mkdir()
+        none = await world.kedge("rollback", "web", first[:7], "--via", "git", "--repo", str(tmp_path / "empty"))
+        assert (none.code, "is in no Git repository" in none.err) == (2, True)
+        other = world.forge.repository("other")
+        lacks = await world.kedge("rollback", "web", first[:7], "--via", "git", "--repo", str(other.work))
+        assert "git fetch origin" in lacks.err
