@@ -283,3 +283,11 @@ def test_any_shape_is_read_or_explained(kind: str, metadata: Any, spec: Any) -> 
     reading = read(yaml.safe_dump(document).encode(), "a.yaml")
     assert len(reading.declarations) + bool(reading.problems) == 1
     assert all(problem.where.line and problem.where.file for problem in reading.problems)
+
+
+def test_a_source_follows_a_ref_or_a_range_of_versions() -> None:
+    assert only(application('{source: {version: ">=1.2 <2"}}')).spec.source.version == ">=1.2 <2"
+    (problem,) = application('{source: {version: "latest"}}').problems
+    assert "a range of versions is wanted" in problem.text
+    (problem,) = application('{source: {version: "1.x", ref: main}}').problems
+    assert problem.text == "a source has either a ref or a version, not both"

@@ -257,3 +257,8 @@ class TestReferences:
         count = 3_000
         chain = [app(f"a{n}", after=(f"app/a{n + 1}",)) for n in range(count)]
         assert len(resolved(*chain, app(f"a{count}")).units) == count + 1
+
+
+def test_a_range_of_versions_takes_the_place_of_a_ref() -> None:
+    unit = one(resolved(app(source=SourceSection("x", version=">=1.2   <2"))))
+    assert unit.source == SourceSpec(unit.source.repository, "version >=1.2 <2", "x")

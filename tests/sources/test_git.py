@@ -466,3 +466,51 @@ class TestRecovery:
         with pytest.raises(Invalid, match="100000"):
             await source.fetch(repository.url, "main")
         assert not mirror_of(tmp_path, repository.url).exists()
+
+
+async def tagged(source: GitSource, repository: Repository, tag: str, *more: str) -> str:
+    commit = repository.commit({"a.yaml": f"tag: {tag}"}, f"release {tag}")
+    repository.git("tag", *more, tag)
+    repository.push(f"refs/tags/{tag}")
+    return commit
+
+
+async def test_the_newest_tag_in_a_range_is_followed_and_is_the_revision(source: GitSource, repository: Repository):
+    await tagged(source, repository, "v1.2.0")
+    second = await tagged(source, repository, "v1.10.0", "-a", "-m", "annotated")
+    for tag in ("v2.0.0", "v1.11.0-rc.1", "nightly", "1.9.9"):
+        await tagged(source, repository, tag)
+    found = await source.fetch(repository.url, "version >=1.2 <2")
+    assert (found.commit, found.version, found.ref) == (second, "v1.10.0", "version >=1.2 <2")
+    third = await tagged(source, repository, "v1.10.1")
+    newer = await source.fetch(repository.url, "version >=1.2 <2")
+    assert (newer.commit, newer.version) == (third, "v1.10.1")
+    assert source.changed(found, newer) == ["a.yaml"]
+    assert source.descends(newer, found)  # another version is no rewritten history
+
+
+async def test_prereleases_are_followed_only_by_a_range_that_names_one(source: GitSource, repository: Repository):
+    await tagged(source, repository, "v1.0.0")
+    await tagged(source, repository, "v1.1.0-rc.1")
+    assert (await source.fetch(repository.url, "version 1.x")).version == "v1.0.0"
+    assert (await source.fetch(repository.url, "version >=1.0.0-0")).version == "v1.1.0-rc.1"
+
+
+async def test_a_tag_that_is_moved_is_followed_and_counts_as_rewritten(source: GitSource, repository: Repository):
+    await tagged(source, repository, "v1.0.0")
+    before = await source.fetch(repository.url, "version 1.x")
+    repository.git("checkout", "-q", "--orphan", "other")
+    moved = repository.commit({"a.yaml": "another"}, "another")
+    repository.git("tag", "-f", "v1.0.0")
+    repository.push("refs/tags/v1.0.0")
+    after = await source.fetch(repository.url, "version 1.x")
+    assert (after.commit, after.version) == (moved, "v1.0.0")
+    assert not source.descends(before, after)
+
+
+async def test_a_range_that_no_tag_is_in_says_so(source: GitSource, repository: Repository):
+    await tagged(source, repository, "v1.0.0")
+    with pytest.raises(Invalid, match=r"none of the 1 tags of .* is a version in “>=2”"):
+        await source.fetch(repository.url, "version >=2")
+    with pytest.raises(Invalid, match="range of versions"):
+        await source.fetch(repository.url, "version --upload-pack=x")

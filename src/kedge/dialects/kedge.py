@@ -219,6 +219,9 @@ def _environment(name: str, base: dict[str, Any], part: Any, document: Document,
         return name, shape.wrong(here, f"a mapping is wanted, not {named(part)}")
     inner = Shape(_place(here, part or {}, document))
     spec = _spec(laid_over(base, part or {}), (), inner)
+    source = found.get("source")
+    if source is not None and source.ref and source.version:
+        shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
     said = {str(problem) for problem in shape.problems}
     shape.problems.extend(problem for problem in inner.problems if str(problem) not in said)
     return name, spec

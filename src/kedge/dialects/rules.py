@@ -16,7 +16,10 @@ from kedge.model.declaration import (
     SyncSection,
     TargetSection,
 )
+from kedge.model.errors import Invalid
 from kedge.model.ref import is_name
+from kedge.model.version import parse
+from kedge.model.rule import HealthCheck
 
 Rule = Callable[[str], str]
 
@@ -80,6 +83,15 @@ def ref(text: str) -> str:
     return "" if len(text) <= 250 else "a ref has at most 250 characters"
 
 
+def version(text: str) -> str:
+    """A range of versions, as `kedge.model.version`."""
+    try:
+        parse(text)
+    except Invalid:
+        return "a range of versions is wanted, such as “>=1.2 <2”, “~1.4” or “1.x”; one tag alone is a ref"
+    return ""
+
+
 def approver(text: str) -> str:
     return "" if _APPROVER.match(text) else "write group:NAME or user:NAME"
 
@@ -121,6 +133,7 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (SourceSection, "path"): path,
     (SourceSection, "repository"): repository,
     (SourceSection, "ref"): ref,
+    (SourceSection, "version"): version,
     (Root, "path"): path,
     (Root, "repository"): repository,
     (Root, "ref"): ref,
@@ -146,6 +159,7 @@ EMPTY_ALLOWED = frozenset(
         (SourceSection, "path"),
         (SourceSection, "repository"),
         (SourceSection, "ref"),
+        (SourceSection, "version"),
         (Root, "path"),
         (Root, "ref"),
         (Root, "repository"),

@@ -23,6 +23,7 @@ from kedge.engine.trust import (
 )
 from kedge.model.declaration import Application, ApplicationSpec, Cluster, Declaration, Project, Root
 from kedge.model.errors import Problem, Where
+from kedge.model.origin import of_range
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import KindRules, RenderSpec, Unit
@@ -145,7 +146,7 @@ def _unit(
         root=trust.root.name,
         source=source,
         target=spec.target,
-        render=RenderSpec(spec.directory, spec.kustomize, spec.helm),
+        render=RenderSpec(spec.directory, spec.kustomize, spec.helm, spec.patches),
         sync=spec.sync,
         approve=approve,
         on_remove=spec.onRemove,
@@ -165,6 +166,8 @@ def _source(root: Root, spec: ApplicationSpec) -> SourceSpec:
     repository = spec.source.repository or root.repository
     same = repository == root.repository
     ref = spec.source.ref or (root.ref if same else "")
+    if spec.source.version:
+        ref = of_range(spec.source.version)
     parts = [part for part in spec.source.path.split("/") if part not in ("", ".")]
     return SourceSpec(repository, ref, "/".join(parts))
 

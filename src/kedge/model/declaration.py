@@ -47,6 +47,9 @@ class SourceSection:
     ] = ""
 
 
+    version: Annotated[
+        str, "Instead of `ref`: a range of versions (`>=1.2 <2`, `~1.4`, `1.x`); the newest tag in it is followed."
+    ] = ""
 @dataclass(frozen=True, slots=True)
 class TargetSection:
     """Cluster (a declared Cluster's name) and the namespace for objects that name none."""

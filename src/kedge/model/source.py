@@ -17,7 +17,10 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One commit that a (repository, ref) resolved to. `time` is the committer's clock, in epoch seconds."""
+    """One commit that a (repository, ref) resolved to. `time` is the committer's clock, in epoch seconds.
+
+    `version` is the tag or version that was chosen where a range was asked for, `digest` that of a packed chart or
+    artifact (`sha256:…`); both are "" elsewhere."""
 
     repository: str
     ref: str
@@ -26,6 +29,8 @@ class Revision:
     email: str = ""
     subject: str = ""
     time: float = 0.0
+    version: str = ""
+    digest: str = ""
 
     @property
     def short(self) -> str:

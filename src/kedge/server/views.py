@@ -28,6 +28,8 @@ class RevisionView:
     author: str
     subject: str
     time: float
+    version: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,16 @@ def public_url(url: str) -> str:
 def revision(given: Revision | None) -> RevisionView | None:
     if given is None:
         return None
-    return RevisionView(public_url(given.repository), given.ref, given.commit, given.author, given.subject, given.time)
+    return RevisionView(
+        public_url(given.repository),
+        given.ref,
+        given.commit,
+        given.author,
+        given.subject,
+        given.time,
+        given.version,
+        given.digest,
+    )
 
 
 def run(given: Operation | None, *, outcomes: bool = False) -> RunView | None:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 import pygit2
 
 from kedge import process
+from kedge.model import version as versions
 from kedge.model.errors import Invalid, KedgeError, Unavailable
+from kedge.model.origin import of_range, range_of
 from kedge.model.source import Revision
+from kedge.model.version import Range
 from kedge.ports import Secrets
 from kedge.sources import history
 from kedge.sources.address import Address, Allowed, parse
@@ -73,7 +76,7 @@ class GitSource:
     async def fetch(self, repository: str, ref: str) -> Revision:
         """As `kedge.ports.Source.fetch`. A branch goes before a tag of the same name; "" is the default branch."""
         address = parse(repository, self._allowed)
-        check_ref(ref)
+        check(ref)
         key = (repository, ref)
         joined = False
         while (flight := self._flights.get(key)) is not None:
@@ -107,6 +110,9 @@ class GitSource:
     async def _bring(self, mirror: Mirror, address: Address, repository: str, ref: str) -> Revision:
         if _FULL.match(ref):
             return _revision(await self._by_id(mirror, address, ref), repository, ref)
+        wanted_range = range_of(ref)
+        if wanted_range is not None:
+            return await self._by_version(mirror, address, repository, versions.parse(wanted_range))
         names = _candidates(ref)
         found = await self._remote.refs(address, [*names, *(f"{name}^{{}}" for name in names if "/tags/" in name)])
         name = next((name for name in names if name in found), None)
@@ -116,6 +122,16 @@ class GitSource:
         if _SHORT.match(ref):
             return _revision(await self._by_short_id(mirror, address, ref), repository, ref)
         raise _unknown(address, ref)
+
+    async def _by_version(self, mirror: Mirror, address: Address, repository: str, wanted: Range) -> Revision:
+        """The newest tag in a range, as Flux reads them: `v1.2.3` or `1.2.3`, every number written out."""
+        tags = tags_of(await self._remote.refs(address, ["refs/tags/*"]))
+        chosen = versions.newest(wanted, tags.items())
+        if chosen is None:
+            text = f"none of the {len(tags)} tags of {address.url} is a version in “{wanted.text}”"
+            raise Invalid(text, hint="push such a tag (v1.2.3), or correct source.version")
+        commit = await self._by_name(mirror, address, f"refs/tags/{chosen[0]}", chosen[1])
+        return replace(_revision(commit, repository, of_range(wanted.text)), version=chosen[0])
 
     async def _by_name(self, mirror: Mirror, address: Address, name: str, wanted: str) -> pygit2.Commit:
         """A ref's commit; fetched only when it is not the one that is here."""
@@ -182,6 +198,8 @@ class GitSource:
         """As `kedge.ports.Source.descends`; False where `before` is not at hand any more."""
         if before.repository != after.repository:
             return False
+        if before.version != after.version:
+            return True  # another version is another tag, on whatever branch it is
         mirror = self._mirror(after.repository)
         old, new = mirror.commit(before.commit), mirror.commit(after.commit)
         if old is None or new is None:
@@ -193,6 +211,22 @@ class GitSource:
             folder = folder_of(self._data / "mirrors", repository)
             self._mirrors[repository] = Mirror(folder, self._remote, self._limits.mirror)
         return self._mirrors[repository]
+
+
+def tags_of(found: Mapping[str, str]) -> dict[str, str]:
+    """Tag → commit, from what ls-remote lists: an annotated tag is listed twice, as itself and as what it leads to."""
+    prefix, peeled = "refs/tags/", "^{}"
+    names = [name for name in found if name.startswith(prefix) and not name.endswith(peeled)]
+    return {name.removeprefix(prefix): found.get(name + peeled, found[name]) for name in names}
+
+
+def check(ref: str) -> None:
+    """Raises Invalid for what can be no branch, tag or commit, and no range of versions."""
+    wanted = range_of(ref)
+    if wanted is None:
+        check_ref(ref)
+    else:
+        versions.parse(wanted)
 
 
 def check_ref(ref: str) -> None:

@@ -101,10 +101,11 @@ def moment(epoch: float | None) -> str:
 
 
 def commit(revision: dict[str, Any] | None) -> str:
-    """`3f2a9c1 "raise replicas" by Mona`."""
+    """`3f2a9c1 "raise replicas" by Mona`, with the version before it where one was chosen."""
     if not revision:
         return ""
-    text = str(revision.get("commit", ""))[:7]
+    version = revision.get("version")
+    text = (f"{version} " if version else "") + str(revision.get("commit", ""))[:7]
     subject, author = revision.get("subject"), revision.get("author")
     return text + (f' "{subject}"' if subject else "") + (f" by {author}" if author else "")
 

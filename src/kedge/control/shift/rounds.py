@@ -14,6 +14,7 @@ from kedge.control.shift.readers import Readers
 from kedge.model.dossier import Dossier
 from kedge.model.errors import KedgeError
 from kedge.model.event import Event
+from kedge.model.origin import range_of
 from kedge.model.person import AUTOMATION
 from kedge.model.source import Revision
 from kedge.ports import Head
@@ -221,6 +222,8 @@ class Rounds:
 
 
 def _same_ref(pushed: str, wanted: str) -> bool:
+    if range_of(wanted) is not None:
+        return not pushed.startswith("refs/heads/")
     short = pushed.removeprefix("refs/heads/").removeprefix("refs/tags/")
     return not pushed or not wanted or wanted in (pushed, short, "HEAD")
 

@@ -1,0 +1,18 @@
+"""What a unit asks of a repository beside a branch, a tag or a commit, as the text that stands in a ref's place.
+
+No such text can be taken for a ref: it begins with a word and a space, and no ref holds a space. So whatever knows
+(repository, ref) knows these too: they are resolved once for all who ask the same, remembered and shown alike.
+"""
+
+from __future__ import annotations
+
+_RANGE = "version "
+
+
+def of_range(version: str) -> str:
+    """The newest tag that is a version in the range."""
+    return _RANGE + " ".join(version.split())
+
+
+def range_of(ref: str) -> str | None:
+    return ref[len(_RANGE) :] if ref.startswith(_RANGE) else None
