@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bench._cluster import Cluster
 from bench._count import Counted
 from bench._fleet import Followed, Repository, Running, quiet
+from bench._target import Target
 from kedge.control.shift.rounds import WINDOW
 
 STRIDE = 7919
@@ -43,7 +43,7 @@ async def bare(live: Running) -> float:
     return sorted(taken)[2]
 
 
-async def measure(live: Running, followed: Followed, target: Cluster, changes: int) -> None:
+async def measure(live: Running, followed: Followed, target: Target, changes: int) -> None:
     house, repository = live.house, live.repository
     least = await bare(live)
     counted = Counted(house)

@@ -89,6 +89,12 @@ class Cluster:
 
     access: Access
     pid: int
+    what: str = "the sandbox, a process of its own"
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """It, and its field manager."""
+        return frozenset((self.pid, *children(self.pid)))
 
     async def tally(self) -> Tally:
         headers = {"authorization": f"Bearer {self.access.token}"}

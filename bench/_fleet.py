@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from pathlib import Path
 import aiohttp
 import orjson
 
-from bench._cluster import Cluster
 from kedge.compose import WEBHOOK_SECRET, Parts, open_house
 from kedge.control.road.enlist import AdminRoot
 from kedge.house import House
@@ -77,7 +76,10 @@ spec:
 
 INGRESS = """apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {{name: {0}, labels: {{round: "{1}"}}}}
+metadata:
+  name: {0}
+  labels: {{round: "{1}"}}
+  annotations: {{argocd.argoproj.io/ignore-healthcheck: "true"}}  # nobody here gives it an address
 spec:
   rules:
   - host: {0}.example
@@ -123,26 +125,26 @@ class Repository:
         (self.folder / "README").write_text("a fleet\n")
         return self._commit("begin")
 
-    def declare(self) -> str:
-        """One commit that declares every application."""
+    def declare(self, first: int = 0) -> str:
+        """One commit that declares every application, from the one with number `first` on."""
         place = self.folder / ".kedge"
-        place.mkdir()
-        for name in self.names():
+        place.mkdir(exist_ok=True)
+        for name in self.names()[first:]:
             (place / f"{name}.yaml").write_text(DECLARED.format(name))
-            self._write(name, 0)
+            self._write(name, 0, self.files)
         return self._commit("declare them all")
 
-    def change(self, number: int, *names: str) -> str:
-        """One commit that changes the objects of `names` (all, when none are named)."""
+    def change(self, number: int, *names: str, files: Collection[str] = ()) -> str:
+        """One commit that changes the objects of `names` (all, when none are named): those in `files`, or all."""
         for name in names or self.names():
-            self._write(name, number)
+            self._write(name, number, files or self.files)
         return self._commit(f"change {number}", *(f"apps/{name}" for name in names))
 
-    def _write(self, name: str, number: int) -> None:
+    def _write(self, name: str, number: int, files: Iterable[str]) -> None:
         place = self.folder / "apps" / name
         place.mkdir(parents=True, exist_ok=True)
-        for file, text in self.files.items():
-            (place / file).write_text(text.format(name, number))
+        for file in files:
+            (place / file).write_text(self.files[file].format(name, number))
 
     def _commit(self, subject: str, *paths: str) -> str:
         self._git("add", "--all", *paths)
@@ -156,14 +158,6 @@ class Repository:
         argv = ["git", "-c", "gc.auto=0", "-c", "commit.gpgsign=false", *words]
         done = subprocess.run(argv, cwd=self.folder, env=quiet | who, check=True, capture_output=True)
         return done.stdout.decode().strip()
-
-
-async def make_namespace(access: Access) -> None:
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    headers = {"authorization": f"Bearer {access.token}"}
-    url = f"{access.server}/api/v1/namespaces"
-    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=headers) as answer:
-        answer.raise_for_status()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +182,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(data: Path, repository: Repository, cluster: Cluster) -> AsyncIterator[Running]:
+async def running(data: Path, repository: Repository, access: Access) -> AsyncIterator[Running]:
     """A house at work on the repository, with its server; polling is off, so that only webhooks bring news."""
     data.mkdir(parents=True, exist_ok=True)
     environ = {"PATH": os.environ["PATH"], "HOME": str(data), WEBHOOK_SECRET: SECRET}
-    parts = Parts(data, environ, access=cluster.access, poll=3600.0)
+    parts = Parts(data, environ, access=access, poll=3600.0)
     async with open_house(parts, AdminRoot(repository.url, BRANCH)) as house:
         place = listen("127.0.0.1", 0)
         app = build(house.desk(secrets.token_hex(16), Person("bench"), parts.webhook_secret))

@@ -6,6 +6,7 @@ Also how large a benchmark is to be.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 QUICK = "BENCH_QUICK"
@@ -37,9 +38,14 @@ def resident(pid: int | None = None) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
-def helpers_resident(beside: int) -> float:
-    """MiB that the processes started by this one hold together, all but one."""
-    return sum(resident(pid) for pid in children() if pid != beside)
+def helpers_resident(beside: Collection[int]) -> float:
+    """MiB that the processes started by this one hold together, without those of the cluster."""
+    return sum(resident(pid) for pid in children() if pid not in beside)
+
+
+def helpers_cpu(beside: Collection[int]) -> float:
+    """CPU seconds of the same."""
+    return sum(child_cpu(pid) for pid in children() if pid not in beside)
 
 
 def sized(name: str, default: int, quick: int) -> int:

@@ -10,10 +10,11 @@ import asyncio
 import gc
 import time
 
-from bench._cluster import Cluster, Tally
+from bench._cluster import Tally
 from bench._count import Counted
 from bench._fleet import Running, quiet
 from bench._machine import resident
+from bench._target import Target
 from kedge.control.shift.queue import Lane
 from kedge.control.shift.rounds import WINDOW
 
@@ -23,7 +24,7 @@ ROUNDS = 4
 class Watched:
     """What is done while it is open."""
 
-    def __init__(self, live: Running, target: Cluster) -> None:
+    def __init__(self, live: Running, target: Target) -> None:
         self._live, self._target = live, target
         self._before: Tally | None = None
 
@@ -48,7 +49,7 @@ async def resync(live: Running, lane: Lane) -> float:
     return await quiet(live.house) - started
 
 
-async def measure(live: Running, target: Cluster) -> None:
+async def measure(live: Running, target: Target) -> None:
     await hinted(live, target)
     count = live.repository.count
     watched = await Watched(live, target).begin()
@@ -68,7 +69,7 @@ async def measure(live: Running, target: Cluster) -> None:
     print(f"      {spent / count * 1e3:.2f} ms CPU a unit, so {spent:.1f} s in 6 h for {count:,}")
 
 
-async def hinted(live: Running, target: Cluster) -> None:
+async def hinted(live: Running, target: Target) -> None:
     """A webhook, or a poll, that brings no news."""
     await asyncio.sleep(WINDOW)
     watched = await Watched(live, target).begin()

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from bench import _change, _unchanged
 from bench._cluster import Cluster, cluster
-from bench._fleet import FIRST_LOOK, ONE, Followed, Repository, Running, good, make_namespace, quiet, running
+from bench._fleet import FIRST_LOOK, NAMESPACE, ONE, Followed, Repository, Running, good, quiet, running
 from bench._machine import helpers_resident, resident, sized
+from bench._target import make_namespace
 
 COUNT = sized("BENCH_FLEET", 5000, 500)
 CHANGES = sized("BENCH_CHANGES", 20, 10)
@@ -40,10 +41,10 @@ async def settle(live: Running) -> Followed:
 
 async def measure(folder: Path, target: Cluster) -> None:
     empty = resident()
-    await make_namespace(target.access)
+    await make_namespace(target.access, NAMESPACE)
     repository = Repository(folder / "fleet", COUNT, ONE)
     repository.begin()
-    async with running(folder / "data", repository, target) as live:
+    async with running(folder / "data", repository, target.access) as live:
         followed = await settle(live)
         await _change.measure(live, followed, target, CHANGES)
         gc.collect()
@@ -51,7 +52,7 @@ async def measure(folder: Path, target: Cluster) -> None:
         print(
             f"   memory: {full:.0f} MiB, of which {empty:.0f} MiB are there before anything is opened; "
             f"{(full - empty) / COUNT * 1024:.1f} KiB an application; beside it the renderers' processes: "
-            f"{helpers_resident(target.pid):.0f} MiB"
+            f"{helpers_resident(target.pids):.0f} MiB"
         )
         await _unchanged.measure(live, target)
 

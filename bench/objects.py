@@ -1,9 +1,10 @@
-"""Objects a second from a commit to verified, beside a bare loop of dry run and apply.
+"""Objects a second from a commit to verified, beside a bare loop; one change among them; what the fleet holds.
 
-A commit declares applications of four objects (ServiceAccount, Service, Deployment of no replicas, Ingress), a
-second one changes every object. The whole house works them off against a sandbox cluster in a process of its own, until
-its record says of every application that it is settled. The bare loop sends the same bodies to a fresh sandbox, dry run
-and then apply of each, many at once, and does nothing with the answers.
+A commit declares applications of four objects (ServiceAccount, Service, Deployment of no replicas, Ingress), a second
+one changes two of each, further ones change one application each. The house works them off until its record says of
+every application that it is settled. The bare loops send the same bodies to the same cluster, to namespaces of their
+own, before and after the house: one applies, the other dry-runs each object and then applies it. The cluster is a
+real API server where `make parts` has built one.
 """
 
 from __future__ import annotations
@@ -12,153 +13,157 @@ import asyncio
 import gc
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import orjson
-import yaml
-
-from bench._cluster import Cluster, Tally, cluster
-from bench._fleet import FIRST_LOOK, FOUR, NAMESPACE, Followed, Repository, good, make_namespace, quiet, running
-from bench._machine import child_cpu, children, helpers_resident, resident, sized
-from kedge.kube.aiohttp_transport import open_transport
-from kedge.kube.client import APPLY
+from bench import _change, _unchanged
+from bench._bare import Wish, bare
+from bench._cluster import Tally
+from bench._fleet import FIRST_LOOK, FOUR, NAMESPACE, Followed, Repository, Running, good, quiet, running
+from bench._machine import helpers_cpu, helpers_resident, resident, sized
+from bench._target import Target, at_rest, make_namespace, target
 
 COUNT = sized("BENCH_APPLICATIONS", 1000, 100)
-AT_ONCE = 32
-PLURALS = {
-    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
-    "Service": "/api/v1/namespaces/{}/services",
-    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
-    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
-}
+CHANGES = sized("BENCH_CHANGES", 20, 5)
+MOST = sized("BENCH_MOST", 5000, 250)
+"""How many applications there are in the end, to see what each holds of memory."""
+TWO = ("service.yaml", "deployment.yaml")
+"""What the second commit changes. The Deployment's template is among it: its controller makes a new ReplicaSet."""
+LAPS = {"declared": tuple(FOUR), "changed": TWO}
+DRY, WET = "dry run, apply", "apply"
 
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """Seconds, and what they were spent on: requests, and CPU seconds by process (`client`: who asks)."""
+    """Seconds, and what they were spent on: requests, and CPU seconds by process (`client`: who asks). The cluster's
+    are counted until it is at rest again."""
 
+    objects: int
     seconds: float
-    tally: Tally
     client: float
+    tally: Tally
     renderers: float = 0.0
+    seen: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.objects / self.seconds
+
+    def cost(self) -> str:
+        """Milliseconds of CPU an object."""
+        spent = {"client": self.client, "renderers": self.renderers, **self.tally.cpu}
+        each = {who: seconds / self.objects * 1e3 for who, seconds in spent.items() if seconds}
+        return ", ".join([f"{who} {took:.2f}" for who, took in each.items()] + [f"all {sum(each.values()):.1f}"])
 
 
-def bodies(number: int, names: Iterable[str]) -> list[tuple[str, bytes]]:
-    """Path and body of every object of a round, as a client would send it."""
-    found: list[tuple[str, bytes]] = []
-    for name in names:
-        for text in FOUR.values():
-            value = yaml.safe_load(text.format(name, number))
-            value["metadata"]["namespace"] = NAMESPACE
-            found.append((f"{PLURALS[value['kind']].format(NAMESPACE)}/{name}", orjson.dumps(value)))
-    return found
-
-
-async def bare(target: Cluster, objects: Sequence[tuple[str, bytes]]) -> float:
-    """Seconds for a dry run and an apply of every object, `AT_ONCE` objects at a time."""
-    transport = open_transport(target.access)
-    headers = {"content-type": APPLY, "accept": "application/json"}
-    query = {"fieldManager": "bare", "force": "true"}
-    left = iter(objects)
-
-    async def lane() -> None:
-        for path, body in left:
-            for asked in ({**query, "dryRun": "All"}, query):
-                answer = await transport.request("PATCH", path, asked, headers, body)
-                if answer.status not in (200, 201):
-                    raise SystemExit(f"PATCH {path}: {answer.status} {answer.body[:300]!r}")
-
-    started = time.perf_counter()
-    await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
-    taken = time.perf_counter() - started
-    await transport.close()
-    return taken
-
-
-async def bare_laps(names: Sequence[str]) -> list[Lap]:
-    laps: list[Lap] = []
-    async with cluster() as target:
-        await make_namespace(target.access)
-        for number in (0, 1):
-            objects = bodies(number, names)
-            before, spent = await target.tally(), time.process_time()
-            seconds = await bare(target, objects)
-            spent = time.process_time() - spent
-            laps.append(Lap(seconds, (await target.tally()).since(before), spent))
+async def rival(found: Target, namespace: str, names: tuple[str, ...], tried: bool) -> dict[str, Lap]:
+    """A bare loop over a namespace of its own: by lap."""
+    await make_namespace(found.access, namespace)
+    laps: dict[str, Lap] = {}
+    for number, (what, files) in enumerate(LAPS.items()):
+        access = found.access
+        wish = Wish(access.server, access.ca, access.token, namespace, names, files, number, tried)
+        before = await found.tally()
+        told = await bare(wish)
+        await at_rest(found)
+        after = (await found.tally()).since(before)
+        laps[what] = Lap(len(names) * len(files), told.seconds, told.cpu, after, seen=told.seen)
     return laps
 
 
-async def house_laps(folder: Path, names: int) -> tuple[list[Lap], tuple[float, float]]:
-    """Its laps, and the MiB that the house and its renderers hold after them."""
-    repository = Repository(folder / "fleet", names, FOUR)
+async def rivals(found: Target, when: str) -> dict[str, dict[str, Lap]]:
+    names = tuple(Repository(Path(), COUNT, FOUR).names())
+    return {
+        how: await rival(found, f"bare-{when}-{number}", names, how == DRY) for number, how in enumerate((DRY, WET))
+    }
+
+
+async def lap(live: Running, followed: Followed, found: Target, commit: Callable[[], str], objects: int) -> Lap:
+    """One commit that concerns every application, from the webhook to the last of them settled."""
+    await asyncio.sleep(FIRST_LOOK)
+    head = commit()
+    before, spent, helped = await found.tally(), time.process_time(), helpers_cpu(found.pids)
+    started = time.perf_counter()
+    await live.push()
+    ended = await followed.until(head, live.repository.count, print)
+    await quiet(live.house)
+    spent, helped = time.process_time() - spent, helpers_cpu(found.pids) - helped
+    await at_rest(found)
+    if (count := await good(live.house)) != live.repository.count:
+        raise SystemExit(f"only {count} of {live.repository.count} applications are Synced and Healthy")
+    return Lap(objects, ended - started, spent, (await found.tally()).since(before), helped)
+
+
+async def grown(live: Running, followed: Followed, found: Target, empty: float) -> None:
+    """Memory, as the fleet grows to MOST."""
+    sizes: dict[int, float] = {}
+    count = COUNT
+    while True:
+        gc.collect()
+        sizes[count] = resident()
+        if count >= MOST:
+            break
+        more = min(MOST, count * 5 // 2)
+        repository = replace(live.repository, count=more)
+        live = replace(live, repository=repository)
+        first, count = count, more
+        await asyncio.sleep(FIRST_LOOK)
+        head = repository.declare(first)
+        await live.push()
+        await followed.until(head, count - first, print)
+        await quiet(live.house)
+    told = ", ".join(f"{size:.0f} MiB at {count:,} applications" for count, size in sizes.items())
+    print(f"   memory: {empty:.0f} MiB before anything is opened, {told}")
+    each = (sizes[count] - sizes[COUNT]) / (count - COUNT) * 1024 if count > COUNT else 0.0
+    print(f"      {each:.0f} KiB an application of four objects; beside it the renderers' processes hold", end=" ")
+    print(f"{helpers_resident(found.pids):.0f} MiB")
+
+
+async def measure(folder: Path, found: Target, tell: Callable[[Mapping[str, Lap]], None]) -> None:
+    """The house: its laps, one change among the fleet, a fleet that does not change, and a larger one."""
+    repository, empty = Repository(folder / "fleet", COUNT, FOUR), resident()
     repository.begin()
-    laps: list[Lap] = []
-    async with cluster() as target:
-        await make_namespace(target.access)
-        async with running(folder / "data", repository, target) as live:
-            followed = Followed(live.house)
-            for commit in (repository.declare, lambda: repository.change(1)):
-                await asyncio.sleep(FIRST_LOOK)
-                head = commit()
-                before, spent, helped = await target.tally(), time.process_time(), _helpers(target)
-                started = time.perf_counter()
-                await live.push()
-                ended = await followed.until(head, names, print)
-                await quiet(live.house)
-                after = (await target.tally()).since(before)
-                laps.append(Lap(ended - started, after, time.process_time() - spent, _helpers(target) - helped))
-                if (count := await good(live.house)) != names:
-                    raise SystemExit(f"only {count} of {names} applications are Synced and Healthy")
-            gc.collect()
-            return laps, (resident(), helpers_resident(target.pid))
+    await make_namespace(found.access, NAMESPACE)
+    async with running(folder / "data", repository, found.access) as live:
+        followed, files = Followed(live.house), LAPS["declared"]
+        commits = {"declared": repository.declare, "changed": lambda: repository.change(CHANGES + 1, files=TWO)}
+        laps = {
+            what: await lap(live, followed, found, commit, COUNT * len(LAPS[what])) for what, commit in commits.items()
+        }
+        tell(laps)
+        print(f"   one commit changes one application of {len(files)} objects:")
+        await _change.measure(live, followed, found, CHANGES)
+        await _unchanged.measure(live, found)
+        await grown(live, followed, found, empty)
 
 
-def _helpers(target: Cluster) -> float:
-    """CPU seconds of the processes that render; the sandbox tells of itself."""
-    return sum(child_cpu(pid) for pid in children() if pid != target.pid)
+async def run(folder: Path) -> None:
+    async with target() as found:
+        await rival(found, "warm", tuple(Repository(Path(), max(20, COUNT // 10), FOUR).names()), tried=True)
+        first = await rivals(found, "before")
+        ours: dict[str, Lap] = {}
+        await measure(folder, found, ours.update)
+        last = await rivals(found, "after")
+    for what in LAPS:
+        _tell(what, ours[what], {how: (first[how][what], last[how][what]) for how in first})
 
 
-async def measure(folder: Path) -> None:
-    """The bare loop goes before and after the house, so that a machine that others use too is as busy for both."""
-    names, empty = Repository(folder, COUNT, FOUR).names(), resident()
-    first = await bare_laps(names)
-    ours, (full, workers) = await house_laps(folder, COUNT)
-    last = await bare_laps(names)
-    for what, laps, lap in zip(("declared", "changed"), zip(first, last, strict=True), ours, strict=True):
-        _tell(what, laps, lap)
-    print(f"   memory: {full:.0f} MiB, of which {empty:.0f} MiB are there before anything is opened; beside it the")
-    print(f"      renderers' processes: {workers:.0f} MiB")
-
-
-def _tell(what: str, rivals: tuple[Lap, Lap], lap: Lap) -> None:
-    count = COUNT * len(FOUR)
-    seconds = sum(rival.seconds for rival in rivals) / 2
-    cpu = sum(rival.client for rival in rivals) / 2
-    both = " and ".join(f"{rival.seconds:.1f}" for rival in rivals)
-    print(f"   {count:,} objects of {COUNT:,} applications {what} by one commit:")
-    print(f"      bare loop   {seconds:6.2f} s  {count / seconds:6.0f} objects/s ({both} s)   {_spent(rivals[0])}")
-    print(f"      the house   {lap.seconds:6.2f} s  {count / lap.seconds:6.0f} objects/s   {_spent(lap)}")
-    print(f"      the house ÷ bare = {seconds / lap.seconds:.0%}; its CPU ÷ the bare client's = {lap.client / cpu:.1f}")
-    print(f"      CPU of the whole, an object: bare {_whole(rivals[0]):.1f} ms, the house {_whole(lap):.1f} ms")
-    print(f"      asked: {lap.tally}")
-
-
-def _whole(lap: Lap) -> float:
-    """Milliseconds of CPU an object, of client, renderers and sandbox together."""
-    return (lap.client + lap.renderers + sum(lap.tally.cpu.values())) / COUNT / len(FOUR) * 1e3
-
-
-def _spent(lap: Lap) -> str:
-    renderers = f"renderers {lap.renderers:.1f}, " if lap.renderers else ""
-    cpu = lap.tally.cpu
-    return f"CPU s: client {lap.client:.1f}, {renderers}sandbox {cpu['sandbox']:.1f}, its fields {cpu['fields']:.1f}"
+def _tell(what: str, ours: Lap, rivals: Mapping[str, tuple[Lap, Lap]]) -> None:
+    print(f"   {ours.objects:,} objects of {COUNT:,} applications {what} by one commit:")
+    print(f"      {'Kedge':<16}{ours.seconds:6.1f} s  {ours.rate:5.0f} objects/s   ms CPU each: {ours.cost()}")
+    for how, (one, two) in rivals.items():
+        seconds, seen = (one.seconds + two.seconds) / 2, (one.seen + two.seen) / 2
+        both = f"{one.seconds:.1f} s before, {two.seconds:.1f} after"
+        print(f"      {how:<16}{seconds:6.1f} s  {one.objects / seconds:5.0f} objects/s ({both})   {one.cost()}")
+        print(f"      {'':<16}Kedge reaches {seconds / ours.seconds:.0%}; {seen / ours.seconds:.0%} of that", end="")
+        print(f" loop and the wait until the controller has seen every Deployment ({seen:.1f} s)")
+    print(f"      asked by Kedge: {ours.tally}; by the bare loops: {rivals[DRY][0].tally}")
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kedge-bench-") as folder:
-        asyncio.run(measure(Path(folder)))
+        asyncio.run(run(Path(folder)))
 
 
 if __name__ == "__main__":

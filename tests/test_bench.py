@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from typing import Any, cast
 
 import pytest
 from bench import __main__ as runner
+from bench._bare import Wish, bodies
 from bench._count import Counted
-from bench._fleet import ONE, Repository
+from bench._fleet import FOUR, NAMESPACE, ONE, Repository
 from bench._machine import QUICK, children, resident, sized
+from bench._target import verb
 
 from kedge.house import House
 
@@ -102,3 +105,37 @@ def test_memory_and_children_are_read_from_the_system() -> None:
         assert resident() > 5
     finally:
         child.communicate(b"\n")
+
+
+def test_a_change_of_some_files_leaves_the_others_alone(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "fleet", 2, FOUR)
+    repository.begin()
+    before = repository.declare()
+    after = repository.change(1, files=("service.yaml",))
+    shown = subprocess.run(
+        ["git", "diff", "--name-only", before, after], cwd=repository.folder, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split() == ["apps/a0000/service.yaml", "apps/a0001/service.yaml"]
+
+
+def test_the_rival_sends_each_object_under_marks_that_kedge_does_not_watch() -> None:
+    found = bodies(Wish("https://127.0.0.1:1", "", "", NAMESPACE, ("a0000",), tuple(FOUR), 0, tried=True))
+    assert [path.rpartition("/")[2] for path, _ in found] == ["a0000"] * len(FOUR)
+    for _, body in found:
+        assert b"rival.dev/shard" in body
+        assert b"kedge.dev" not in body
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({"verb": "patch", "requestURI": "/api/v1/x?dryRun=All&force=true", "stage": "ResponseComplete"}, "dry run"),
+        ({"verb": "patch", "requestURI": "/api/v1/x?force=true", "stage": "ResponseComplete"}, "apply"),
+        ({"verb": "list", "requestURI": "/api/v1/x", "stage": "ResponseComplete"}, "read"),
+        ({"verb": "watch", "requestURI": "/api/v1/x?watch=true", "stage": "ResponseStarted"}, "watch"),
+        ({"verb": "watch", "requestURI": "/api/v1/x?watch=true", "stage": "ResponseComplete"}, ""),
+        ({"verb": "get", "requestURI": "/api/v1/x/log", "stage": "ResponseStarted"}, ""),
+    ],
+)
+def test_an_audited_request_is_counted_once_by_what_it_asks(event: dict[str, str], told: str) -> None:
+    assert verb(json.dumps(event).encode()) == told

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from scripts.build_parts import KUBERNETES, KWOK
 from tests.parts.api import Api, access_of
@@ -33,6 +33,7 @@ FORGOTTEN = 60.0
 """Seconds after which a folder that nobody holds was left behind by somebody."""
 STAGES = ("pod/fast", "node/fast", "node/heartbeat")
 NODE = "node-1"
+Plane = TypeVar("Plane", bound="ControlPlane")
 
 
 @dataclass
@@ -192,14 +193,14 @@ def sweep(above: Path) -> None:
 
 
 @contextmanager
-def standing_plane() -> Iterator[ControlPlane]:
+def standing_plane(make: Callable[[Path], Plane]) -> Iterator[Plane]:
     """A control plane in a folder of its own, both gone at the end. Raises Broken when it does not come up."""
     above = Path(tempfile.gettempdir())
     if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > ROOM:
         above = SHARED_MEMORY
     sweep(above)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))
-    plane = ControlPlane(folder)
+    plane = make(folder)
     try:
         plane.start()
         yield plane
@@ -221,7 +222,7 @@ def main(words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, interrupted)
     started = time.monotonic()
     try:
-        with standing_plane() as plane, holding(plane.folder) as mine:
+        with standing_plane(ControlPlane) as plane, holding(plane.folder) as mine:
             if "--while-used" in words:
                 print(plane.folder, flush=True)
                 sys.stdin.readline()  # whoever asked for it takes part by now, or is dead
