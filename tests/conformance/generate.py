@@ -171,8 +171,6 @@ class Writer:
 
     def read(self, sample: Sample, name: str) -> None:
         accept = self.chance.choice([JSON, JSON, PARTIAL, TABLE])
-        if accept == TABLE and sample.plural not in TABLED:
-            accept = JSON
         self.answered[sample.kind, name] = self.step("GET", self.object_path(sample, name))
         self.step("GET", self.object_path(sample, name), accept=accept)
 
@@ -244,8 +242,6 @@ class Writer:
         self.step("GET", f"{self.collection(sample)}?{initial}", watched=True)
 
 
-TABLED = frozenset({"configmaps", "secrets", "services", "deployments", "pods", "serviceaccounts", "jobs", "statefulsets",
-                    "daemonsets", "ingresses", "widgets", "persistentvolumeclaims"})  # fmt: skip
 ACTIONS = (
     Writer.merge, Writer.merge, Writer.strategic, Writer.json_patch, Writer.put, Writer.put, Writer.apply, Writer.apply,
     Writer.apply, Writer.apply_new, Writer.read, Writer.list, Writer.list, Writer.scale, Writer.status, Writer.delete,

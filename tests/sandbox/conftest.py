@@ -42,6 +42,8 @@ class Lab:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         self.last = self.box.handle(Request.of(method, url, body, named))
         self.status = self.last.status
+        if self.last.headers["content-type"].startswith("text/"):
+            return {"text": self.raw.decode()}
         return self.last.body if isinstance(self.last.body, Watch) else self.last.json()
 
     @property

@@ -38,7 +38,7 @@ def test_a_deployment_rolls_out_and_says_so(lab: Lab) -> None:
     done = lab.get(f"{DEPLOYMENTS}/web")
     status = {key: value for key, value in done["status"].items() if key != "conditions"}
     ready = {"replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3}
-    assert status == {"observedGeneration": 1, **ready}
+    assert status == {"observedGeneration": 1, "terminatingReplicas": 0, **ready}
     assert _conditions(done) == {
         "Available": ("True", "MinimumReplicasAvailable"),
         "Progressing": ("True", "NewReplicaSetAvailable"),

@@ -110,6 +110,8 @@ def test_a_form_nobody_speaks_is_not_acceptable(lab: Lab) -> None:
 
 
 def test_a_path_that_is_not_served_says_so(lab: Lab) -> None:
-    for path in ("/apis/nothing.io/v1/things", "/api/v1/nothings", "/nothing", "/apis/apps/v1/deployments/web"):
+    for path in ("/api/v1/nothings", "/apis/apps/v1/deployments/web", "/apis/apps/v1/nothings"):
         refusal = lab.get(path)
         assert (lab.status, refusal["message"]) == (404, "the server could not find the requested resource"), path
+    for path in ("/apis/nothing.io/v1/things", "/nothing", "/apis/nothing.io"):
+        assert (lab.get(path), lab.status) == ({"text": "404 page not found\n"}, 404), path

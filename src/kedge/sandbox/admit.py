@@ -11,11 +11,21 @@ from kedge.sandbox.call import Call
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import Cause, Problem, forbidden, invalid, not_found
-from kedge.sandbox.wire import Object
+from kedge.sandbox.wire import Object, copied
 
 SERVICE_NET = int(IPv4Address("10.96.0.0"))
 SERVICE_NET_SIZE = 65_000
 NODE_PORTS = 2768
+ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN: Object = {
+    "defaultMode": 420,
+    "sources": [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [
+            {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
+    ],
+}  # fmt: skip
 
 
 def shaped(call: Call, obj: Object, patch: bool = False) -> list[str]:
@@ -146,7 +156,7 @@ def decided(cluster: Cluster, kind: Kind, obj: Object, live: Object | None) -> N
     elif kind.group == "rbac.authorization.k8s.io" and kind.key.endswith("roles.rbac.authorization.k8s.io"):
         obj.setdefault("rules", None)
     elif kind.key == "pods." and live is None:
-        _pod(obj)
+        _pod(cluster, obj)
     elif kind.key == "customresourcedefinitions.apiextensions.k8s.io" and live is None:
         stored = [version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")]
         obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
@@ -156,7 +166,7 @@ def decided(cluster: Cluster, kind: Kind, obj: Object, live: Object | None) -> N
             del obj["spec"]["nodeName"]
 
 
-def _pod(obj: Object) -> None:
+def _pod(cluster: Cluster, obj: Object) -> None:
     spec = obj["spec"]
     spec.setdefault("serviceAccountName", "default")
     spec.setdefault("serviceAccount", spec["serviceAccountName"])
@@ -169,6 +179,25 @@ def _pod(obj: Object) -> None:
             given = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
             spec["tolerations"] = [*(spec.get("tolerations") or ()), given]
     obj["status"] = {**(obj.get("status") or {}), "qosClass": _quality(spec)}
+    _mount_token(cluster, obj["metadata"].get("namespace", ""), spec)
+
+
+def _mount_token(cluster: Cluster, namespace: str, spec: Object) -> None:
+    """Gives every container the token of the pod's account, unless pod or account want none."""
+    account = cluster.store.get("serviceaccounts.", namespace, spec["serviceAccountName"])
+    usual = account is None or account.obj.get("automountServiceAccountToken", True)
+    if not spec.get("automountServiceAccountToken", usual):
+        return
+    name = f"kube-api-access-{cluster.suffix()}"
+    mount = {"name": name, "readOnly": True, "mountPath": ACCOUNT_PATH}
+    bare = [
+        item for key in ("initContainers", "containers") for item in spec.get(key) or ()
+        if all(one.get("mountPath") != ACCOUNT_PATH for one in item.get("volumeMounts") or ())
+    ]  # fmt: skip
+    for item in bare:
+        item["volumeMounts"] = [*(item.get("volumeMounts") or ()), mount]
+    if bare:
+        spec["volumes"] = [*(spec.get("volumes") or ()), {"name": name, "projected": copied(TOKEN)}]
 
 
 def _quality(spec: Object) -> str:
@@ -230,7 +259,7 @@ def _job(obj: Object, live: Object | None) -> None:
     uid = meta["uid"] if live is None else live["metadata"]["uid"]
     labels = spec["template"]["metadata"].setdefault("labels", {})
     name = meta.get("name", "")
-    shared = live is None and meta.get("labels") == labels
+    shared = live is None and (meta.get("labels") or {}) == labels
     for key, value in (("controller-uid", uid), ("job-name", name)):
         labels.setdefault(key, value)
         labels.setdefault(f"batch.kubernetes.io/{key}", value)

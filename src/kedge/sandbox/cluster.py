@@ -75,6 +75,10 @@ class Cluster:
         self.served = {place: kind for place, kind in self.served.items() if kind.key != key}
         self.stored_as.pop(key, None)
 
+    def brought(self, group: str) -> bool:
+        """Whether a group has kinds that came with the server."""
+        return any(kind.group == group and not kind.custom for kind in self.served.values())
+
     def kinds(self) -> Iterator[Kind]:
         """Every served kind, once per version."""
         yield from self.served.values()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from kedge.sandbox import decode
+from kedge.sandbox import decode, definitions
 from kedge.sandbox.call import Call, parsed
 from kedge.sandbox.cluster import Cluster, rfc3339
 from kedge.sandbox.kinds import Kind
@@ -24,6 +24,8 @@ RETURNED = frozenset(
 )  # fmt: skip
 """Kinds whose deletion is answered with what they were."""
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""What a definition waits for on its way out: that no object of its kind is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def leaving(cluster: Cluster, kind: Kind, live: Stored, wish: Wish) -> Object | 
     if not policy:
         kept = set(meta.get("finalizers") or ())
         policy = "Orphan" if ORPHAN in kept else "Foreground" if FOREGROUND in kept else ""
+    if kind.key == definitions.KEY and CLEANUP not in finalizers and "deletionTimestamp" not in meta:
+        finalizers.append(CLEANUP)
     if policy == "Orphan":
         finalizers.append(ORPHAN)
     elif policy == "Foreground":

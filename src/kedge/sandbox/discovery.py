@@ -10,7 +10,7 @@ import orjson
 
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind, real_subresources, verbs_of
-from kedge.sandbox.problems import no_such_path
+from kedge.sandbox.problems import NoSuchPage, no_such_path
 from kedge.sandbox.wire import Object, Request, Response, answer
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -47,7 +47,7 @@ def discover(cluster: Cluster, request: Request) -> Response | None:
         return answer({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
     versions = groups.get(parts[1])
     if versions is None or not parts[1]:
-        raise no_such_path()
+        raise NoSuchPage
     if len(parts) == 2:
         return answer({"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1], list(versions))})
     if parts[2] not in versions:

@@ -20,10 +20,14 @@ SCALAR: dict[str, Object] = {
     "time": {"type": "string", "format": "date-time"},
     "number": {"type": "integer", "format": "int64"},
     "boolean": {"type": "boolean"},
-    "intstr": {"x-kubernetes-int-or-string": True},
-    "quantity": {"x-kubernetes-int-or-string": True},
     "any": {"x-kubernetes-preserve-unknown-fields": True},
 }
+EITHER: Object = {"oneOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
+NAMED = {
+    "intstr": "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+    "quantity": "io.k8s.apimachinery.pkg.api.resource.Quantity",
+}
+"""What is a number or a string has a name of its own, by which it is explained."""
 WRITE_PARAMETERS = [
     {"name": name, "in": "query", "schema": {"type": "string"}, "description": told}
     for name, told in (
@@ -123,6 +127,9 @@ def _collect(name: str, types: Types, schemas: Object) -> None:
 
 
 def _schema(type_: Type, types: Types, schemas: Object) -> Any:
+    if type_.shape == "scalar" and type_.of in NAMED:
+        schemas[NAMED[type_.of]] = EITHER
+        return {"allOf": [{"$ref": f"#/components/schemas/{NAMED[type_.of]}"}]}
     if type_.shape == "scalar":
         return SCALAR[type_.of]
     if type_.shape == "object":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import Any
 
 import orjson
@@ -55,7 +56,7 @@ def _spread(document: Any, operation: Object) -> int:
     try:
         raw = orjson.dumps(_look(document, _pointer(str(operation.get("from", "")))))
     except orjson.JSONEncodeError as error:
-        raise _unfit("the document is nested too deeply") from error
+        raise _unfit() from error
     operation.update(op="add", value=orjson.loads(raw))
     return len(raw)
 
@@ -66,13 +67,13 @@ def _operate(document: Any, operation: Any) -> Any:
     op, path = operation.get("op"), _pointer(operation["path"])
     if op == "test":
         if _look(document, path) != operation.get("value"):
-            raise _unfit(f"testing path {operation['path']} value failed")
+            raise _unfit()
         return document
     if op == "move":
         source = _pointer(str(operation.get("from", "")))
         value = _look(document, source)
         if path[: len(source)] == source and path != source:
-            raise _unfit("a value cannot be moved into itself")
+            raise _unfit()
         return _set(_take(document, source), path, value, insert=True)
     if op == "remove":
         return _take(document, path)
@@ -83,11 +84,12 @@ def _operate(document: Any, operation: Any) -> Any:
         return _set(document, path, operation.get("value"), insert=False)
     if op == "add":
         return _set(document, path, operation.get("value"), insert=True)
-    raise _unfit(f"Unexpected kind: {op}")
+    raise _unfit()
 
 
-def _unfit(why: str) -> Problem:
-    return Problem(422, "Invalid", f"the server rejected our request due to an error in our request: {why}", {})
+def _unfit() -> Problem:
+    """What the API server says of a JSON patch that does not fit, whatever the reason."""
+    return Problem(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
 def _pointer(path: str) -> list[str]:
@@ -101,7 +103,7 @@ def _look(document: Any, path: list[str]) -> Any:
         elif isinstance(document, list) and INDEX.fullmatch(part) and int(part) < len(document):
             document = document[int(part)]
         else:
-            raise _unfit(f"path {'/' + '/'.join(path)} does not exist")
+            raise _unfit()
     return document
 
 
@@ -114,10 +116,10 @@ def _set(document: Any, path: list[str], value: Any, insert: bool) -> Any:
     elif isinstance(parent, list):
         index = len(parent) if last == "-" else int(last) if INDEX.fullmatch(last) else -1
         if index < 0 or index > len(parent):
-            raise _unfit(f"index {last} is out of bounds")
+            raise _unfit()
         parent[index : index if insert else index + 1] = [value]
     else:
-        raise _unfit(f"path {'/' + '/'.join(path)} does not exist")
+        raise _unfit()
     return document
 
 
@@ -144,6 +146,7 @@ def strategic(type_name: str, target: Any, patch: Any) -> Any:
     if not isinstance(target, dict):
         target = {}
     table = built_in_types().fields.get(type_name, {})
+    before = {key: target.get(key) for key in table if f"$setElementOrder/{key}" in patch}
     keep = patch.get("$retainKeys")
     if isinstance(keep, list):
         for key in [key for key in target if key not in keep]:
@@ -155,7 +158,10 @@ def strategic(type_name: str, target: Any, patch: Any) -> Any:
             target[name] = [item for item in _listed(name, target.get(name) or []) if item not in gone]
         elif not key.startswith("$"):
             _strategic_field(table.get(key), target, key, value)
-    _order_all(table, target, patch)
+    for name, live in before.items():
+        order, items = _listed(name, patch[f"$setElementOrder/{name}"]), target.get(name)
+        if isinstance(items, list):
+            target[name] = _in_order(items, order, live or [], _key_of(table[name]))
     return target
 
 
@@ -173,7 +179,7 @@ def _strategic_field(field: Type | None, target: Object, key: str, value: Any) -
         target[key] = _keyed(field, target.get(key) or [], value)
     elif field.unique and isinstance(value, list):
         live = target.get(key) or []
-        target[key] = live + [item for item in value if item not in live]
+        target[key] = _in_order(live + [item for item in value if item not in live], value, live, "")
     else:
         target[key] = value
 
@@ -182,7 +188,7 @@ def _keyed(field: Type, live: list[Any], patch: list[Any]) -> list[Any]:
     by = field.keys[0]
     if any(isinstance(item, dict) and item.get("$patch") == "replace" and by not in item for item in patch):
         return [item for item in patch if not (isinstance(item, dict) and "$patch" in item)]
-    result = list(live)
+    result, stated = list(live), []
     for item in patch:
         if not isinstance(item, dict) or by not in item:
             raise bad_request(f"map: {item} does not contain declared merge key: {by}")
@@ -192,24 +198,33 @@ def _keyed(field: Type, live: list[Any], patch: list[Any]) -> list[Any]:
         if item.get("$patch") == "delete":
             if found is not None:
                 del result[found]
-        elif found is None:
+            continue
+        stated.append(item)
+        if found is None:
             result.append(strategic(field.of, {}, item))
         else:
             result[found] = strategic(field.of, result[found], item)
-    return result
+    return _in_order(result, stated, live, by)
 
 
-def _order_all(table: dict[str, Type], target: Object, patch: Object) -> None:
-    for key, order in patch.items():
-        if not key.startswith("$setElementOrder/"):
-            continue
-        name = key.partition("/")[2]
-        field, items = table.get(name), target.get(name)
-        if field is None or not isinstance(items, list):
-            continue
-        by = field.keys[0] if field.keys else ""
-        places = {_mark(item, by): index for index, item in enumerate(_listed(key, order))}
-        items.sort(key=lambda item: places.get(_mark(item, by), len(places)))
+def _key_of(field: Type) -> str:
+    return field.keys[0] if field.keys else ""
+
+
+def _in_order(items: list[Any], order: list[Any], live: list[Any], by: str) -> list[Any]:
+    """What a patch states in the patch's order, before all others but those that already stood before it."""
+    places = {_mark(item, by): index for index, item in enumerate(order)}
+    stood = {_mark(item, by): index for index, item in enumerate(live)}
+    ours = deque(
+        sorted((item for item in items if _mark(item, by) in places), key=lambda item: places[_mark(item, by)])
+    )
+    others = deque(item for item in items if _mark(item, by) not in places)
+    merged: list[Any] = []
+    while ours and others:
+        here, there = stood.get(_mark(ours[0], by)), stood.get(_mark(others[0], by))
+        first = here is not None and there is not None and there < here
+        merged.append((others if first else ours).popleft())
+    return [*merged, *ours, *others]
 
 
 def _mark(item: Any, by: str) -> bytes:

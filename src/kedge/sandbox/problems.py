@@ -93,6 +93,16 @@ def no_such_path() -> Problem:
     return Problem(404, "NotFound", "the server could not find the requested resource", {})
 
 
+class NoSuchPage(Problem):
+    """A path that nobody serves anything below: answered in plain text, as by any web server."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", "404 page not found\n")
+
+    def response(self) -> Response:
+        return Response(self.code, {"content-type": "text/plain; charset=utf-8"}, self.message.encode())
+
+
 def already_exists(kind: Kind, name: str) -> Problem:
     return Problem(409, "AlreadyExists", f'{kind.resource} "{name}" already exists', about(kind, name))
 
@@ -143,9 +153,7 @@ def too_large(limit: int) -> Problem:
     return Problem(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
 
 
-def unknown_media(content_type: str, accepted: Sequence[str]) -> Problem:
+def unknown_media(accepted: Sequence[str]) -> Problem:
     told = ", ".join(accepted)
-    message = (
-        f"the body of the request was in an unknown format ({content_type}) - accepted media types include: {told}"
-    )
+    message = f"the body of the request was in an unknown format - accepted media types include: {told}"
     return Problem(415, "UnsupportedMediaType", message)

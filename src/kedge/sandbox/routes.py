@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.problems import Problem, no_such_path
+from kedge.sandbox.problems import NoSuchPage, Problem, no_such_path
 from kedge.sandbox.store import Place
 
 RUNNING = frozenset({"attach", "exec", "portforward", "proxy"})
@@ -36,7 +36,7 @@ def route(cluster: Cluster, path: str) -> Target:
     elif parts[:1] == ["apis"] and len(parts) > 3:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
-        raise no_such_path()
+        raise NoSuchPage
     namespace: str | None = None
     within = (
         rest[0] == "namespaces" and len(rest) > 2 and not (not group and len(rest) == 3 and rest[2] in OF_NAMESPACE)
@@ -44,6 +44,8 @@ def route(cluster: Cluster, path: str) -> Target:
     if within:
         namespace, rest = rest[1], rest[2:]
     kind = cluster.served.get((group, version, rest[0]))
+    if kind is None and not cluster.brought(group):
+        raise NoSuchPage
     if kind is None or (len(rest) > 3 and rest[2] != "proxy") or (namespace is not None and not kind.namespaced):
         raise no_such_path()
     name = rest[1] if len(rest) > 1 else ""

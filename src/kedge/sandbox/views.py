@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from kedge.sandbox import tables
+from kedge.sandbox import columns
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import Problem
@@ -55,12 +55,12 @@ class View:
         return orjson.dumps({"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": stored.meta})
 
     def table(self, items: Sequence[Stored], meta: Object) -> Object:
-        columns, cells = tables.printer(self.kind)
+        named, cells = columns.printer(self.kind)
         now = self.cluster.now()
         rows = [
             {"cells": cells(as_served(self.kind, stored.obj), now), "object": self._within(stored)} for stored in items
         ]
-        return {"kind": "Table", "apiVersion": META, "metadata": meta, "columnDefinitions": columns, "rows": rows}
+        return {"kind": "Table", "apiVersion": META, "metadata": meta, "columnDefinitions": named, "rows": rows}
 
     def _within(self, stored: Stored) -> Any:
         if self.include == "None":

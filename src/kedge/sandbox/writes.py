@@ -92,7 +92,7 @@ def patch(call: Call) -> Response:
     kind = call.target.kind
     accepted = (JSON_PATCH, MERGE, APPLY) if kind.custom else (JSON_PATCH, MERGE, STRATEGIC, APPLY)
     if content not in accepted:
-        raise unknown_media(content, accepted)
+        raise unknown_media(accepted)
     body = parsed(call.request.body)
 
     def make(live: Stored) -> tuple[Object, list[str]]:

@@ -8,12 +8,11 @@ from kedge.sandbox.controllers.making import (
     asked,
     condition,
     end,
+    event,
     is_active,
     is_ready,
-    make,
-    owned,
+    make_pod,
     phase_of,
-    pod_of,
     room,
 )
 from kedge.sandbox.store import Place, Stored
@@ -44,9 +43,7 @@ def job(cluster: Cluster, place: Place, stored: Stored) -> None:
     if not why and succeeded < wanted:
         lacking = min(spec.get("parallelism", 1), wanted - succeeded) - len(active)
         for _ in range(room(cluster, place, stored, lacking)):
-            name = f"{place.name}-{cluster.suffix()}"
-            owners = owned(cluster.stored_as[JOBS], stored)
-            active.append(make(cluster, PODS, pod_of(spec["template"], name, place.namespace, owners, {})))
+            active.append(make_pod(cluster, JOBS, stored))
     if why:
         for pod in active:
             end(cluster, PODS, pod)
@@ -63,6 +60,7 @@ def job(cluster: Cluster, place: Place, stored: Stored) -> None:
         told = ("CompletionsReached", "Reached expected number of succeeded pods")
         conditions += [_told(cluster, "SuccessCriteriaMet", *told), _told(cluster, "Complete", *told)]
         made["completionTime"] = cluster.stamp()
+        event(cluster, stored, "Completed", "Job completed")
     if conditions:
         made["conditions"] = conditions
     cluster.write(stored, JOBS, status=made)

@@ -6,11 +6,10 @@ from kedge.sandbox import definitions
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.controllers.garbage import release
 from kedge.sandbox.controllers.making import condition
-from kedge.sandbox.deletes import Wish, remove
+from kedge.sandbox.deletes import CLEANUP, Wish, remove
 from kedge.sandbox.store import Place, Stored
 
 KEY = definitions.KEY
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def step(cluster: Cluster, place: Place, stored: Stored) -> None:
@@ -41,9 +40,7 @@ def step(cluster: Cluster, place: Place, stored: Stored) -> None:
         "acceptedNames": spec["names"],
         "storedVersions": [*kept, storage] if storage not in kept else kept,
     }
-    finalizers = stored.meta.get("finalizers") or []
-    meta = stored.meta if CLEANUP in finalizers else {**stored.meta, "finalizers": [*finalizers, CLEANUP]}
-    written = cluster.write(stored, KEY, metadata=meta, status=made)
+    written = cluster.write(stored, KEY, status=made)
     if written is not stored or not _served(cluster, written):
         definitions.serve(cluster, written.obj)
 

@@ -12,6 +12,7 @@ from kedge.sandbox import admit
 from kedge.sandbox.cluster import LETTERS, Cluster
 from kedge.sandbox.deletes import Wish, remove
 from kedge.sandbox.kinds import Kind
+from kedge.sandbox.selectors import all_hold, of_label_selector
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.wire import Object, copied
 
@@ -19,7 +20,12 @@ FAIL = "sandbox.kedge.dev/fail"
 DELAY = "sandbox.kedge.dev/delay"
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
-SOURCES = {"Deployment": "deployment-controller", "Pod": "kubelet", "Job": "job-controller"}
+SOURCES = {
+    "Deployment": "deployment-controller",
+    "ReplicaSet": "replicaset-controller",
+    "Pod": "kubelet",
+    "Job": "job-controller",
+}
 BURST, LATER = 500, 30.0
 EVENTS = 5000
 
@@ -93,6 +99,32 @@ def pod_of(template: Object, name: str, namespace: str, owners: list[Object], la
     return {"metadata": {**made, "ownerReferences": owners}, "spec": template["spec"]}
 
 
+def make_pod(cluster: Cluster, key: str, owner: Stored) -> Stored:
+    """A pod of its controller's template, under a name that is drawn."""
+    prefix, space = f"{owner.meta['name']}-", owner.meta["namespace"]
+    made = pod_of(
+        owner.obj["spec"]["template"], prefix + cluster.suffix(), space, owned(cluster.stored_as[key], owner), {}
+    )
+    made["metadata"]["generateName"] = prefix
+    pod = make(cluster, "pods.", made)
+    event(cluster, owner, "SuccessfulCreate", f"Created pod: {pod.meta['name']}")
+    return pod
+
+
+def claimed(cluster: Cluster, owner: Stored, kind: str, key: str) -> list[Stored]:
+    """What an owner's selector takes and nobody controls becomes its own, as the sets a Deployment left behind."""
+    terms = of_label_selector(owner.obj["spec"]["selector"])
+    found = []
+    for stored in list(cluster.store.tables.get(key, {}).get(owner.meta["namespace"], {}).values()):
+        meta = stored.meta
+        if meta.get("deletionTimestamp") or any(one.get("controller") for one in meta.get("ownerReferences") or ()):
+            continue
+        if all_hold(terms, meta.get("labels") or {}):
+            owners = [*(meta.get("ownerReferences") or ()), *owned(cluster.stored_as[kind], owner)]
+            found.append(cluster.write(stored, key, metadata={**meta, "ownerReferences": owners}))
+    return found
+
+
 def digest(value: Any, size: int = 10) -> str:
     """A short safe hash of a template, as names and labels carry it."""
     raw = sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).digest()
@@ -145,10 +177,10 @@ def phase_of(pod: Stored) -> str:
     return str((pod.obj.get("status") or {}).get("phase", ""))
 
 
-def event(cluster: Cluster, about: Stored, reason: str, message: str, warning: bool = False) -> None:
+def event(cluster: Cluster, about: Stored, reason: str, message: str, warning: bool = False, source: str = "") -> None:
     """Records a core event, counting up one that says the same of the same object. A namespace keeps the newest."""
     obj, meta = about.obj, about.meta
-    source = SOURCES.get(obj["kind"], "controller")
+    source = source or SOURCES.get(obj["kind"], "controller")
     name = f"{meta['name'][:200].rstrip('.-')}.{digest([about.uid, reason, message], 16)}"
     space = meta.get("namespace", "default")
     before = cluster.store.get("events.", space, name)

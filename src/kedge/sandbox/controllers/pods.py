@@ -79,7 +79,7 @@ def _schedule(cluster: Cluster, place: Place, pod: Stored) -> None:
     cluster.instants[pod.uid] = cluster.now()
     cluster.write(pod, place.key, spec=spec, status=made)
     message = f"Successfully assigned {place.namespace}/{place.name} to {NODE}"
-    event(cluster, pod, "Scheduled", message)
+    event(cluster, pod, "Scheduled", message, source="default-scheduler")
 
 
 def _run(cluster: Cluster, pod: Stored, ready: bool) -> None:

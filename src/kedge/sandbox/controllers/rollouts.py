@@ -9,6 +9,7 @@ from kedge.sandbox.cluster import Cluster, epoch_of
 from kedge.sandbox.controllers.making import (
     FAIL,
     asked,
+    claimed,
     condition,
     digest,
     end,
@@ -16,8 +17,8 @@ from kedge.sandbox.controllers.making import (
     is_active,
     is_ready,
     make,
+    make_pod,
     owned,
-    pod_of,
     room,
 )
 from kedge.sandbox.store import Place, Stored
@@ -25,6 +26,7 @@ from kedge.sandbox.wire import Object
 
 DEPLOYMENTS, SETS, PODS = "deployments.apps", "replicasets.apps", "pods."
 REVISION = "deployment.kubernetes.io/revision"
+DESIRED, MOST = "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas"
 HASH = "pod-template-hash"
 NOT_COPIED = frozenset({"kubectl.kubernetes.io/last-applied-configuration", REVISION})
 
@@ -35,10 +37,9 @@ def replica_set(cluster: Cluster, place: Place, stored: Stored) -> None:
     pods = [pod for pod in cluster.store.owned_by(stored.uid, PODS) if is_active(pod)]
     wanted = 0 if stored.meta.get("deletionTimestamp") else spec.get("replicas", 1)
     if not stored.meta.get("deletionTimestamp"):
-        owners = owned(cluster.stored_as[SETS], stored)
-        for _ in range(room(cluster, place, stored, wanted - len(pods))):
-            name = f"{place.name}-{cluster.suffix()}"
-            pods.append(make(cluster, PODS, pod_of(spec["template"], name, place.namespace, owners, {})))
+        if wanted > len(pods):
+            pods += [pod for pod in claimed(cluster, stored, SETS, PODS) if is_active(pod)]
+        pods += [make_pod(cluster, SETS, stored) for _ in range(room(cluster, place, stored, wanted - len(pods)))]
     surplus = sorted(pods, key=lambda pod: (is_ready(pod), -pod.rv))[: max(0, len(pods) - wanted)]
     for pod in surplus:
         end(cluster, PODS, pod)
@@ -50,6 +51,8 @@ def replica_set(cluster: Cluster, place: Place, stored: Stored) -> None:
     if ready:
         status |= {"readyReplicas": ready, "availableReplicas": ready}
     status["observedGeneration"] = stored.meta.get("generation", 1)
+    owned = cluster.store.owned_by(stored.uid, PODS)
+    status["terminatingReplicas"] = sum(1 for pod in owned if pod.meta.get("deletionTimestamp"))
     cluster.write(stored, SETS, status=status)
 
 
@@ -61,6 +64,9 @@ def deployment(cluster: Cluster, place: Place, stored: Stored) -> None:
     sets = cluster.store.owned_by(stored.uid, SETS)
     mark = digest(spec["template"])
     new = next((item for item in sets if (item.meta.get("labels") or {}).get(HASH) == mark), None)
+    if new is None:
+        sets += claimed(cluster, stored, DEPLOYMENTS, SETS)
+        new = next((item for item in sets if (item.meta.get("labels") or {}).get(HASH) == mark), None)
     old = [item for item in sets if item is not new and not item.meta.get("deletionTimestamp")]
     if not spec.get("paused"):
         new, stored = _current_set(cluster, place, stored, new, old, mark)
@@ -90,17 +96,20 @@ def _current_set(
             "name": f"{place.name}-{mark}",
             "namespace": place.namespace,
             "labels": labels,
-            "annotations": {**copies, REVISION: revision},
+            "annotations": {**copies, REVISION: revision, **_sizes(stored)},
             "ownerReferences": owned(cluster.stored_as[DEPLOYMENTS], stored),
         }
+        size = _first_size(cluster, stored, old)
         spec = {
-            "replicas": 0,
+            "replicas": size,
             "selector": {**selector, "matchLabels": {**(selector.get("matchLabels") or {}), HASH: mark}},
             "template": {**template, "metadata": {**template["metadata"], "labels": labels}},
         }
         if cluster.store.get(SETS, place.namespace, f"{place.name}-{mark}") is not None:
             meta["name"] = f"{place.name}-{mark}-{cluster.suffix(3)}"
         new = make(cluster, SETS, {"metadata": meta, "spec": spec})
+        if size:
+            event(cluster, stored, "ScalingReplicaSet", f"Scaled up replica set {meta['name']} from 0 to {size}")
     else:
         kept = {key: value for key, value in (new.meta.get("annotations") or {}).items() if key != FAIL}
         new = cluster.write(new, SETS, metadata={**new.meta, "annotations": {**kept, **copies, REVISION: revision}})
@@ -121,13 +130,37 @@ def _count(item: Stored, name: str) -> int:
 
 
 def _scale(cluster: Cluster, stored: Stored, item: Stored, wanted: int) -> None:
+    annotations = {**(item.meta.get("annotations") or {}), **_sizes(stored)}
     if _wanted(item) == wanted:
+        if wanted:
+            cluster.write(item, SETS, metadata={**item.meta, "annotations": annotations})
         return
     word = "up" if wanted > _wanted(item) else "down"
     told = f"Scaled {word} replica set {item.meta['name']} from {_wanted(item)} to {wanted}"
-    meta = {**item.meta, "generation": item.meta.get("generation", 1) + 1}
+    meta = {**item.meta, "annotations": annotations, "generation": item.meta.get("generation", 1) + 1}
     cluster.write(item, SETS, metadata=meta, spec={**item.obj["spec"], "replicas": wanted})
     event(cluster, stored, "ScalingReplicaSet", told)
+
+
+def _first_size(cluster: Cluster, stored: Stored, old: list[Stored]) -> int:
+    """How many pods a new set begins with: as many as fit beside those of the others."""
+    wanted = int(stored.obj["spec"]["replicas"])
+    if stored.obj["spec"]["strategy"]["type"] == "Recreate":
+        return 0 if any(cluster.store.owned_by(item.uid, PODS) for item in old) else wanted
+    return max(0, min(wanted, wanted + _surge(stored) - sum(map(_wanted, old)))) if old else wanted
+
+
+def _surge(stored: Stored) -> int:
+    spec = stored.obj["spec"]
+    rolling = spec["strategy"].get("rollingUpdate") or {}
+    recreated = spec["strategy"]["type"] == "Recreate"
+    return 0 if recreated else portion(rolling.get("maxSurge", "25%"), spec["replicas"], up=True)
+
+
+def _sizes(stored: Stored) -> Object:
+    """What a set remembers of its Deployment's size."""
+    wanted = stored.obj["spec"]["replicas"]
+    return {DESIRED: str(wanted), MOST: str(wanted + _surge(stored))}
 
 
 def _recreate(cluster: Cluster, stored: Stored, new: Stored, old: list[Stored]) -> None:
@@ -148,7 +181,7 @@ def portion(value: Any, whole: int, up: bool) -> int:
 def _roll(cluster: Cluster, stored: Stored, new: Stored, old: list[Stored]) -> None:
     wanted = stored.obj["spec"]["replicas"]
     rolling = stored.obj["spec"]["strategy"].get("rollingUpdate") or {}
-    surge = portion(rolling.get("maxSurge", "25%"), wanted, up=True)
+    surge = _surge(stored)
     missing = portion(rolling.get("maxUnavailable", "25%"), wanted, up=False)
     if not surge and not missing:
         missing = 1
@@ -201,6 +234,7 @@ def _tell(cluster: Cluster, place: Place, stored: Stored, mark: str) -> None:
     status = {
         "observedGeneration": stored.meta.get("generation", 1),
         **{key: value for key, value in counts.items() if value},
+        "terminatingReplicas": sum(_count(item, "terminatingReplicas") for item in sets),
     }
     cluster.write(stored, DEPLOYMENTS, status={**status, "conditions": conditions})
 
