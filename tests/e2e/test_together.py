@@ -60,6 +60,7 @@ async def test_a_sync_goes_on_with_what_is_known_where_git_does_not_answer(tmp_p
         world.forge.down()
         said = await world.kedge("sync", "shop/web", "-y")
         assert said.code == 0, said.err
+        assert f"what is known is applied: source {world.repository.url} main:" in said.err
 
 
 async def test_a_sync_of_what_the_server_refuses_answers_at_once(tmp_path, access):

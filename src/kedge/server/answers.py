@@ -241,10 +241,12 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Wished:
-    """A command was taken: the unit as it stands now, before the road acts on it."""
+    """A command was taken: the unit as it stands now, before the road acts on it. `problems` are those of its
+    declaration and of its source: a sync applies what is known, which may not be the newest."""
 
     unit: views.UnitView
     did: str
+    problems: tuple[views.ProblemView, ...] = ()
     schemaVersion: str = views.SCHEMA
 
 

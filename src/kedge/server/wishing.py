@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kedge.control.road.preview import PIN_SECONDS
 from kedge.model.dossier import Dossier
 from kedge.model.person import Person
-from kedge.server import answers, views
+from kedge.server import answers, concerns, views
 from kedge.server.access import Allowed, Named, Verb
 from kedge.server.answers import answer
 from kedge.server.reading import desk_of, dossier_of, live_commit, unit_view
@@ -48,8 +48,8 @@ class Rollback(RollbackPreview):
     effects: str = Field("", max_length=200)
 
 
-def _answered(request: Request, dossier: Dossier, did: str) -> Response:
-    return answer(answers.Wished(unit_view(desk_of(request), dossier), did))
+def _answered(request: Request, dossier: Dossier, did: str, problems: tuple[views.ProblemView, ...] = ()) -> Response:
+    return answer(answers.Wished(unit_view(desk_of(request), dossier), did, problems))
 
 
 @router.post("/sync", response_model=answers.Wished)
@@ -59,7 +59,9 @@ async def sync(
     """Apply now what Git wants, hooks included."""
     desk = desk_of(request)
     await dossier_of(desk, name)
-    return _answered(request, await desk.commands.sync(person, name, body.reason), "sync asked for")
+    dossier = await desk.commands.sync(person, name, body.reason)
+    problems = concerns.concerning(dossier.unit, await desk.store.roots(), await desk.store.heads())
+    return _answered(request, dossier, "sync asked for", problems)
 
 
 @router.post("/suspend", response_model=answers.Wished)

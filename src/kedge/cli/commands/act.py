@@ -79,4 +79,6 @@ def _act(verb: str, words: tuple[str, ...], given: dict[str, Any]) -> tuple[Any,
         return None
     answer = server.post(f"{unit_path(name)}/{verb}", {"reason": act.reason})
     say(f"{name}: {answer['did']}")
+    for problem in answer["problems"]:
+        say(f"what is known is applied: {problem['where']}: {problem['text']}")
     return server, answer["unit"]
