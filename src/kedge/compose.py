@@ -16,12 +16,14 @@ from kedge.model.declaration import Cluster, Credential, SecretFrom, TargetSecti
 from kedge.model.errors import Invalid, Unavailable, Where
 from kedge.model.manifest import Desired
 from kedge.model.ref import UnitName
+from kedge.model.rule import HealthRule
 from kedge.model.source import SourceSpec
 from kedge.model.unit import RenderSpec, Unit
 from kedge.ports import Clock, Clone, Entropy, Renderer, Store
 
 if TYPE_CHECKING:
     from kedge.control.road.enlist import AdminRoot
+    from kedge.engine.health import Rulebook
     from kedge.house import House
     from kedge.kube.kubeconfig import Access
     from kedge.kube.opening import Openings
@@ -297,6 +299,29 @@ def clone_at(folder: Path) -> Clone:
     from kedge.sources.clone import GitClone
 
     return GitClone(folder)
+
+
+def rulebook(declared: Sequence[HealthRule] = ()) -> Rulebook:
+    """Health rules: those that are declared, then those of `kinds`, each read when the first object of its kind is
+    seen. Raises Invalid for a declared one that does not compile."""
+    from kedge.engine.health import Rulebook
+
+    return Rulebook(declared, shipped_rule)
+
+
+def shipped_rule(group: str, kind: str) -> HealthRule | None:
+    """The rule that Kedge brings for a kind. Raises Invalid for one that can not be read: a bug of ours."""
+    from kedge import kinds
+    from kedge.dialects.kedge import read
+
+    raw = kinds.find(group, kind, kinds.RULE)
+    if raw is None:
+        return None
+    reading = read(raw, f"kinds/{group}/{kind}/{kinds.RULE}")
+    if reading.problems:
+        raise Invalid("", problems=reading.problems)
+    (found,) = reading.declarations
+    return found if isinstance(found, HealthRule) and found.covers(group, kind) else None
 
 
 def worker_renderer(size: int = 2) -> WorkerRenderer:

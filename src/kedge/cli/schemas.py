@@ -17,8 +17,9 @@ from kedge.model.declaration import (
     Project,
     Root,
 )
+from kedge.model.rule import HealthRule
 
-KINDS: dict[str, type] = {kind.__name__: kind for kind in (Application, Root, Project, Cluster, Credential)}
+KINDS: dict[str, type] = {kind.__name__: kind for kind in (Application, Root, Project, Cluster, Credential, HealthRule)}
 DRAFT = "http://json-schema.org/draft-07/schema#"
 NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
 DURATION = {"type": "string", "pattern": "^(\\d{1,5}d)?(\\d{1,6}h)?(\\d{1,7}m)?(\\d{1,9}s)?$", "minLength": 2}

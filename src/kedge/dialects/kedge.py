@@ -21,8 +21,9 @@ from kedge.model.declaration import (
     SecretFrom,
 )
 from kedge.model.errors import Problem, Where
+from kedge.model.rule import HealthRule
 
-KINDS: dict[str, type] = {kind.__name__: kind for kind in (Application, Root, Project, Cluster, Credential)}
+KINDS: dict[str, type] = {kind.__name__: kind for kind in (Application, Root, Project, Cluster, Credential, HealthRule)}
 LATER = ("Stack",)
 _LATER_FIELDS = ("inputs", "outputs", "jsonnet")
 _GROUP = API_VERSION.partition("/")[0]
@@ -172,6 +173,20 @@ def _root(kind: type, document: Document, shape: Shape) -> Any:
     return found
 
 
+def _health_rule(kind: type, document: Document, shape: Shape) -> Any:
+    found = _flat(kind, document, shape)
+    if found is MISSING or shape.problems:
+        return found
+    if not found.get("kinds"):
+        shape.wrong(("spec", "kinds"), "the kinds are wanted that the rule is for, as `example.org/Thing`")
+    if not found.get("checks") and not found.get("silent"):
+        shape.wrong(("spec", "checks"), "at least one check is wanted: what to ask of an object", "or `silent: true`")
+    for index, check in enumerate(found.get("checks", ())):
+        if not check.when:
+            shape.wrong(("spec", "checks", index, "when"), "CEL is wanted that is true or false")
+    return found
+
+
 def _application(kind: type, document: Document, shape: Shape) -> Any:
     spec = document.value.get("spec")
     if spec is not None and not isinstance(spec, dict):
@@ -265,5 +280,6 @@ _READERS: dict[type, Callable[[type, Document, Shape], Any]] = {
     Application: _application,
     Cluster: _cluster,
     Credential: _credential,
+    HealthRule: _health_rule,
     Root: _root,
 }

@@ -151,7 +151,7 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
 }
 """What a field's text, or each text of its list, must look like. Every other text is one line without controls."""
 
-MULTILINE = frozenset({(Cluster, "caData")})
+MULTILINE = frozenset({(Cluster, "caData"), (HealthCheck, "when"), (HealthCheck, "message")})
 DURATIONS = frozenset({(SyncSection, "timeout")})
 POSITIVE = frozenset({(ApproveSection, "count"), (SyncSection, "timeout")})
 EMPTY_ALLOWED = frozenset(

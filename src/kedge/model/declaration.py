@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from kedge.model.errors import Where
+from kedge.model.rule import HealthRule
 
 API_VERSION = "kedge.dev/v1alpha1"
 
@@ -214,4 +215,4 @@ class Credential:
     where: Where = Where()
 
 
-Declaration = Application | Root | Project | Cluster | Credential
+Declaration = Application | Root | Project | Cluster | Credential | HealthRule

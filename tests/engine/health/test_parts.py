@@ -28,6 +28,7 @@ def test_what_a_status_tells_of_the_past_is_past() -> None:
 
 def test_a_leftover_of_an_earlier_generation_does_not_count_beside_a_present_one() -> None:
     assert judge(thing({"parents": [entry("False", 1), entry("True", 2)]})).status is Status.HEALTHY
+    assert judge(thing({"parents": [entry("True", 1), entry("True", 2)]})).status is Status.PROGRESSING
     assert judge(thing({"parents": [entry("True", 1)]})).status is Status.PROGRESSING
 
 

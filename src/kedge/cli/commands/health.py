@@ -20,11 +20,13 @@ def health_command(file: str, **given: Any) -> None:
     from kedge.cli.objects import objects, read_file, ref_of
     from kedge.cli.views.human import clean, table
     from kedge.cli.views.machine import json_text, yaml_text
+    from kedge.compose import rulebook
     from kedge.engine.health import judge
 
     output = output_of(given)
     raw, name = read_file(file)
-    judged = [(str(ref_of(obj)), judge(obj)) for obj in objects(raw, name)]
+    rules = rulebook()
+    judged = [(str(ref_of(obj)), judge(obj, rules=rules)) for obj in objects(raw, name)]
     if output.for_people:
         table(["OBJECT", "HEALTH", "WHY"], [[ref, health.status, health.message] for ref, health in judged], cut=False)
         return

@@ -12,6 +12,7 @@ from kedge.engine.health.generation import unobserved
 from kedge.engine.health.network import judge_ingress, judge_service
 from kedge.engine.health.pod import judge_pod
 from kedge.engine.health.read import clean, conditions, field, flag, group_of, listed, sentence, text
+from kedge.engine.health.rulebook import Rulebook, stands_before
 from kedge.engine.health.scaling import judge_autoscaler, judge_disruption_budget
 from kedge.engine.health.standard import judge_kstatus
 from kedge.engine.health.storage import judge_claim, judge_namespace, judge_volume
@@ -26,6 +27,8 @@ from kedge.engine.health.workloads import (
 from kedge.model.health import Health, Status
 
 IGNORE_HEALTH = "argocd.argoproj.io/ignore-healthcheck"
+
+NO_RULES = Rulebook()
 
 Rule = Callable[[Mapping[str, Any], float | None], Health]
 
@@ -52,29 +55,38 @@ _RULES: dict[tuple[str, str], Rule] = {
 _MOVED = {"extensions": ("apps", "networking.k8s.io")}  # where the kinds of a retired group live now
 
 
-def judge(obj: Mapping[str, Any], now: float | None = None) -> Health:
+def judge(obj: Mapping[str, Any], now: float | None = None, rules: Rulebook = NO_RULES) -> Health:
     """The health of any Kubernetes object; never raises.
 
     `now` is the instant to judge at, in seconds since the epoch; without it, nothing is excused for being young.
     An object without any notion of health is Healthy, as it counts as done in Argo CD and is current in kstatus.
     """
-    judged = judge_or_none(obj, now)
+    judged = judge_or_none(obj, now, rules)
     if judged is not None:
         return judged
     return Health(Status.HEALTHY, "it is there; this kind reports no health of its own")
 
 
-def judge_or_none(obj: Mapping[str, Any], now: float | None = None) -> Health | None:
+def judge_or_none(obj: Mapping[str, Any], now: float | None = None, rules: Rulebook = NO_RULES) -> Health | None:
     """As `judge`, but None for an object without any notion of health: no rule for its kind, no known convention."""
     if not isinstance(obj, Mapping) or not text(obj, "kind") or not text(obj, "apiVersion"):
         return Health(Status.UNKNOWN, "this is no Kubernetes object: it has no apiVersion or no kind")
-    rule = _rule(obj)
-    if field(obj, "metadata", "deletionTimestamp"):
+    declared = rules.find(group_of(obj), text(obj, "kind"))
+    if field(obj, "metadata", "deletionTimestamp") and not (declared is not None and declared.rule.evenDeleting):
         return _going(obj)
+    found = (stands_before(declared, obj) or declared.judge(obj, now)) if declared is not None else None
+    if found is not None:
+        return found
+    return _by_kind(obj, now, silent=declared is not None and declared.rule.silent)
+
+
+def _by_kind(obj: Mapping[str, Any], now: float | None, silent: bool) -> Health | None:
+    rule = _rule(obj)
+    if rule is None:
+        found = judge_by_convention(obj)
+        return found if found is not None or silent else judge_unheard(obj, now)
     if rule is judge_deployment and (paused := suspended_deployment(obj)):
         return paused
-    if rule is None:
-        return judge_by_convention(obj) or judge_unheard(obj, now)
     return unobserved(obj) or judge_kstatus(conditions(obj)) or rule(obj, now)
 
 

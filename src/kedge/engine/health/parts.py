@@ -44,11 +44,12 @@ def conditions_of_parts(
     status: Mapping[str, Any], generation: int | None
 ) -> Iterator[tuple[str, tuple[Condition, ...]]]:
     """The conditions of each part that has some, without leftovers: where one entry of a list speaks of the present
-    generation, another that speaks of an earlier one belongs to a part that is gone (a route's former parent)."""
+    generation, another that refused an earlier one belongs to a part that is gone (a route's former parent)."""
     found = [(where, conditions(part, "conditions")) for where, part in parts(status) if part.get("conditions")]
     present = {_list_of(where) for where, entries in found if not _is_past(entries, generation)}
     for where, entries in found:
-        if not (_is_past(entries, generation) and _list_of(where) in present):
+        refused = any(entry.false for entry in entries)
+        if not (refused and _is_past(entries, generation) and _list_of(where) in present):
             yield where, entries
 
 
