@@ -6,78 +6,32 @@ is the n-th request that reaches the cluster, lost before it is done or after.
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 from tests.doors.git_http import GitServer
+from tests.e2e.life import Life
 from tests.e2e.stories import PROJECT, application, config, folder_of
-from tests.e2e.world import PATIENCE, Cluster, Forge, Repository, Said, clustered, spoken
+from tests.e2e.world import Cluster, Forge, Said, clustered
 
-from kedge.clock import SystemClock, SystemEntropy
 from kedge.sandbox.faults import Outcome
 from kedge.sandbox.http import kubeconfig
 from kedge.sandbox.wire import Request
-from kedge.store.keys import load_or_create_key
-from kedge.store.sql import Opening, open_store
 
 pytestmark = pytest.mark.e2e
 
-SECRET = "a-secret-of-forges"
-KEDGE = "from kedge.cli.main import main; main()"
-
 
 @dataclass
-class Life:
-    """A server that dies and comes back on the same folder."""
+class Mortal(Life):
+    """A server that its cluster ends."""
 
-    folder: Path
-    repository: Repository
-    cluster: Cluster
-    chance: random.Random
-    process: subprocess.Popen[bytes] | None = None
-    seen: dict[int, Any] = field(default_factory=dict)
-    deaths: int = 0
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    async def begin(self) -> None:
-        (self.data / "server.json").unlink(missing_ok=True)
-        words = ["up", "--repo", self.repository.url, "--port", "0"]
-        places = ["--data", str(self.data), "--kubeconfig", str(self.folder / "kubeconfig")]
-        with (self.folder / "output").open("ab") as output:
-            command, env = (
-                [sys.executable, "-c", KEDGE, *words, *places],
-                {**os.environ, "KEDGE_WEBHOOK_SECRET": SECRET},
-            )
-            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=env)
-        await self.until("there is a server", lambda said: said.code == 0)
-
-    async def hint(self) -> None:
-        """A push is announced, as by a forge."""
-        body = json.dumps({"repository": self.repository.url, "ref": "main"}).encode()
-        found = json.loads((self.data / "server.json").read_text())
-        mark = hmac.new(SECRET.encode(), body, sha256).hexdigest()
-        headers = {"Content-Type": "application/json", "X-Kedge-Signature": f"sha256={mark}"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(f"{found['url']}/webhooks/push", data=body, headers=headers) as answer,
-        ):
-            assert answer.status == 200, await answer.text()
+    cluster: Cluster = field(kw_only=True)
+    chance: random.Random = field(kw_only=True)
 
     def arm(self, most: int) -> None:
         """The cluster ends the server at one of the next `most` requests; whether that one is still done is chance."""
@@ -98,86 +52,20 @@ class Life:
 
     async def dead(self) -> None:
         """Until the kill has struck."""
-        assert self.process is not None
-        async with asyncio.timeout(PATIENCE):
-            while self.process.poll() is None:
-                await asyncio.sleep(0.02)
-        assert self.process.returncode == -9
+        await super().dead()
         self.cluster.meet = None
-        self.deaths += 1
-
-    async def kedge(self, *words: str) -> Said:
-        args = [*words, "--data", str(self.data)]
-        return await asyncio.get_running_loop().run_in_executor(None, spoken, args)
-
-    async def unit(self, name: str) -> Any:
-        said = await self.kedge("get", name, "-o", "json")
-        return said.json["unit"] if said.code == 0 else {}
-
-    async def until(self, what: str, good: Any, *words: str) -> Said:
-        said = Said(0, "", "")
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while not good(said := await self.kedge(*(words or ("get", "-o", "json")))):
-                    await asyncio.sleep(0.05)
-                return said
-        except TimeoutError:
-            told = (self.folder / "output").read_text()
-            raise AssertionError(f"never: {what}\n{said.out}{said.err}\n{told}") from None
-
-    async def at(self, name: str, commit: str) -> None:
-        """Until the unit is as that commit wants it."""
-
-        def good(said: Said) -> bool:
-            unit = said.json["unit"] if said.code == 0 else {}
-            return bool(
-                unit
-                and (unit["sync"], unit["health"], unit["run"]) == ("Synced", "Healthy", None)
-                and (unit["live"] or {}).get("commit") == commit
-            )
-
-        await self.until(f"{name} at {commit[:7]}", good, "get", name, "-o", "json")
-
-    async def remember(self) -> None:
-        """What the server has acknowledged by now as history; and what it did before must be part of it unchanged."""
-        said = await self.kedge("get", "event", "--limit", "500", "-o", "json")
-        now = {event["id"]: event for event in said.json["items"]}
-        assert {number: now.get(number) for number in self.seen} == self.seen
-        self.seen = now
-
-    def push(self, message: str, files: dict[str, str | None]) -> str:
-        self.repository.write(files)
-        return self.repository.push(message)
-
-    async def end(self) -> None:
-        """End it as a service manager does; then look into what it left on disk."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.terminate()
-        async with asyncio.timeout(PATIENCE):
-            while self.process.poll() is None:
-                await asyncio.sleep(0.02)
-
-    async def sound(self) -> None:
-        clock, entropy = SystemClock(), SystemEntropy()
-        key = load_or_create_key(self.data / "key", entropy)
-        store = open_store(Opening(path=self.data / "kedge.db", key=key, clock=clock, entropy=entropy))
-        report = await store.verify_chain()
-        await store.close()
-        assert (report.broken, report.why) == (0, "")
-        assert report.sound >= max(self.seen)
 
 
 @asynccontextmanager
-async def living(folder: Path, seed: int) -> AsyncIterator[Life]:
+async def living(folder: Path, seed: int) -> AsyncIterator[Mortal]:
     (folder / "git").mkdir()
     forge = Forge(folder, GitServer(folder / "git"))
-    life: Life | None = None
+    life: Mortal | None = None
     try:
         async with clustered(folder / "cluster") as (cluster, access):
             text = kubeconfig(cluster.url, access.token, access.ca.encode())
             (folder / "kubeconfig").write_text(text)
-            life = Life(folder, forge.repository("system"), cluster, random.Random(seed))
+            life = Mortal(folder, forge.repository("system"), cluster=cluster, chance=random.Random(seed))
             yield life
             await life.end()
     finally:
@@ -213,7 +101,7 @@ def first() -> dict[str, str | None]:
     }
 
 
-def greeting(life: Life, namespace: str, name: str) -> str | None:
+def greeting(life: Mortal, namespace: str, name: str) -> str | None:
     path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
     answer = life.cluster.core.handle(Request.of("GET", path))
     assert isinstance(answer.body, bytes)

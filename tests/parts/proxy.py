@@ -149,6 +149,7 @@ class Proxy:
     ghosts: set[asyncio.Task[Said]] = field(default_factory=set)
     ghostly: float = 3.0
     """Seconds after which a GHOST is carried out: more than its sender waits for an answer."""
+    haunting: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, incoming: web.Request) -> web.StreamResponse:
         body = await incoming.read()
@@ -195,10 +196,19 @@ class Proxy:
         return None if fate is Fate.UNHEARD else said
 
     async def late(self, asked: Asked) -> Said:
-        await asyncio.sleep(self.ghostly)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.ghostly):
+                await self.haunting.wait()
         return await self.forward(asked)
 
     async def forward(self, asked: Asked) -> Said:
+        """What has reached the server is carried out, whoever goes away meanwhile."""
+        task = asyncio.get_running_loop().create_task(self.carry(asked))
+        self.ghosts.add(task)
+        task.add_done_callback(self.ghosts.discard)
+        return await asyncio.shield(task)
+
+    async def carry(self, asked: Asked) -> Said:
         url = URL(f"{self.upstream.server}{asked.path}", encoded=True).with_query(dict(asked.query) or None)
         async with self.session.request(
             asked.method, url, headers=asked.headers, data=asked.body or None, ssl=self.tls, allow_redirects=False
@@ -229,9 +239,11 @@ class Proxy:
             return outgoing
 
     async def settled(self) -> None:
-        """Until every ghost has come."""
+        """Until every ghost has come: now."""
+        self.haunting.set()
         while self.ghosts:
             await asyncio.gather(*self.ghosts, return_exceptions=True)
+        self.haunting.clear()
 
 
 def listed(asked: Asked) -> str:
