@@ -77,6 +77,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     from kedge.store.keys import load_or_create_key
     from kedge.store.sql import Opening, open_store
     from kedge.targets.kubernetes import KubernetesTarget
+    from kedge.targets.kubernetes.judging import Judging
 
     spawner = Spawner(report_bug)
     name = parts.data / IDENTITY
@@ -102,7 +103,10 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     secrets = DeclaredSecrets(declared, parts.environ, store.kept)
     source = GitSource(parts.data / "sources", secrets, allowed=transports(admin))
     openings = connecting(parts, store, secrets)
-    target = KubernetesTarget(openings.open, parts.clock, parts.entropy, spawner, reach=openings.access)
+    judging = Judging(rulebook)
+    target = KubernetesTarget(
+        openings.open, parts.clock, parts.entropy, spawner, reach=openings.access, judging=judging
+    )
     doors = Doors(
         clock=parts.clock,
         entropy=parts.entropy,

@@ -22,6 +22,7 @@ from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Plan, Step
 from kedge.model.ref import Ref, UnitName
 from kedge.model.restoration import Drafted
+from kedge.model.rule import HealthRule
 from kedge.model.source import Entry, Revision
 from kedge.model.unit import Unit
 
@@ -136,6 +137,10 @@ class Target(Protocol):
 
     def ailment(self, cluster: str) -> Ailment | None:
         """Why a cluster is of no use just now, and since when; None while nothing is known to be wrong with it."""
+
+    def judge_by(self, rules: Sequence[HealthRule]) -> None:
+        """These health rules of people's own are in force from now on, before those that come with Kedge. Rings what
+        they judge anew. Raises Invalid for one that does not compile."""
 
     def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
         """`ring(unit, ref, what)` is called for each relevant change; `what` is `drift` or `health`."""
@@ -296,6 +301,7 @@ class Enlistment:
     units: tuple[Unit, ...]
     clusters: tuple[Cluster, ...] = ()
     credentials: tuple[Credential, ...] = ()
+    rules: tuple[HealthRule, ...] = ()
     events: tuple[Event, ...] = ()
     head: Head | None = None
 
@@ -377,6 +383,9 @@ class Store(Protocol):
 
     async def credentials(self) -> Sequence[Credential]:
         """Those that roots declare, by name; the secrets themselves are not here."""
+
+    async def rules(self) -> Sequence[HealthRule]:
+        """Those that roots declare, by name."""
 
     async def keep(self, name: str, value: str | None, event: Event) -> None:
         """Keep a secret, encrypted, in place of the one of that name; None takes it away. Written with its event."""

@@ -13,6 +13,7 @@ from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation
 from kedge.model.plan import Plan
 from kedge.model.ref import Ref, UnitName
+from kedge.model.rule import HealthRule
 from kedge.model.source import Revision
 from kedge.model.unit import Unit
 from kedge.ports import Enlisted, Enlistment, Head, Installation, Record, RootState
@@ -51,7 +52,9 @@ class MemoryStore:
         before = self.dossiers.get(name)
         if before is None or before.version != dossier.version:
             raise Conflict(f"{name} has moved on")
-        claims = await self.claims(dossier.cluster or dossier.unit.target.cluster, [entry.ref for entry in dossier.inventory])
+        claims = await self.claims(
+            dossier.cluster or dossier.unit.target.cluster, [entry.ref for entry in dossier.inventory]
+        )
         for ref, owner in claims.items():
             if owner != name:
                 raise Invalid(f"{ref} of {name} is already claimed by {owner}")
@@ -104,6 +107,9 @@ class MemoryStore:
                 rendering = dossier.rendering
                 found.append((name, tuple(read.path for read in rendering.reads) if rendering else ("",)))
         return found
+
+    async def rules(self) -> Sequence[HealthRule]:
+        return ()
 
     async def sources(self) -> Sequence[tuple[str, str]]:
         pairs = {(d.unit.source.repository, d.unit.source.ref) for d in self.dossiers.values()}

@@ -20,6 +20,7 @@ from kedge.model.operation import Did, Outcome, Sight
 from kedge.model.pair import Comparison, Known, Owner, Pair, Scope, Seen
 from kedge.model.plan import DeletePolicy, Step, StepKind
 from kedge.model.ref import Ref
+from kedge.model.rule import HealthRule
 from kedge.ports import Recovered
 
 CLUSTER_SCOPED = ("Namespace", "CustomResourceDefinition")
@@ -165,6 +166,9 @@ class MemoryTarget:
             if thing.owner and not thing.operation:
                 found.setdefault(thing.owner, []).append(ref)
         return Recovered(found)
+
+    def judge_by(self, rules: Sequence[HealthRule]) -> None:
+        self.rules = tuple(rules)
 
     async def home(self, scope: Scope) -> Home:
         return self.homes.get(scope.cluster, Home())

@@ -13,7 +13,8 @@ from kedge import kinds
 from kedge.compose import rulebook, shipped_rule
 from kedge.dialects.kedge import read
 from kedge.engine.health import judge
-from kedge.engine.health.rulebook import Compiled, whole_of
+from kedge.engine.health.rulebook import Compiled
+from kedge.engine.health.trying import whole_of
 from kedge.model.health import Status
 from kedge.model.rule import HealthCase, HealthRule
 

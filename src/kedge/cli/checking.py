@@ -99,7 +99,9 @@ def _trust(reading: Reading) -> Trust:
     """As the admin root is trusted: a folder that is checked may declare everything."""
     found = reading.declarations
     return Trust(
-        root=Root("admin", repository=HERE, kinds=("Application", "Root", "Project", "Cluster", "Credential")),
+        root=Root(
+            "admin", repository=HERE, kinds=("Application", "Root", "Project", "Cluster", "Credential", "HealthRule")
+        ),
         admin=True,
         projects=tuple(one for one in found if isinstance(one, Project)),
         clusters=tuple(one for one in found if isinstance(one, Cluster)),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import Any
 
+from kedge.engine.health.trying import problems_of
 from kedge.engine.trust import (
     Trust,
     closest,
@@ -25,6 +26,7 @@ from kedge.model.declaration import Application, ApplicationSpec, Cluster, Decla
 from kedge.model.errors import Problem, Where
 from kedge.model.origin import of_range
 from kedge.model.ref import UnitName
+from kedge.model.rule import HealthRule
 from kedge.model.source import SourceSpec
 from kedge.model.unit import KindRules, RenderSpec, Unit
 
@@ -99,6 +101,8 @@ def _references(trust: Trust, declaration: Declaration) -> list[Problem]:
         if declaration.name == ADMIN:
             problems.append(Problem(f"“{ADMIN}” is the name of the root that Kedge starts on", where, "rename it"))
         return problems
+    if isinstance(declaration, HealthRule):
+        return list(problems_of(declaration))
     if isinstance(declaration, Cluster) and declaration.credential:
         names = [credential.name for credential in trust.credentials]
         if declaration.credential not in names:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from kedge.model.declaration import Cluster, Credential
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict
+from kedge.model.rule import HealthRule
 from kedge.model.unit import Unit
 from kedge.ports import Enlisted, Enlistment, Head
 from kedge.store import chain, codec
@@ -167,6 +168,7 @@ def _write_others(session: Session, given: Enlistment) -> None:
         session.many(_UNDECLARE, [{"at": root, "of": kind, "what": name} for kind, name in gone])
 
 
-def _others(given: Enlistment) -> Iterator[tuple[str, Cluster | Credential]]:
+def _others(given: Enlistment) -> Iterator[tuple[str, Cluster | Credential | HealthRule]]:
     yield from (("Cluster", each) for each in given.clusters)
     yield from (("Credential", each) for each in given.credentials)
+    yield from (("HealthRule", each) for each in given.rules)

@@ -15,6 +15,7 @@ from kedge.model.event import Event
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation
 from kedge.model.plan import Plan
+from kedge.model.rule import HealthRule
 from kedge.model.unit import Unit
 from kedge.ports import Head, RootState
 from kedge.store import codec
@@ -163,6 +164,10 @@ def clusters(session: Session) -> list[Cluster]:
 
 def credentials(session: Session) -> list[Credential]:
     return [codec.decode(row[0], Credential, "credential") for row in session.all(_DECLARATIONS, of="Credential")]
+
+
+def rules(session: Session) -> list[HealthRule]:
+    return [codec.decode(row[0], HealthRule, "health rule") for row in session.all(_DECLARATIONS, of="HealthRule")]
 
 
 def operation(session: Session, unit: str, number: int) -> Operation | None:

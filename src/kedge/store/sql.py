@@ -20,6 +20,7 @@ from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation
 from kedge.model.plan import Plan
 from kedge.model.ref import Ref, UnitName
+from kedge.model.rule import HealthRule
 from kedge.model.unit import Unit
 from kedge.ports import (
     ChainReport,
@@ -194,6 +195,9 @@ class SqlStore:
 
     async def credentials(self) -> Sequence[Credential]:
         return self._look(reading.credentials)
+
+    async def rules(self) -> Sequence[HealthRule]:
+        return self._look(reading.rules)
 
     async def keep(self, name: str, value: str | None, event: Event) -> None:
         await self._writes.do(lambda session: keeping.keep(session, self._vault, name, value, event))

@@ -156,7 +156,7 @@ roots = Table(
     Column("body", Text, nullable=False),
 )
 
-# What a root declares beside units: `kind` is Cluster or Credential.
+# What a root declares beside units: `kind` is Cluster, Credential or HealthRule.
 declarations = Table(
     "declarations",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from kedge.clock import SystemClock, SystemEntropy
 from kedge.control.road.doors import Doors, RenderedSets
 from kedge.control.road.enlist import ADMIN, AdminRoot, Enlister
 from kedge.model.ref import UnitName
+from kedge.model.rule import HealthRule
 
 HEAD = "apiVersion: kedge.dev/v1alpha1\n"
 FILES = {
@@ -25,12 +27,26 @@ FILES = {
     + "kind: Application\nmetadata: {name: web, project: shop}\nspec: {source: {path: a}, target: {cluster: far}}\n",
 }
 MENDED = FILES[".kedge/web.yaml"].replace("path: a", "path: b")
+RULE = (
+    HEAD + "kind: HealthRule\nmetadata: {name: things}\nspec:\n  kinds: [example.org/Thing]\n"
+    "  checks: [{when: \"status.color == 'red'\", status: Degraded}]\n"
+    "  cases: [{name: red, object: {status: {color: red}}, status: Degraded}]\n"
+)
 STANDING = (".kedge/project.yaml", ".kedge/cluster.yaml", ".kedge/credential.yaml", ".kedge/root.yaml")
 
 
+class Judged:
+    """A target that is only told by which rules to judge."""
+
+    rules: tuple[str, ...] = ()
+
+    def judge_by(self, rules: Sequence[HealthRule]) -> None:
+        Judged.rules = tuple(rule.name for rule in rules)
+
+
 def enlister(source: MemorySource, store: Any) -> Enlister:
-    absent = cast(Any, None)
-    doors = Doors(SystemClock(), SystemEntropy(), store, source, absent, absent, absent, RenderedSets(store))
+    absent, target = cast(Any, None), cast(Any, Judged())
+    doors = Doors(SystemClock(), SystemEntropy(), store, source, absent, target, absent, RenderedSets(store))
     return Enlister(doors, AdminRoot(REPOSITORY, "main"))
 
 
@@ -59,6 +75,39 @@ async def test_what_a_broken_file_said_last_is_in_force(tmp_path: Path) -> None:
     commit(source, **{".kedge/project.yaml": FILES[".kedge/project.yaml"]})
     await house.read(ADMIN)
     assert (house.roots(), house.credentials(), await store.clusters()) == ((ADMIN,), (), [])
+    await store.close()
+
+
+async def test_a_health_rule_is_in_force_once_it_does_what_it_says_and_outlives_a_restart(tmp_path: Path) -> None:
+    store, source = opened(tmp_path / "kedge.db", threads=False), MemorySource()
+    house = enlister(source, store)
+    broken = RULE.replace("{color: red}", "{color: blue}")
+    commit(source, **{".kedge/rule.yaml": broken})
+    await house.read(ADMIN)
+    (state,) = await store.roots()
+    assert "case “red”" in state.problems[0].text
+    assert Judged.rules == ()
+    commit(source, **{".kedge/rule.yaml": RULE})
+    await house.read(ADMIN)
+    commit(source, **{".kedge/rule.yaml": broken})
+    await house.read(ADMIN)
+    assert Judged.rules == ("things",)
+    Judged.rules = ()
+    await enlister(source, store).recall()
+    assert Judged.rules == ("things",)
+    await store.close()
+
+
+async def test_only_the_admin_root_says_what_is_healthy(tmp_path: Path) -> None:
+    store, source = opened(tmp_path / "kedge.db", threads=False), MemorySource()
+    commit(source, **FILES)
+    source.commit({".kedge/rule.yaml": RULE.encode()}, "team")
+    house = enlister(source, store)
+    await house.read(ADMIN)
+    await house.read("team")
+    (problem,) = next(state for state in await store.roots() if state.name == "team").problems
+    assert "only the admin root declares HealthRules" in problem.text
+    assert Judged.rules == ()
     await store.close()
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from kedge.control.road.doors import Doors
 from kedge.dialects.kedge import Reading, read
 from kedge.dialects.root import CONFIG, RootConfig, included, places, read_config
+from kedge.engine.health.trying import problems_of
 from kedge.engine.resolve import Resolved, resolve
 from kedge.engine.trust import Trust
 from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
@@ -21,6 +22,7 @@ from kedge.model.errors import Invalid, Problem, Where
 from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
 from kedge.model.ref import UnitName
+from kedge.model.rule import HealthRule
 from kedge.model.source import Entry, EntryKind, Revision
 from kedge.ports import Enlisted, Enlistment, Head, RootState, Snapshot
 
@@ -28,7 +30,7 @@ ADMIN = "admin"
 _REMEMBERED = 20_000
 
 Key = tuple[str, str]
-D = TypeVar("D", bound=Root | Project | Cluster | Credential)
+D = TypeVar("D", bound=Root | Project | Cluster | Credential | HealthRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Enlister:
         self._projects: tuple[Project, ...] = ()
         self._clusters: tuple[Cluster, ...] = ()
         self._credentials: tuple[Credential, ...] = ()
+        self._rules: tuple[HealthRule, ...] = ()
 
     def roots(self) -> tuple[str, ...]:
         return tuple(self._roots)
@@ -84,6 +87,11 @@ class Enlister:
     def credentials(self) -> tuple[Credential, ...] | None:
         """None until the admin root has been read: it may declare none any more."""
         return self._credentials if ADMIN in self._configs else None
+
+    async def recall(self) -> None:
+        """Judge by the health rules that are remembered, until the admin root is read: it may be out of reach."""
+        self._rules = tuple(filter(_is_sound, await self._doors.store.rules()))
+        self._doors.target.judge_by(self._rules)
 
     def unread(self) -> tuple[str, ...]:
         """Roots that the admin root names and that have not been read since it last changed."""
@@ -151,6 +159,9 @@ class Enlister:
         self._projects = _in_force(self._projects, declared, Project, whole)
         self._clusters = _in_force(await store.clusters(), declared, Cluster, whole)
         self._credentials = _in_force(await store.credentials(), declared, Credential, whole)
+        sound = tuple(filter(_is_sound, declared))  # one that does not do what it says stays as it was, too
+        self._rules = _in_force(await store.rules(), sound, HealthRule, whole and len(sound) == len(declared))
+        self._doors.target.judge_by(self._rules)
         self._configs = {}
 
     async def _taken(self, root: Root, resolved: Resolved) -> tuple[Problem, ...]:
@@ -193,6 +204,7 @@ class Enlister:
             resolved.units,
             self._clusters if admin else (),
             self._credentials if admin else (),
+            self._rules if admin else (),
             events,
             self._head(root, revision, now),
         )
@@ -210,6 +222,11 @@ def _in_force(before: Sequence[D], declared: Sequence[Declaration], kind: type[D
     now = tuple(declaration for declaration in declared if isinstance(declaration, kind))
     names = {declaration.name for declaration in now}
     return now if whole else (*now, *(declaration for declaration in before if declaration.name not in names))
+
+
+def _is_sound(declaration: Declaration) -> bool:
+    """Whether it may be in force: a health rule that does not compile, or fails its own cases, may not."""
+    return not isinstance(declaration, HealthRule) or not problems_of(declaration)
 
 
 def candidates(snapshot: Snapshot, folder: str, config: RootConfig) -> list[Entry]:

@@ -63,6 +63,7 @@ class Shift:
         """Load what is remembered, ring what is due, and begin."""
         await self.rounds.load([*self._enlister.places(), *await self._doors.store.sources()])
         await self._place()
+        await self._enlister.recall()
         for unit, due in await self._doors.store.wakeups():
             self._units[unit] = None
             self.turns.ring(unit)

@@ -11,7 +11,7 @@ from kedge.engine.health.read import clean, conditions, find, text
 from kedge.engine.health.view import view_of
 from kedge.model.errors import Invalid, Problem
 from kedge.model.health import Health, Status
-from kedge.model.rule import HealthCase, HealthRule
+from kedge.model.rule import HealthRule
 
 MOST_CHECKS = 40
 MOST_CASES = 200
@@ -70,31 +70,6 @@ class Rulebook:
 
 MOST_KINDS = 5_000
 """Kinds that a book remembers; a cluster has some hundreds."""
-
-
-def problems_of(rule: HealthRule, tried: Callable[[HealthRule, Mapping[str, Any]], Health]) -> tuple[Problem, ...]:
-    """What is wrong with a rule: what does not compile, and cases that come out otherwise. `tried` judges one."""
-    try:
-        Compiled(rule)
-    except Invalid as error:
-        return error.problems or (Problem(str(error), rule.where),)
-    found = []
-    for case in rule.cases:
-        health = tried(rule, whole_of(rule, case))
-        if health.status is not case.status:
-            told = f"it is {health.status.value} ({health.message}), not {case.status.value}"
-            found.append(Problem(f"case “{case.name}”: {told}", rule.where))
-        elif case.message not in health.message:
-            told = f"it says “{health.message}”, without “{case.message}”"
-            found.append(Problem(f"case “{case.name}”: {told}", rule.where))
-    return tuple(found)
-
-
-def whole_of(rule: HealthRule, case: HealthCase) -> dict[str, Any]:
-    """A case's object, with the apiVersion and kind of the rule's first kind where it names none."""
-    group, _, kind = (rule.kinds[0] if rule.kinds else "").rpartition("/")
-    version = f"{group.replace('*', 'x')}/v1" if group else "v1"
-    return {"apiVersion": version, "kind": kind.replace("*", "X"), **case.object}
 
 
 def stands_before(compiled: Compiled, obj: Mapping[str, Any]) -> Health | None:

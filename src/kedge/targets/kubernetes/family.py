@@ -21,7 +21,7 @@ from kedge.targets.kubernetes import census, marks
 from kedge.targets.kubernetes.census import WORKLOADS, Census, GroupKind
 from kedge.targets.kubernetes.scopes import CLUSTER_SCOPED
 from kedge.targets.kubernetes.site import Site
-from kedge.targets.kubernetes.slot import Slot, bare, judged, ref_of, sight_of, slot_of
+from kedge.targets.kubernetes.slot import Slot, bare, ref_of, sight_of, slot_of
 
 NAMESPACES = 5
 CHILDREN = 2_000
@@ -106,7 +106,7 @@ async def _roots(site: Site, refs: Sequence[Ref]) -> tuple[dict[Ref, Slot], dict
         if isinstance(live, str):
             troubles[ref] = live
         elif live is not None:
-            slots[ref] = slot_of(live, now)
+            slots[ref] = slot_of(live, now, site.index.judging)
     troubles.update({ref: "not watched yet" for ref in unseen[READ:]})
     return slots, troubles
 
@@ -231,7 +231,7 @@ async def _with_health(site: Site, kin: Sequence[Kin]) -> tuple[Child, ...]:
             return _told(child, UNKNOWN, f"only {READ} such objects are read")
         if isinstance(body, str):
             return _told(child, UNKNOWN, body)
-        health, _ = judged(bare(body or entry.body), now)
+        health, _ = site.index.judging.judged(bare(body or entry.body), now)
         return _told(child, health.status.value, health.message)
 
     return tuple(map(judge, kin))

@@ -18,7 +18,8 @@ from kedge.model.errors import Denied, KedgeError, Unavailable
 from kedge.model.ref import Ref
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes import marks
-from kedge.targets.kubernetes.slot import Slot, judged, newer, ref_of, slot_of
+from kedge.targets.kubernetes.judging import PLAIN, Judging
+from kedge.targets.kubernetes.slot import Slot, newer, ref_of, slot_of
 
 PATIENCE = 20.0
 """Seconds that a first snapshot may take before whoever needs it is told to come back."""
@@ -64,12 +65,13 @@ class Watching:
 class Index:
     """Slots by ref, and the watches that keep them true. `ring(slot, what)` is called from the watches' tasks."""
 
-    def __init__(self, cluster: str, client: Client, spawner: Spawner, ring: Ring) -> None:
+    def __init__(self, cluster: str, client: Client, spawner: Spawner, ring: Ring, judging: Judging = PLAIN) -> None:
         self._cluster = cluster
         self._client = client
         self._clock = client.clock
         self._spawner = spawner
         self._ring = ring
+        self.judging = judging
         self._slots: dict[Ref, Slot] = {}
         self._messages: dict[Ref, str] = {}
         self._watches: dict[Key, Watching] = {}
@@ -252,7 +254,7 @@ class Index:
 
     def learn(self, obj: Mapping[str, Any]) -> Slot:
         """Take the answer to a write of our own: the watch will tell the same a little later, or something newer."""
-        slot = slot_of(obj, self._clock.now())
+        slot = slot_of(obj, self._clock.now(), self.judging)
         held = self._slots.get(slot.ref)
         if slot.ref in self._writing:
             self._expected[slot.ref] = slot
@@ -279,10 +281,10 @@ class Index:
         self._tell(slot, "health")
 
     def rejudge(self, slot: Slot) -> None:
-        """Judge an object again: some states turn bad by time alone."""
-        health, _ = judged(slot.object(), self._clock.now())
-        if health != slot.health and self._slots.get(slot.ref) is slot:
-            self._slots[slot.ref] = replace(slot, health=health)
+        """Judge an object again: some states turn bad by time alone, others by a new rule."""
+        health, gated = self.judging.judged(slot.object(), self._clock.now())
+        if (health, gated) != (slot.health, slot.gated) and self._slots.get(slot.ref) is slot:
+            self._slots[slot.ref] = replace(slot, health=health, gated=gated)
             self._tell(slot, "health")
 
     def _put(self, obj: Mapping[str, Any]) -> Ref:
@@ -290,7 +292,7 @@ class Index:
         old = self._slots.get(ref)
         if old is not None and _is_old_news(old, obj.get("metadata") or {}):
             return ref
-        slot = slot_of(obj, self._clock.now())
+        slot = slot_of(obj, self._clock.now(), self.judging)
         if marks.is_copy(obj) or not slot.owner:
             if old is not None:
                 self._gone(slot.ref, slot.version)

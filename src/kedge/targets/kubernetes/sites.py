@@ -9,7 +9,7 @@ cluster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -19,10 +19,12 @@ from kedge.kube.transport import Transport
 from kedge.model.dossier import Home
 from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
 from kedge.model.health import Ailment
+from kedge.model.rule import HealthRule
 from kedge.ports import Clock, Entropy
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes.explain import Explainer
 from kedge.targets.kubernetes.index import Index
+from kedge.targets.kubernetes.judging import PLAIN, Judging, concerns
 from kedge.targets.kubernetes.replicas import Autoscalers
 from kedge.targets.kubernetes.site import Site
 from kedge.targets.kubernetes.slot import Slot
@@ -46,6 +48,7 @@ class Means:
     clock: Clock
     entropy: Entropy
     spawner: Spawner
+    judging: Judging = PLAIN
 
 
 @dataclass(slots=True)
@@ -80,6 +83,15 @@ class Sites:
     def get(self, cluster: str) -> Site | None:
         post = self._posts.get(cluster)
         return post.site if post is not None else None
+
+    def judge_by(self, rules: Sequence[HealthRule]) -> None:
+        """Judge by these rules from now on, and what they concern at once. Raises Invalid."""
+        moved = self._means.judging.replace(rules)
+        for post in self._posts.values():
+            index = post.site.index if post.site is not None and moved else None
+            for slot in list(index.slots()) if index is not None else ():
+                if index is not None and concerns(moved, slot.ref):
+                    index.rejudge(slot)
 
     def ailment(self, cluster: str) -> Ailment | None:
         """Why a cluster can not be opened, or does not answer; None while nothing is known to be wrong."""
@@ -145,7 +157,7 @@ class Sites:
             post.ailment = Ailment(str(error), since)
             raise
         client.asker.pulse.recovered = lambda: self._ring(post, post.failed)
-        index = Index(post.name, client, means.spawner, self._heard)
+        index = Index(post.name, client, means.spawner, self._heard, means.judging)
         post.explaining = means.spawner.start(Explainer(client, index).run(), f"explain {post.name}")
         post.access, post.ailment = access, None
         post.site = Site(post.name, client, index, Autoscalers(client))

@@ -9,15 +9,13 @@ from typing import Any
 
 import orjson
 
-from kedge.engine.health import excused, judge_or_none
-from kedge.model.health import Health, Status
+from kedge.model.health import Health
 from kedge.model.operation import Sight
 from kedge.model.pair import Owner
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
+from kedge.targets.kubernetes.judging import PLAIN, Judging
 from kedge.targets.kubernetes.owners import hands, mark_of, owners_fingerprint
-
-NO_HEALTH = Health(Status.HEALTHY, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +60,10 @@ def ref_of(obj: Mapping[str, Any]) -> Ref:
     return Ref(group, kind, namespace, str(metadata.get("name") or ""))
 
 
-def slot_of(obj: Mapping[str, Any], now: float) -> Slot:
+def slot_of(obj: Mapping[str, Any], now: float, judging: Judging = PLAIN) -> Slot:
     """Read a live object, with its managedFields where it has them."""
     metadata = obj.get("metadata") or {}
-    health, gated = judged(obj, now)
+    health, gated = judging.judged(obj, now)
     finalizers = metadata.get("finalizers")
     return Slot(
         ref=ref_of(obj),
@@ -83,14 +81,6 @@ def slot_of(obj: Mapping[str, Any], now: float) -> Slot:
         finalizers=tuple(map(str, finalizers)) if isinstance(finalizers, list) else (),
         body=orjson.dumps(bare(obj)),
     )
-
-
-def judged(obj: Mapping[str, Any], now: float) -> tuple[Health, bool]:
-    """Its health, and whether anything is to be waited for. An excused object is waited for by nobody."""
-    if excused(obj):
-        return Health(Status.HEALTHY, "it asks not to be judged"), False
-    health = judge_or_none(obj, now)
-    return (NO_HEALTH, False) if health is None else (health, True)
 
 
 def bare(obj: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,14 @@ from kedge.model.operation import Outcome, Sight
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Step, StepKind
 from kedge.model.ref import Ref
+from kedge.model.rule import HealthRule
 from kedge.ports import Clock, Entropy, Recovered
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes.act import Deed, apply, delete, replace
 from kedge.targets.kubernetes.compare import compare_set
 from kedge.targets.kubernetes.hook import run_hook
 from kedge.targets.kubernetes.index import Index
+from kedge.targets.kubernetes.judging import Judging
 from kedge.targets.kubernetes.live import KubernetesLive
 from kedge.targets.kubernetes.place import PlaceCache, place_set
 from kedge.targets.kubernetes.recover import recovered
@@ -34,9 +36,17 @@ class KubernetesTarget:
     `reach(cluster)` says how a cluster is reached now; where it is given, what it says is kept up with."""
 
     def __init__(
-        self, connect: Connect, clock: Clock, entropy: Entropy, spawner: Spawner, *, reach: Reach | None = None
+        self,
+        connect: Connect,
+        clock: Clock,
+        entropy: Entropy,
+        spawner: Spawner,
+        *,
+        reach: Reach | None = None,
+        judging: Judging | None = None,
     ) -> None:
-        self._sites = Sites(Means(connect, reach, clock, entropy, spawner), self._ring, self._again)
+        means = Means(connect, reach, clock, entropy, spawner, judging or Judging())
+        self._sites = Sites(means, self._ring, self._again)
         self._cache = PlaceCache()
         self._installations: set[str] = set()
         self._rings: list[Callable[[str, Ref, str], None]] = []
@@ -85,6 +95,9 @@ class KubernetesTarget:
 
     def ailment(self, cluster: str) -> Ailment | None:
         return self._sites.ailment(cluster)
+
+    def judge_by(self, rules: Sequence[HealthRule]) -> None:
+        self._sites.judge_by(rules)
 
     def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
         self._rings.append(ring)
