@@ -38,9 +38,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted(ANY, "code", "a 500 of the sandbox is a bug of it, so a version that is no number is a 400", "ParseUint"),
     Accepted(ANY, "code", "the same: the API server calls this an internal error", "should not be set on objects"),
     Accepted(
-        ".*/autoscaling/.*", ANY, "one version of each built-in kind is served: autoscalers in v2, not in v1, nor made of it"
-    ),
-    Accepted(
         ".*/customresourcedefinitions/.*", r"metadata\.managedFields.*",
         "the sandbox's controllers own no fields",
     ),
@@ -80,6 +77,18 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted(ANY, "causes.*", "the sandbox calls what is too long for a schema wrong", "Too long"),
     Accepted(".*/controllerrevisions/.*", "code", "its data is compared byte by byte there, by value here", "data: Invalid value"),
     Accepted(
+        ".*/autoscaling/.*", r"metadata\.(managedFields.*|annotations.*|resourceVersion)",
+        "what is written in both versions of an autoscaler has its owners in the version of the last, and no notes of the other",
+    ),
+    Accepted(
+        ".*/(widgets|statefulsets|deployments|replica.*)/.*", r"metadata\.managedFields\..* scale",
+        "the API server notes nobody who scales to nothing, or a custom kind by PUT",
+    ),
+    Accepted(
+        ".*/widgets.*", "causes.*", "what does not fit the schema is told once, not by everybody who reads it", "accessor error"
+    ),
+    Accepted("PUT .*/pods/.*", "causes.*", "of several reasons to refuse a change", "serviceAccountToken"),
+    Accepted(
         ".*/roles.*", r"metadata\.(managedFields.*|resourceVersion)",
         "an empty `rules: null` is somebody's once it is written again; the API server has nobody own it",
     ),
@@ -109,7 +118,7 @@ class Line:
 
 
 LINES: tuple[Line, ...] = (
-    Line("api-versions", r"^(autoscaling/v1$|certificates|flowcontrol|resource)", "what only a cluster's own parts use is not served"),
+    Line("api-versions", r"^(certificates|flowcontrol|resource)", "what only a cluster's own parts use is not served"),
     Line("explain deploy", r"^(    \S[^\t]*|  enum: .*|)$", "built-in kinds are described by their fields, not in sentences"),
     Line("describe pods", "PodReadyToStart", "the real node is no kubelet but KWOK, which says less of a pod"),
     Line("describe (svc|ingress)", r"^Endpoints: |web:80 \(", "the sandbox has no endpoints: nothing listens there"),

@@ -7,7 +7,7 @@ what the cluster's controllers still owe is done by ``Sandbox.tick()``. HTTP exi
 Whatever is sent is answered: what a built-in kind may hold is decided before it is stored (``decode``,
 ``validate_shape``, ``validate``), a refusal leaves nothing behind, and no number in an object decides how much is done.
 It runs no containers, so exec, attach, port-forward and proxy are refused (501); there are no metrics, no schedules of
-CronJobs, no endpoints of Services, and one version of each built-in kind.
+CronJobs, no endpoints of Services, and, of autoscalers apart, one version of each built-in kind.
 """
 
 from kedge.sandbox.cluster import Options

@@ -161,16 +161,26 @@ def namespace(obj: Object) -> None:
     _spec(obj)
 
 
+DOWN = ({"type": "Percent", "value": 100, "periodSeconds": 15},)
+UP = ({"type": "Pods", "value": 4, "periodSeconds": 15}, *DOWN)
+OTHER_METRICS = "autoscaling.alpha.kubernetes.io/metrics"
+
+
 def autoscaler(obj: Object) -> None:
     spec = _spec(obj)
     spec.setdefault("minReplicas", 1)
-    if not spec.get("metrics"):
+    if obj["apiVersion"] == "autoscaling/v1":
+        if OTHER_METRICS not in (obj["metadata"].get("annotations") or {}):
+            spec.setdefault("targetCPUUtilizationPercentage", 80)
+    elif not spec.get("metrics"):
         target = {"type": "Utilization", "averageUtilization": 80}
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
-    for side in ("scaleUp", "scaleDown"):
-        rules = (spec.get("behavior") or {}).get(side)
-        if rules is not None:
+    if spec.get("behavior") is not None:
+        up = spec["behavior"].setdefault("scaleUp", {})
+        up.setdefault("stabilizationWindowSeconds", 0)
+        for rules, policies in ((up, UP), (spec["behavior"].setdefault("scaleDown", {}), DOWN)):
             rules.setdefault("selectPolicy", "Max")
+            rules.setdefault("policies", [dict(policy) for policy in policies])
 
 
 def network_policy(obj: Object) -> None:

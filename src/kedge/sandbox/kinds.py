@@ -57,7 +57,8 @@ class Kind:
         return f"{root}{inner}/{self.plural}" + (f"/{name}" if name else "")
 
 
-# plural Kind scope(N|C) short-names(-) flags: g counts generations; s status; c scale; a category "all"; others by name
+# plural Kind scope(N|C) short-names(-) flags: g counts generations; s status; c scale; a category "all"; older: another
+# version is stored; others by name
 TABLE = """
 /v1 core.v1
   bindings Binding N - virtual
@@ -88,6 +89,8 @@ batch/v1 batch.v1
   jobs Job N - s a g
 autoscaling/v2 autoscaling.v2
   horizontalpodautoscalers HorizontalPodAutoscaler N hpa s a
+autoscaling/v1 autoscaling.v1
+  horizontalpodautoscalers HorizontalPodAutoscaler N hpa s a older
 networking.k8s.io/v1 networking.v1
   ingressclasses IngressClass C - g
   ingresses Ingress N ing s g
@@ -145,8 +148,9 @@ def _row(group: str, version: str, types: str, line: str) -> Kind:
         namespaced=scope == "N",
         short=() if short == "-" else tuple(short.split(",")),
         categories=("all",) if "a" in flags else ("api-extensions",) if group.startswith("apiext") else (),
-        subresources=frozenset(subresources.get(flag, flag) for flag in flags if flag not in ("a", "g")),
+        subresources=frozenset(subresources.get(flag, flag) for flag in flags if flag not in ("a", "g", "older")),
         generation="g" in flags,
+        storage="older" not in flags,
         type=f"{types}.{kind}" if types != "-" else "",
     )
 

@@ -29,12 +29,13 @@ def scale_of(target: Target, stored: Stored) -> Object:
     labels = at(obj, "spec.selector.matchLabels") if not target.kind.custom else None
     if labels:
         status["selector"] = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    wanted = at(obj, paths.get("specReplicasPath", ".spec.replicas").lstrip("."), 0)
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: meta[key] for key in kept if key in meta},
-        "spec": {"replicas": at(obj, paths.get("specReplicasPath", ".spec.replicas").lstrip("."), 0)},
+        "spec": {"replicas": wanted} if wanted else {},
         "status": status,
     }
 

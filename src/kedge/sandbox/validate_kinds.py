@@ -32,6 +32,8 @@ def config_map(obj: Object) -> list[Cause]:
             size += len(value)
             if not CONFIG_KEY.fullmatch(key):
                 causes.append(wrong(f"{field}[{key}]", key, CONFIG_TOLD))
+    for key in sorted(set(obj.get("data") or ()) & set(obj.get("binaryData") or ())):
+        causes.append(wrong(f"data[{key}]", key, "duplicate of key present in binaryData"))
     if size > DATA_LIMIT:
         causes.append(Cause("FieldValueTooLong", "Too long: may not be more than 1048576 bytes"))
     return causes
@@ -259,7 +261,71 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
+def namespace(obj: Object) -> list[Cause]:
+    ends = bool(obj["metadata"].get("deletionTimestamp"))
+    phase = (obj.get("status") or {}).get("phase")
+    if phase == ("Terminating" if ends else "Active"):
+        return []
+    told = "may only be 'Terminating' if `deletionTimestamp` is not empty"
+    return [wrong("status.Phase", phase, told if ends else "may only be 'Active' if `deletionTimestamp` is empty")]
+
+
+REVIEWS = ("v1", "v1beta1")
+HOOK_WORDS = {"sideEffects": ("None", "NoneOnDryRun"), "failurePolicy": ("Fail", "Ignore")}
+OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+
+
+def webhooks(obj: Object) -> list[Cause]:
+    found = enumerate(obj.get("webhooks") or ())
+    return [cause for index, hook in found for cause in _webhook(hook, f"webhooks[{index}]")]
+
+
+def _webhook(hook: Object, path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    if str(hook.get("name", "")).count(".") < 2:
+        told = "should be a domain with at least three segments separated by dots"
+        causes.append(wrong(f"{path}.name", hook.get("name", ""), told))
+    if not hook.get("sideEffects"):
+        causes.append(required(f"{path}.sideEffects", "must specify one of None, NoneOnDryRun"))
+    for field, words in HOOK_WORDS.items():
+        if hook.get(field) and hook[field] not in words:
+            causes.append(unsupported(f"{path}.{field}", hook[field], words))
+    reviews = hook.get("admissionReviewVersions")
+    if not reviews:
+        causes.append(required(f"{path}.admissionReviewVersions", "must specify one of v1, v1beta1"))
+    elif not set(reviews) & set(REVIEWS):
+        causes.append(wrong(f"{path}.admissionReviewVersions", reviews, "must include at least one of v1, v1beta1"))
+    if not 1 <= hook.get("timeoutSeconds", 1) <= 30:
+        told = "the timeout value must be between 1 and 30 seconds"
+        causes.append(wrong(f"{path}.timeoutSeconds", hook["timeoutSeconds"], told))
+    for index, rule in enumerate(hook.get("rules") or ()):
+        causes += _hook_rule(rule, f"{path}.rules[{index}]")
+    return causes + _hook_client(hook.get("clientConfig") or {}, f"{path}.clientConfig")
+
+
+def _hook_rule(rule: Object, path: str) -> list[Cause]:
+    lacking = [field for field in ("operations", "apiGroups", "apiVersions", "resources") if not rule.get(field)]
+    causes = [required(f"{path}.{field}") for field in lacking]
+    for index, word in enumerate(rule.get("operations") or ()):
+        if word not in OPERATIONS:
+            causes.append(unsupported(f"{path}.operations[{index}]", word, OPERATIONS))
+    return causes
+
+
+def _hook_client(client: Object, path: str) -> list[Cause]:
+    service, url = client.get("service"), client.get("url")
+    if (service is None) == (url is None):
+        return [required(path, "exactly one of url or service is required")]
+    if url is not None:
+        told = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
+        return [] if url.startswith("https://") else [wrong(f"{path}.url", url, told)]
+    return [required(f"{path}.service.{field}") for field in ("name", "namespace") if not (service or {}).get(field)]
+
+
 TABLE: dict[str, Rule] = {
+    "namespaces.": namespace,
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": webhooks,
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": webhooks,
     "persistentvolumes.": volume,
     "networkpolicies.networking.k8s.io": network_policy,
     "configmaps.": config_map,

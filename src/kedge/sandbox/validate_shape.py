@@ -40,6 +40,7 @@ apps.v1.StatefulSetUpdateStrategy type=OnDelete|RollingUpdate
 apps.v1.DaemonSetUpdateStrategy type=OnDelete|RollingUpdate
 apps.v1.DeploymentSpec progressDeadlineSeconds>=0
 batch.v1.JobSpec activeDeadlineSeconds>=1 ttlSecondsAfterFinished>=0 completionMode=Indexed|NonIndexed
+autoscaling.v1.HorizontalPodAutoscalerSpec minReplicas>=1 scaleTargetRef
 autoscaling.v2.HorizontalPodAutoscalerSpec minReplicas>=1 scaleTargetRef
 autoscaling.v2.MetricSpec type
 networking.v1.HTTPIngressRuleValue paths

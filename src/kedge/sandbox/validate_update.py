@@ -137,6 +137,10 @@ def pod(new: Object, live: Object) -> list[Cause]:
             kept[field] = [{**container, "image": ""} for container in spec.get(field) or ()]
         return kept
 
+    for field in ("containers", "initContainers"):
+        if len(new["spec"].get(field) or ()) != len(live["spec"].get(field) or ()):
+            told = "Forbidden: pod updates may not add or remove containers"
+            return [Cause("FieldValueForbidden", told, f"spec.{field}")]
     return [] if fixed(new["spec"]) == fixed(live["spec"]) else [Cause("FieldValueForbidden", POD_TOLD, "spec")]
 
 

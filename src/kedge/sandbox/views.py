@@ -14,7 +14,7 @@ from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import Problem
 from kedge.sandbox.store import Stored
-from kedge.sandbox.versions import as_served, listed, served_raw
+from kedge.sandbox.versions import listed, served_raw
 from kedge.sandbox.wire import Object, Request
 
 AS = re.compile(r"(?:^|;)\s*as=(\w+)")
@@ -57,9 +57,7 @@ class View:
     def table(self, items: Sequence[Stored], meta: Object) -> Object:
         named, cells = columns.printer(self.kind)
         now = self.cluster.now()
-        rows = [
-            {"cells": cells(as_served(self.kind, stored.obj), now), "object": self._within(stored)} for stored in items
-        ]
+        rows = [{"cells": cells(stored.obj, now), "object": self._within(stored)} for stored in items]
         return {"kind": "Table", "apiVersion": META, "metadata": meta, "columnDefinitions": named, "rows": rows}
 
     def _within(self, stored: Stored) -> Any:

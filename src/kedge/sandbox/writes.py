@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from kedge.sandbox import admit, decode, patches
 from kedge.sandbox.call import APPLY, Call, addressed, parsed, parsed_object, shallow, warned
@@ -21,7 +22,7 @@ from kedge.sandbox.problems import (
     unknown_media,
 )
 from kedge.sandbox.store import Place, Stored
-from kedge.sandbox.versions import as_served, as_stored, served_raw
+from kedge.sandbox.versions import as_served, as_stored, owned_as, served_raw
 from kedge.sandbox.wire import Object, Response, answer, copied
 
 Make = Callable[[Stored], tuple[Object, list[str]]]
@@ -62,9 +63,10 @@ def stored_new(call: Call, obj: Object, unknown: list[str]) -> Response:
     admit.checked(kind, obj, None)
     if call.cluster.store.get(kind.key, obj["metadata"].get("namespace", ""), name) is not None:
         raise already_exists(kind, name)
+    kept = as_stored(call.cluster, kind, obj, None)
     if call.dry:
-        return answer(obj, 201, warned(unknown))
-    stored = call.cluster.store.put(kind.key, as_stored(call.cluster, kind, obj))
+        return answer(as_served(kind, kept), 201, warned(unknown))
+    stored = call.cluster.store.put(kind.key, kept)
     return answer(served_raw(kind, stored), 201, warned(unknown))
 
 
@@ -78,7 +80,7 @@ def update(call: Call) -> Response:
             cause = Cause(
                 "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
             )
-            raise invalid(call.target.kind, call.target.name, [cause])
+            raise invalid(replace(call.target.kind, kind=call.target.kind.plural), call.target.name, [cause])
         return copied(body), unknown
 
     return rewrite(call, make)
@@ -108,6 +110,8 @@ def patch(call: Call) -> Response:
             changed = patches.merge(base, body) if content == MERGE else patches.strategic(kind.type, base, body)
         if not isinstance(changed, dict):
             raise bad_request("the patched document is no object")
+        if not kind.namespaced and isinstance(changed.get("metadata"), dict):
+            changed["metadata"].pop("namespace", None)  # no patch gives it one
         changed = addressed(call, changed)
         try:
             return changed, admit.shaped(call, changed, patch=True)
@@ -122,8 +126,9 @@ def rewrite(call: Call, make: Make) -> Response:
     live = _live(call)
     obj, unknown = make(live)
     _keep_identity(call, obj, live)
-    _part_of(call, obj, live.obj)
-    obj = managed(call, "update", as_served(call.target.kind, live.obj), obj)
+    before = as_served(call.target.kind, live.obj)
+    _part_of(call, obj, before)
+    obj = managed(call, "update", before, obj)
     admit.decided(call.cluster, call.target.kind, obj, live.obj)
     return replaced(call, obj, live, unknown)
 
@@ -151,7 +156,7 @@ def apply(call: Call) -> Response:
     obj = managed(call, "apply", as_served(call.target.kind, live.obj), applied)
     unknown = admit.shaped(call, obj, patch=True)
     _keep_identity(call, obj, live)
-    _part_of(call, obj, live.obj)
+    _part_of(call, obj, as_served(call.target.kind, live.obj))
     admit.decided(call.cluster, call.target.kind, obj, live.obj)
     return replaced(call, obj, live, unknown)
 
@@ -173,11 +178,14 @@ def _apply_new(call: Call, applied: Object) -> Response:
 def managed(call: Call, verb: str, live: Object | None, new: Object) -> Object:
     """The object with its owners; raises Problem: 409 with a cause per conflict, or what the field manager refused."""
     stamp, target = call.cluster.stamp(), call.target
+    live = owned_as(target.kind, live)
     question = FieldCall(verb, target.kind, live, new, call.manager, stamp, call.force, target.subresource)
     reply = call.cluster.fields.ask(question)
     if isinstance(reply, Applied):
         return reply.object
     status = reply.status
+    if status.get("code") == 500 and verb == "update":  # what no owner can be found for is most often invalid
+        admit.checked(target.kind, new, live)
     raise Problem(status.get("code", 500), status.get("reason", ""), status.get("message", ""), status.get("details"))
 
 
@@ -244,7 +252,7 @@ def replaced(call: Call, obj: Object, live: Stored, unknown: list[str]) -> Respo
     if finished(Stored(obj, 0)):  # nobody sees the version that lets go of the last finalizer
         store.remove(Place(kind.key, live.meta.get("namespace", ""), live.meta["name"]))
         return answer(obj, 200, warned(unknown))
-    stored = store.put(kind.key, as_stored(call.cluster, kind, obj))
+    stored = store.put(kind.key, as_stored(call.cluster, kind, obj, live.obj))
     return answer(served_raw(kind, stored), 200, warned(unknown))
 
 
