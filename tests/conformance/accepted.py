@@ -64,10 +64,6 @@ ACCEPTED: tuple[Accepted, ...] = (
         "PATCH .*", "code", "an owner without uid can not be merged: both refuse it, at different steps", "merge key: uid"
     ),
     Accepted(
-        "PUT .*", "code", "managedFields: [{}] as a reset is for repairs by hand; the sandbox refuses it",
-        r"managedFields\[0\]\.operation",
-    ),
-    Accepted(
         ANY, "causes.*", "what lacks a field without which nothing can be made of it is refused with that cause alone",
         "Required value",
     ),

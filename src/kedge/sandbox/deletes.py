@@ -24,6 +24,8 @@ RETURNED = frozenset(
 )  # fmt: skip
 """Kinds whose deletion is answered with what they were."""
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+USUAL = {"jobs.batch": "Orphan", "replicationcontrollers.": "Orphan"}
+"""What becomes of what it owned where nobody says: two old kinds leave it behind."""
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """What a definition waits for on its way out: that no object of its kind is left."""
 
@@ -125,7 +127,7 @@ def leaving(cluster: Cluster, kind: Kind, live: Stored, wish: Wish) -> Object | 
     policy = wish.policy
     if not policy:
         kept = set(meta.get("finalizers") or ())
-        policy = "Orphan" if ORPHAN in kept else "Foreground" if FOREGROUND in kept else ""
+        policy = "Orphan" if ORPHAN in kept else "Foreground" if FOREGROUND in kept else USUAL.get(kind.key, "")
     if kind.key == definitions.KEY and CLEANUP not in finalizers and "deletionTimestamp" not in meta:
         finalizers.append(CLEANUP)
     if policy == "Orphan":
@@ -139,7 +141,8 @@ def leaving(cluster: Cluster, kind: Kind, live: Stored, wish: Wish) -> Object | 
         made["finalizers"] = finalizers
     if "deletionTimestamp" not in meta or grace < meta.get("deletionGracePeriodSeconds", 0):
         made["deletionTimestamp"] = rfc3339(cluster.now() + grace)
-        made["deletionGracePeriodSeconds"] = grace
+        if kind.key != "namespaces.":
+            made["deletionGracePeriodSeconds"] = grace
     if made == meta:
         return live.obj
     if kind.generation and "deletionTimestamp" not in meta:

@@ -78,19 +78,31 @@ TABLE = """
   secrets Secret N -
   serviceaccounts ServiceAccount N sa token
   services Service N svc s a
+apiregistration.k8s.io/v1 apiregistration.v1
+  apiservices APIService C - s
 apps/v1 apps.v1
   controllerrevisions ControllerRevision N -
   daemonsets DaemonSet N ds s a g
   deployments Deployment N deploy s c a g
   replicasets ReplicaSet N rs s c a g
   statefulsets StatefulSet N sts s c a g
-batch/v1 batch.v1
-  cronjobs CronJob N cj s a g
-  jobs Job N - s a g
+events.k8s.io/v1 events.v1
+  events Event N ev
+authentication.k8s.io/v1 -
+  selfsubjectreviews SelfSubjectReview C - virtual
+  tokenreviews TokenReview C - virtual
+authorization.k8s.io/v1 -
+  localsubjectaccessreviews LocalSubjectAccessReview N - virtual
+  selfsubjectaccessreviews SelfSubjectAccessReview C - virtual
+  selfsubjectrulesreviews SelfSubjectRulesReview C - virtual
+  subjectaccessreviews SubjectAccessReview C - virtual
 autoscaling/v2 autoscaling.v2
   horizontalpodautoscalers HorizontalPodAutoscaler N hpa s a
 autoscaling/v1 autoscaling.v1
   horizontalpodautoscalers HorizontalPodAutoscaler N hpa s a older
+batch/v1 batch.v1
+  cronjobs CronJob N cj s a g
+  jobs Job N - s a g
 networking.k8s.io/v1 networking.v1
   ingressclasses IngressClass C - g
   ingresses Ingress N ing s g
@@ -107,16 +119,6 @@ storage.k8s.io/v1 storage.v1
   csinodes CSINode C -
   storageclasses StorageClass C sc
   volumeattachments VolumeAttachment C - s
-coordination.k8s.io/v1 coordination.v1
-  leases Lease N -
-discovery.k8s.io/v1 discovery.v1
-  endpointslices EndpointSlice N - g
-events.k8s.io/v1 events.v1
-  events Event N ev
-scheduling.k8s.io/v1 scheduling.v1
-  priorityclasses PriorityClass C pc g
-node.k8s.io/v1 node.v1
-  runtimeclasses RuntimeClass C -
 admissionregistration.k8s.io/v1 admissionregistration.v1
   mutatingwebhookconfigurations MutatingWebhookConfiguration C - g
   validatingadmissionpolicies ValidatingAdmissionPolicy C - s g
@@ -124,16 +126,14 @@ admissionregistration.k8s.io/v1 admissionregistration.v1
   validatingwebhookconfigurations ValidatingWebhookConfiguration C - g
 apiextensions.k8s.io/v1 apiextensions.v1
   customresourcedefinitions CustomResourceDefinition C crd,crds s g
-apiregistration.k8s.io/v1 apiregistration.v1
-  apiservices APIService C - s
-authorization.k8s.io/v1 -
-  localsubjectaccessreviews LocalSubjectAccessReview N - virtual
-  selfsubjectaccessreviews SelfSubjectAccessReview C - virtual
-  selfsubjectrulesreviews SelfSubjectRulesReview C - virtual
-  subjectaccessreviews SubjectAccessReview C - virtual
-authentication.k8s.io/v1 -
-  selfsubjectreviews SelfSubjectReview C - virtual
-  tokenreviews TokenReview C - virtual
+scheduling.k8s.io/v1 scheduling.v1
+  priorityclasses PriorityClass C pc g
+coordination.k8s.io/v1 coordination.v1
+  leases Lease N -
+node.k8s.io/v1 node.v1
+  runtimeclasses RuntimeClass C -
+discovery.k8s.io/v1 discovery.v1
+  endpointslices EndpointSlice N - g
 """
 
 

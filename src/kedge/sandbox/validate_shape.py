@@ -16,7 +16,6 @@ from kedge.sandbox.wire import Object
 # type, then for each field: its name where it must be given, name>=N for the least it may be, name=A|B for its words
 RULES = """
 meta.v1.LabelSelectorRequirement key operator operator=DoesNotExist|Exists|In|NotIn
-meta.v1.ManagedFieldsEntry operation operation=Apply|Update
 core.v1.KeyToPath key path
 core.v1.ConfigMapKeySelector key
 core.v1.SecretKeySelector key
@@ -40,6 +39,7 @@ apps.v1.StatefulSetUpdateStrategy type=OnDelete|RollingUpdate
 apps.v1.DaemonSetUpdateStrategy type=OnDelete|RollingUpdate
 apps.v1.DeploymentSpec progressDeadlineSeconds>=0
 batch.v1.JobSpec activeDeadlineSeconds>=1 ttlSecondsAfterFinished>=0 completionMode=Indexed|NonIndexed
+policy.v1.PodDisruptionBudgetSpec unhealthyPodEvictionPolicy=AlwaysAllow|IfHealthyBudget
 autoscaling.v1.HorizontalPodAutoscalerSpec minReplicas>=1 scaleTargetRef
 autoscaling.v2.HorizontalPodAutoscalerSpec minReplicas>=1 scaleTargetRef
 autoscaling.v2.MetricSpec type

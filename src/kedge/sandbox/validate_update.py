@@ -144,6 +144,12 @@ def pod(new: Object, live: Object) -> list[Cause]:
     return [] if fixed(new["spec"]) == fixed(live["spec"]) else [Cause("FieldValueForbidden", POD_TOLD, "spec")]
 
 
+def csi_driver(new: Object, live: Object) -> list[Cause]:
+    same = new["spec"].get("attachRequired") == live["spec"].get("attachRequired")
+    told = "field is immutable"  # under a name that the field does not have
+    return [] if same else [wrong("spec.attachedRequired", new["spec"].get("attachRequired"), told)]
+
+
 def storage_class(new: Object, live: Object) -> list[Cause]:
     told = "Forbidden: updates to {} are forbidden."
     fields = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
@@ -215,5 +221,6 @@ TABLE: dict[str, Change] = {
     "clusterrolebindings.rbac.authorization.k8s.io": binding,
     "pods.": pod,
     "storageclasses.storage.k8s.io": storage_class,
+    "csidrivers.storage.k8s.io": csi_driver,
     "customresourcedefinitions.apiextensions.k8s.io": definition,
 }
