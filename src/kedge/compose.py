@@ -7,11 +7,13 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kedge.clock import SystemClock, SystemEntropy
+from kedge.model.action import Action
 from kedge.model.declaration import Cluster, Credential, SecretFrom, TargetSection
 from kedge.model.errors import Invalid, Unavailable, Where
 from kedge.model.manifest import Desired
@@ -105,7 +107,13 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     openings = connecting(parts, store, secrets)
     judging = Judging(rulebook)
     target = KubernetesTarget(
-        openings.open, parts.clock, parts.entropy, spawner, reach=openings.access, judging=judging
+        openings.open,
+        parts.clock,
+        parts.entropy,
+        spawner,
+        reach=openings.access,
+        judging=judging,
+        brought=shipped_actions,
     )
     doors = Doors(
         clock=parts.clock,
@@ -326,6 +334,16 @@ def shipped_rule(group: str, kind: str) -> HealthRule | None:
         raise Invalid("", problems=reading.problems)
     (found,) = reading.declarations
     return found if isinstance(found, HealthRule) and found.covers(group, kind) else None
+
+
+@lru_cache(maxsize=1_000)
+def shipped_actions(group: str, kind: str) -> tuple[Action, ...]:
+    """What can be done to objects of a kind beside Git. Raises Invalid for a file that can not be read: a bug."""
+    from kedge import kinds
+    from kedge.dialects.actions import read_actions
+
+    raw = kinds.find(group, kind, kinds.ACTIONS)
+    return read_actions(raw, f"kinds/{group}/{kind}/{kinds.ACTIONS}") if raw is not None else ()
 
 
 def worker_renderer(size: int = 2) -> WorkerRenderer:

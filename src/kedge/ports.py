@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from kedge.model.action import Doing, Done, Possible
 from kedge.model.declaration import Cluster, Credential
 from kedge.model.dossier import Dossier, Home, Sync
 from kedge.model.errors import Problem
@@ -203,6 +204,12 @@ class Live(Protocol):
     async def scale(self, scope: Scope, ref: Ref, replicas: int, *, force: bool = False, dry_run: bool = False) -> str:
         """Set an object's replicas. Answers what follows; raises Invalid where they would not stay (but not with
         `force`), Conflict."""
+
+    async def actions(self, scope: Scope, refs: Sequence[Ref], text: str) -> Sequence[Possible]:
+        """What can be done to the objects that `[KIND/]NAME` means; "": to all. Raises Invalid for nothing."""
+
+    async def act(self, scope: Scope, doing: Doing, *, dry_run: bool = False) -> Done:
+        """Do an action to an object. Raises Invalid where there is none such, or not now; Conflict."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,20 @@ def test_a_scale_needs_an_object_and_a_number(house):
         assert house.kedge("scale", "web", *words, "-y").code == 2
 
 
+def test_what_can_be_done_to_an_object_is_listed_and_done(house):
+    listed = house.kedge("act", "web", "deployment/web")
+    assert "hold it where it is" in listed.out
+    assert house.kedge("act", "web", "-o", "name").out.split() == ["apps/Deployment", "web/web", "pause"]
+    tried = house.kedge("act", "web", "deployment/web", "pause", "--dry-run")
+    assert "would act apps/Deployment web/web of shop/web: pause" in tried.err
+    assert house.fakes.live.done == []
+    assert house.kedge("act", "web", "deployment/web", "pause", "-y", "--reason", "a freeze").code == 0
+    assert house.fakes.live.done == [("shop/web", "pause apps/Deployment web/web for admin")]
+    assert house.fakes.store.sealed_events[-1].reason == "a freeze"
+    assert house.kedge("act", "web", "deployment/web", "explode", "-y").code == 2
+
+
 def test_who_may_only_read_is_told_so_by_the_exit_code(house):
-    for words in (("restart", "web"), ("scale", "web", "deployment/web", "3")):
+    for words in (("restart", "web"), ("scale", "web", "deployment/web", "3"), ("act", "web", "web", "pause")):
         assert house.kedge(*words, "-y", env={"KEDGE_TOKEN": READER}).code == 6
     assert house.fakes.live.done == []

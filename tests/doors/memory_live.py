@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from kedge.model.action import Doing, Done, Possible
 from kedge.model.errors import Invalid, KedgeError
 from kedge.model.family import ClusterEvents, Family, Lineage, LogLine, LogWish
 from kedge.model.pair import Scope
@@ -70,6 +71,14 @@ class MemoryLive:
 
     async def scale(self, scope: Scope, ref: Ref, replicas: int, *, force: bool = False, dry_run: bool = False) -> str:
         return self._do(f"scale {ref} to {replicas}", scope, dry_run=dry_run)
+
+    async def actions(self, scope: Scope, refs: Sequence[Ref], text: str) -> Sequence[Possible]:
+        found = await self.restartable(scope, refs, text)
+        return [Possible(ref, "pause", "hold it where it is") for ref in found if ref.kind == "Deployment"]
+
+    async def act(self, scope: Scope, doing: Doing, *, dry_run: bool = False) -> Done:
+        what = f"{doing.action} {doing.ref} for {doing.actor}"
+        return Done(self._do(what, scope, dry_run=dry_run), (("spec", "paused"),))
 
     def _do(self, what: str, scope: Scope, *, dry_run: bool) -> str:
         if not dry_run:

@@ -206,3 +206,26 @@ async def test_what_pods_write_and_what_the_cluster_says_of_them_is_shown(tmp_pa
         assert told[-1].split()[2:] == ["Warning", "Pod", f"web/{pod}", "Odd", "it", "smells"]
         if access is not None:
             assert any("Scheduled" in line for line in told)
+
+
+async def test_a_job_is_run_now_and_a_schedule_that_git_states_is_left_to_git(tmp_path, access: Access | None) -> None:
+    async with standing(tmp_path, access=access) as world:
+        world.repository.write(shop())
+        commit = world.pushed("begin")
+        await world.until("shop/web", lambda found: found.applied is not None and found.applied.commit == commit)
+        listed = await world.kedge("act", "web", "cronjob/nightly")
+        assert "start a Job now" in listed.out
+        done = await world.kedge("act", "web", "cronjob/nightly", "run", "-y", "--reason", "the report is missing")
+        assert done.code == 0, done.err
+        jobs = (await world.call("GET", "/apis/batch/v1/namespaces/web/jobs"))["items"]
+        assert [job["metadata"]["ownerReferences"][0]["name"] for job in jobs] == ["nightly"]
+        refused = await world.kedge("act", "web", "cronjob/nightly", "resume", "-y")
+        assert refused.code == 2
+        assert "Git states spec.suspend" in refused.err
+        await world.kedge("act", "web", "deploy/free", "pause", "-y", "--reason", "a freeze")
+        world.repository.write(shop(2))
+        commit = world.pushed("another image")
+        await world.until("shop/web", lambda found: found.applied is not None and found.applied.commit == commit)
+        assert (await deployment(world, "free"))["spec"]["paused"] is True
+        told = (await world.kedge("get", "event")).out
+        assert "run of batch/CronJob web/nightly" in told

@@ -14,6 +14,7 @@ from kedge.model.ref import Ref
 UNIT = "/api/v1/units/shop/web"
 DEPLOYED = builders.ref("Deployment", "web")
 POD = Ref("", "Pod", "web", "web-1")
+PAUSE = ("act", {"object": "web", "action": "pause"})
 
 
 @pytest.fixture
@@ -181,9 +182,54 @@ async def test_who_only_reads_sees_logs_and_touches_nothing(fakes):
     fakes.live.lines = [LogLine("web-1", "web", "one")]
     async with running(fakes) as client:
         assert (await client.get(f"{UNIT}/logs", token=READER)).status == 200
-        for verb, body in (("restart", {"dryRun": True}), ("scale", {"object": "web", "replicas": 1})):
+        for verb, body in (("restart", {"dryRun": True}), ("scale", {"object": "web", "replicas": 1}), PAUSE):
             assert (await client.post(f"{UNIT}/{verb}", body, token=READER)).status == 403
         for path in ("logs", "cluster-events", "objects?children=true"):
             assert (await client.get(f"{UNIT}/{path}", token=None)).status == 401
             assert (await client.get(f"/api/v1/units/shop/none/{path}")).status == 404
     assert fakes.live.done == []
+
+
+async def test_what_can_be_done_is_listed_and_an_action_is_tried_recorded_and_done(fakes):
+    async with running(fakes) as client:
+        found = (await client.get(f"{UNIT}/actions")).json
+        assert [(one["object"], one["action"], one["hindrance"]) for one in found["items"]] == [
+            ("apps/Deployment web/web", "pause", "")
+        ]
+        body = {"object": "deployment/web", "action": "pause", "reason": "a freeze"}
+        tried = (await client.post(f"{UNIT}/act", {**body, "dryRun": True})).json
+        assert (tried["items"][0]["follows"], fakes.live.done, fakes.store.sealed_events) == ("so it is", [], [])
+        await client.post(f"{UNIT}/act", body)
+    assert fakes.live.done == [("shop/web", "pause apps/Deployment web/web for admin")]
+    (event,) = fakes.store.sealed_events
+    assert (event.kind, event.actor, event.reason, event.after) == ("unit.act", "admin", "a freeze", "pause")
+    assert event.message == "pause of apps/Deployment web/web"
+
+
+async def test_an_action_that_fails_says_so_in_the_record(fakes):
+    fakes.live.refuse = Conflict("it moved")
+    async with running(fakes) as client:
+        assert (await client.post(f"{UNIT}/act", {"object": "web", "action": "pause"})).status == 409
+    assert [event.kind for event in fakes.store.sealed_events] == ["unit.act", "unit.act-failed"]
+
+
+async def test_an_action_that_there_is_not_changes_nothing(fakes):
+    async with running(fakes) as client:
+        answer = await client.post(f"{UNIT}/act", {"object": "web", "action": "explode"})
+    assert (answer.status, fakes.live.done, fakes.store.sealed_events) == (422, [], [])
+
+
+async def test_a_field_that_git_states_is_not_set_by_an_action_unless_it_is_forced(fakes):
+    stated = builders.manifest("Deployment", "web", paused=False)
+    plan = builders.plan_of(stated)
+    fakes.store.sets[plan.rendered] = (stated,)
+    fakes.put(replace(fakes.store.dossiers["shop/web"], last=builders.operation(plan)))
+    body = {"object": "web", "action": "pause"}
+    async with running(fakes) as client:
+        refused = await client.post(f"{UNIT}/act", body)
+        assert refused.status == 422
+        assert refused.error["what"].startswith("Git states spec.paused of apps/Deployment web/web")
+        assert (fakes.live.done, fakes.store.sealed_events) == ([], [])
+        forced = (await client.post(f"{UNIT}/act", {**body, "force": True})).json
+    assert forced["items"][0]["follows"] == "Git states spec.paused: the next sync puts that back"
+    assert fakes.live.done == [("shop/web", "pause apps/Deployment web/web for admin")]

@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "cancel": ("act", "End the running operation, and suspend."),
     "restart": ("touch", "Make the Pods of an application, or of one object, anew."),
     "scale": ("touch", "Set the replicas of an object, where Git states none."),
+    "act": ("touch", "What else can be done to an object: pause, promote, run now, renew …"),
     "rollback": ("rollback", "Show exactly what going back would change, then pin the application there."),
     "approve": ("approve", "Agree to the effects of a pending plan."),
     "create": ("create", "Print the YAML of a declaration, for Git."),

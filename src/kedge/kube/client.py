@@ -140,10 +140,12 @@ class Client:
         *,
         manager: str = MANAGER,
         dry_run: bool = False,
+        subresource: str = "",
     ) -> Answer:
         """RFC 7386. The fields become `manager`'s, as an update and not as an apply."""
         query = {**_options(dry_run), "fieldManager": manager}
-        return await self._write("PATCH", kind.path(namespace, name), query, orjson.dumps(change), MERGE_PATCH)
+        path = kind.path(namespace, name) + (f"/{subresource}" if subresource else "")
+        return await self._write("PATCH", path, query, orjson.dumps(change), MERGE_PATCH)
 
     async def scale(
         self, kind: Kind, namespace: str, name: str, replicas: int, *, manager: str = MANAGER, dry_run: bool = False

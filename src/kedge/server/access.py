@@ -33,6 +33,7 @@ class Verb(StrEnum):
     ROLLBACK = "rollback"
     RESTART = "restart"
     SCALE = "scale"
+    ACT = "act"
     KEEP = "keep"
 
 

@@ -222,6 +222,25 @@ class ClusterEvents:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionView:
+    """`does` is the end of “it will …”; `hindrance` says why it can not be done now, "" when it can."""
+
+    object: str
+    action: str
+    does: str
+    hindrance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What people can do to a unit's objects beside Git."""
+
+    unit: str
+    items: tuple[ActionView, ...]
+    schemaVersion: str = views.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
 class TouchedView:
     """`follows` is a sentence on what comes of it."""
 

@@ -1,4 +1,4 @@
-"""What is asked of a running unit: its logs, what the cluster says of it; and restart and scale.
+"""What is asked of a running unit: its logs, what the cluster says of it; restart, scale and actions.
 
 Logs are lines of JSON: first `{several}`, whether more than one container is read, then `{pod, container, text}`, or
 with `note` instead of `text` a sentence of ours. An empty line now and then tells that nobody has said anything.
@@ -45,6 +45,35 @@ class Rescale(Restart):
     object: str = Field(min_length=1, max_length=400)
     replicas: int = Field(ge=0, le=100_000)
     force: bool = False
+
+
+class ActWish(Restart):
+    """`force` does it although Git states a field that it sets, which will be put back."""
+
+    object: str = Field(min_length=1, max_length=400)
+    action: str = Field(min_length=1, max_length=100)
+    force: bool = False
+
+
+@router.get("/actions", response_model=answers.Actions)
+async def actions(request: Request, person: Reader, name: Named, object: Text = "") -> Response:
+    """What can be done to the unit's objects beside Git, or to those that `[KIND/]NAME` means."""
+    desk = desk_of(request)
+    found = await operate.actions(desk.commands.doors, await dossier_of(desk, name), object)
+    items = tuple(answers.ActionView(str(one.ref), one.action, one.does, one.hindrance) for one in found)
+    return answer(answers.Actions(str(name), items))
+
+
+@router.post("/act", response_model=answers.Touched)
+async def act(
+    request: Request, name: Named, body: ActWish, person: Annotated[Person, Depends(Allowed(Verb.ACT))]
+) -> Response:
+    """Do one of an object's actions: pause, promote, run now … No sync undoes it where Git is silent."""
+    desk = desk_of(request)
+    asked = Asked(person, body.object, body.reason, body.dryRun, body.force)
+    done = await operate.act(desk.commands.doors, await dossier_of(desk, name), asked, body.action)
+    items = tuple(answers.TouchedView(str(one.ref), one.follows) for one in done)
+    return answer(answers.Touched(str(name), items, body.dryRun))
 
 
 @router.post("/restart", response_model=answers.Touched)

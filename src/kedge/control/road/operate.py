@@ -1,5 +1,5 @@
-"""What people ask of a running unit beside the road: its family, its logs; and restart and scale, the two acts that no
-plan carries out.
+"""What people ask of a running unit beside the road: its family, its logs; and restart, scale and the actions of single
+kinds, which no plan carries out.
 
 Those are tried first, on everything they are about, and recorded before they are done, so that nothing is ever done
 that nobody can read of; where the act then fails, that is recorded, too.
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from kedge.control.road.doors import Doors
+from kedge.engine.actions import stated
 from kedge.engine.delivery import in_force
 from kedge.engine.moving import departed
+from kedge.model.action import Doing, Possible
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Invalid, KedgeError
 from kedge.model.event import Event
@@ -103,18 +106,60 @@ async def scale(doors: Doors, dossier: Dossier, asked: Asked, replicas: int) -> 
     return [Touched(ref, follows)]
 
 
+async def actions(doors: Doors, dossier: Dossier, text: str) -> Sequence[Possible]:
+    """What can be done to the unit's objects beside Git, or to those that `[KIND/]NAME` means."""
+    return await doors.target.live.actions(doors.scope(departed(dossier, dossier.unit)), refs_of(dossier), text)
+
+
+async def act(doors: Doors, dossier: Dossier, asked: Asked, action: str) -> Sequence[Touched]:
+    """Do an action to one object.
+
+    Raises Invalid where there is none such, it can not be done now, or Git states a field that it sets (but not with
+    `force`); Conflict and Unavailable."""
+    scope, live = doors.scope(departed(dossier, dossier.unit)), doors.target.live
+    known = [one for one in await live.actions(scope, refs_of(dossier), asked.text) if one.action == action]
+    if len(known) != 1:
+        told = "may be any of several objects" if known else f"has no action “{action}”"
+        hint = ", ".join(str(one.ref) for one in known[:8]) or f"kedge act {dossier.name} lists what there is"
+        raise Invalid(f"“{asked.text}” {told}", hint=hint)
+    doing = Doing(known[0].ref, action, asked.person.name)
+    tried = await live.act(scope, doing, dry_run=True)
+    fields = stated(await _in_git(doors, dossier, doing.ref), tried.fields)
+    if fields and not asked.force:
+        raise Invalid(
+            f"Git states {', '.join(fields)} of {doing.ref}: Kedge would put it back",
+            hint="change it in Git; --force does it until the next sync",
+        )
+    follows = f"Git states {', '.join(fields)}: the next sync puts that back" if fields else tried.follows
+    if asked.dry_run:
+        return [Touched(doing.ref, follows)]
+    await _note(doors, dossier, asked, "unit.act", f"{action} of {doing.ref}", after=action)
+    try:
+        await live.act(scope, doing)
+    except KedgeError as error:
+        await _note(doors, dossier, asked, "unit.act-failed", f"{action} of {doing.ref} was not done: {error}")
+        raise
+    return [Touched(doing.ref, follows)]
+
+
 def refs_of(dossier: Dossier) -> tuple[Ref, ...]:
     return tuple(owned.ref for owned in dossier.inventory)
 
 
 async def _stated(doors: Doors, dossier: Dossier, ref: Ref) -> int | None:
     """The replicas that the set in force states. What is live does not tell it: a forced scale takes the field."""
+    spec = (await _in_git(doors, dossier, ref)).get("spec")
+    replicas = spec.get("replicas") if isinstance(spec, dict) else None
+    return replicas if isinstance(replicas, int) else None
+
+
+async def _in_git(doors: Doors, dossier: Dossier, ref: Ref) -> dict[str, Any]:
+    """The object as the set in force states it; {} where it states none."""
     digest = dossier.pin.rendered if dossier.pin is not None else in_force(dossier)[1]
     manifests = await doors.rendered.get(digest) if digest else None
     found = next((manifest for manifest in manifests or () if manifest.ref == ref), None)
-    spec = orjson.loads(found.body).get("spec") if found is not None else None
-    replicas = spec.get("replicas") if isinstance(spec, dict) else None
-    return replicas if isinstance(replicas, int) else None
+    body: dict[str, Any] = orjson.loads(found.body) if found is not None else {}
+    return body
 
 
 async def _note(doors: Doors, dossier: Dossier, asked: Asked, kind: str, message: str, after: str = "") -> None:

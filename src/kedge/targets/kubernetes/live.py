@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from kedge.engine.actions import Brought
+from kedge.model.action import Doing, Done, Possible
 from kedge.model.errors import Invalid
 from kedge.model.family import ClusterEvents, Family, Lineage, LogWish
 from kedge.model.pair import Scope
@@ -11,6 +13,7 @@ from kedge.model.ref import Ref
 from kedge.ports import Log
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes import touch
+from kedge.targets.kubernetes.doing import do, possible
 from kedge.targets.kubernetes.family import family_of
 from kedge.targets.kubernetes.happenings import happenings
 from kedge.targets.kubernetes.lineage import lineage_of
@@ -27,10 +30,12 @@ class KubernetesLive:
         site: Callable[[Scope], Awaitable[Site]],
         opened: Callable[[str], Awaitable[Site]],
         spawner: Spawner,
+        brought: Brought,
     ) -> None:
         self._site = site
         self._opened = opened
         self._spawner = spawner
+        self._brought = brought
         self._places = Places()
 
     async def family(self, scope: Scope, refs: Sequence[Ref]) -> Family:
@@ -57,6 +62,14 @@ class KubernetesLive:
 
     async def restart(self, scope: Scope, ref: Ref, *, dry_run: bool = False) -> str:
         return await touch.restart(await self._site(scope), scope, ref, dry_run=dry_run)
+
+    async def actions(self, scope: Scope, refs: Sequence[Ref], text: str) -> Sequence[Possible]:
+        site = await self._site(scope)
+        found = named(text, refs, await site.client.discovery.catalog()) if text else sorted(refs)
+        return await possible(site, found, self._brought)
+
+    async def act(self, scope: Scope, doing: Doing, *, dry_run: bool = False) -> Done:
+        return await do(await self._site(scope), scope, doing, self._brought, dry_run=dry_run)
 
     async def scalable(self, scope: Scope, refs: Sequence[Ref], text: str) -> Ref:
         catalog = await (await self._site(scope)).client.discovery.catalog()

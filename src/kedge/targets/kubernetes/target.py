@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from kedge.engine.actions import Brought, nothing
 from kedge.model.change import Act
 from kedge.model.dossier import Home
 from kedge.model.errors import Denied, Invalid, Unavailable
@@ -33,7 +34,8 @@ from kedge.targets.kubernetes.slot import Slot, sight_of
 class KubernetesTarget:
     """`kedge.ports.Target`. `connect(cluster)` opens a transport; it raises Invalid for an undeclared cluster.
 
-    `reach(cluster)` says how a cluster is reached now; where it is given, what it says is kept up with."""
+    `reach(cluster)` says how a cluster is reached now; where it is given, what it says is kept up with. `brought` are
+    the actions known for each kind."""
 
     def __init__(
         self,
@@ -44,13 +46,14 @@ class KubernetesTarget:
         *,
         reach: Reach | None = None,
         judging: Judging | None = None,
+        brought: Brought = nothing,
     ) -> None:
         means = Means(connect, reach, clock, entropy, spawner, judging or Judging())
         self._sites = Sites(means, self._ring, self._again)
         self._cache = PlaceCache()
         self._installations: set[str] = set()
         self._rings: list[Callable[[str, Ref, str], None]] = []
-        self._live = KubernetesLive(self._site, self._sites.open, spawner)
+        self._live = KubernetesLive(self._site, self._sites.open, spawner, brought)
 
     @property
     def live(self) -> KubernetesLive:

@@ -42,7 +42,7 @@ async def restart(site: Site, scope: Scope, ref: Ref, *, dry_run: bool) -> str:
     Raises Invalid (no such kind of object, paused, not the unit's), Conflict and Unavailable."""
     if ref.group_kind not in RESTARTABLE:
         raise Invalid(f"{ref} can not be restarted", hint="Deployments, StatefulSets and DaemonSets can")
-    kind, live = await _ours(site, scope, ref, "restarted")
+    kind, live = await ours(site, scope, ref, "restarted")
     spec = mapping(live.get("spec"))
     if spec.get("paused") is True:
         raise Invalid(f"{ref} is paused: a restart would begin only when it goes on", hint="let Git unpause it first")
@@ -57,7 +57,7 @@ async def restart(site: Site, scope: Scope, ref: Ref, *, dry_run: bool) -> str:
         "spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}},
     }
     patch = site.client.merge_patch
-    _taken(ref, await patch(kind, ref.namespace, ref.name, change, manager=RESTARTER, dry_run=dry_run))
+    taken(ref, await patch(kind, ref.namespace, ref.name, change, manager=RESTARTER, dry_run=dry_run))
     return _follows(spec)
 
 
@@ -77,7 +77,7 @@ async def scale(site: Site, scope: Scope, ref: Ref, replicas: int, *, force: boo
     that has no replicas or is not the unit's; Conflict and Unavailable."""
     if not 0 <= replicas <= MOST_REPLICAS:
         raise Invalid(f"{replicas} is no number of replicas", hint=f"0 to {MOST_REPLICAS}")
-    kind, live = await _ours(site, scope, ref, "scaled")
+    kind, live = await ours(site, scope, ref, "scaled")
     now = mapping(live.get("spec")).get("replicas")
     stated = _REPLICAS in owned(marks.managed_fields_of(live), MANAGER).paths
     autoscaled = ref in await site.autoscalers.targets(scope.unit)
@@ -90,13 +90,13 @@ async def scale(site: Site, scope: Scope, ref: Ref, replicas: int, *, force: boo
     answer = await site.client.scale(kind, ref.namespace, ref.name, replicas, manager=SCALER, dry_run=dry_run)
     if answer.refusal is not None and answer.refusal.missing:
         raise Invalid(f"{ref} can not be scaled: its kind has no replicas")
-    _taken(ref, answer)
+    taken(ref, answer)
     if autoscaled:
         return "its autoscaler puts its own number back"
     return "Git puts its own number back" if stated else "it stays so: Git states no replicas"
 
 
-async def _ours(site: Site, scope: Scope, ref: Ref, done: str) -> tuple[Kind, Object]:
+async def ours(site: Site, scope: Scope, ref: Ref, done: str) -> tuple[Kind, Object]:
     """The kind and the live object, which must say itself that it is this unit's."""
     kind = await site.client.kind(ref.group, ref.kind)
     live = await site.client.get(kind, ref.namespace, ref.name)
@@ -110,7 +110,7 @@ async def _ours(site: Site, scope: Scope, ref: Ref, done: str) -> tuple[Kind, Ob
     return kind, live
 
 
-def _taken(ref: Ref, answer: Answer) -> None:
+def taken(ref: Ref, answer: Answer) -> None:
     if answer.refusal is not None:
         raise_if_passing(answer.refusal, str(ref))
         raise Invalid(f"{ref}: {sentence_of(answer.refusal)}")
