@@ -181,12 +181,35 @@ def health() -> str:
 
     module = sys.modules["kedge.engine.health.judge"]
     lines = ["# Health", "", f"From best to worst: {', '.join(Status)}. A unit's health is its objects' worst.", ""]
-    lines += ["Other kinds are judged by the conventions that controllers share: a suspended spec, a generation nobody"]
-    lines += ["has looked at, conditions, a phase, counts.", "", "| kind | rule |", "|---|---|"]
+    lines += ["The [guide](../guide/health.md) says how objects of any kind are judged, by the conventions that"]
+    lines += [
+        "controllers share, and how to declare a rule of your own. Kinds of Kubernetes itself have these rules:",
+        "",
+    ]
+    lines += ["| kind | rule |", "|---|---|"]
     for (group, kind), rule in sorted(module._RULES.items()):
         doc = " ".join((rule.__doc__ or "").split())
         lines.append(f"| `{f'{group}/{kind}' if group else kind}` | {doc} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_known_kinds()])
+
+
+def _known_kinds() -> Iterator[str]:
+    from importlib.resources import files
+
+    from kedge import kinds
+
+    yield "## Kinds of other projects"
+    yield ""
+    yield "What Kedge knows of them beyond the conventions, and what `kedge act` can do to them."
+    yield ""
+    yield "| kind | | actions |"
+    yield "|---|---|---|"
+    for group, kind in sorted(kinds.folders()):
+        page = files("kedge.kinds").joinpath(group, kind, "README.md").read_text("utf-8")
+        head, _, rest = page.removeprefix("# ").partition("\n")
+        text, _, actions = rest.partition("\nActions: ")
+        told = " ".join(text.split()).replace("|", "&#124;")
+        yield f"| {head} | {told} | {' '.join(actions.split()).rstrip('.')} |"
 
 
 def differences() -> str:
