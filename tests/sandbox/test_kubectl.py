@@ -10,16 +10,18 @@ from pathlib import Path
 
 import orjson
 import pytest
+from scripts.build_parts import KUBERNETES
 from tests.sandbox.conftest import config_map, definition, deployment
 from tests.sandbox.serving import certificate, running
 
 from kedge.sandbox import Options
 from kedge.sandbox.http import Front, kubeconfig
 
-KUBECTL = shutil.which("kubectl")
+BUILT, FOUND = KUBERNETES.program, shutil.which("kubectl")
+KUBECTL = [str(BUILT), "kubectl"] if BUILT.exists() else [FOUND] if FOUND else []
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on PATH, so nothing can be said about it"),
+    pytest.mark.skipif(not KUBECTL, reason="kubectl is neither built nor on PATH: run `make parts`"),
 ]
 
 
@@ -36,10 +38,9 @@ class Kubectl:
         return {"KUBECONFIG": str(self.folder / "config"), "HOME": str(self.folder), "PATH": "/usr/bin:/bin"}
 
     async def __call__(self, *words: str, given: object = None) -> str:
-        assert KUBECTL is not None
         pipe = asyncio.subprocess.PIPE
         child = await asyncio.create_subprocess_exec(
-            KUBECTL, "--request-timeout=20s", *words, stdin=pipe, stdout=pipe, stderr=pipe, env=self._env()
+            *KUBECTL, "--request-timeout=20s", *words, stdin=pipe, stdout=pipe, stderr=pipe, env=self._env()
         )
         out, error = await child.communicate(b"" if given is None else orjson.dumps(given))
         self.error, self.code = error.decode(), child.returncode or 0
@@ -48,9 +49,8 @@ class Kubectl:
     @asynccontextmanager
     async def reading(self, *words: str) -> AsyncIterator[asyncio.StreamReader]:
         """A command that goes on, by its output."""
-        assert KUBECTL is not None
         pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(KUBECTL, *words, stdout=pipe, env=self._env())
+        child = await asyncio.create_subprocess_exec(*KUBECTL, *words, stdout=pipe, env=self._env())
         assert child.stdout is not None
         try:
             yield child.stdout

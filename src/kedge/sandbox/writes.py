@@ -76,7 +76,8 @@ def update(call: Call) -> Response:
     unknown = admit.shaped(call, body)
 
     def make(live: Stored) -> tuple[Object, list[str]]:
-        if not body["metadata"].get("resourceVersion") and call.target.kind.custom:
+        conditional = call.target.kind.custom or call.target.kind.key == "runtimeclasses.node.k8s.io"
+        if conditional and not body["metadata"].get("resourceVersion"):
             cause = Cause(
                 "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
             )
