@@ -23,7 +23,7 @@ def parts(status: Mapping[str, Any], depth: int = DEPTH) -> Iterator[tuple[str, 
     seen = 1
     while queue:
         where, entry, left = queue.popleft()
-        if isinstance(entry, Mapping) and where != "status":
+        if isinstance(entry, (dict, Mapping)) and where != "status":
             yield where, entry
         for path, value in _inner(where, entry) if left else ():
             if (seen := seen + 1) > PARTS_LIMIT:
@@ -66,8 +66,12 @@ def _inner(where: str, entry: Any) -> Iterator[tuple[str, Any]]:
         for index, value in enumerate(entry[:LIST_LIMIT]):
             if isinstance(value, Mapping):
                 yield f"{where}[{index}]", value
-    elif isinstance(entry, Mapping):
+    elif isinstance(entry, (dict, Mapping)):
         for name, value in list(entry.items())[:LIST_LIMIT]:
             told = str(name)[:100]
-            if isinstance(value, (Mapping, list)) and told != "conditions" and not _PAST.intersection(words(told)):
+            if (
+                isinstance(value, (dict, list, Mapping))
+                and told != "conditions"
+                and not _PAST.intersection(words(told))
+            ):
                 yield f"{where}.{clean(told)}", value

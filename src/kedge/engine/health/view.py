@@ -47,10 +47,10 @@ class _Copy:
         self._left -= 1
         if isinstance(value, str):
             return value[:MOST_TEXT]
-        if isinstance(value, Mapping):
-            return self._mapping(value, depth + 1)
         if isinstance(value, list):
             return self._list(value, depth + 1)
+        if isinstance(value, (dict, Mapping)):
+            return self._mapping(value, depth + 1)
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
             return float(value) if abs(value) < 2**1000 else None
         return value if value is None or isinstance(value, (bool, int, float)) else None
@@ -75,4 +75,4 @@ class _Copy:
 
 
 def _is_nested(item: tuple[Any, Any]) -> bool:
-    return isinstance(item[1], (Mapping, list))
+    return isinstance(item[1], (dict, list, Mapping))

@@ -7,6 +7,7 @@ lower-case words first, so that one small list serves every spelling.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from kedge.model.health import Status
 
@@ -66,6 +67,8 @@ _BAD = vocabulary(
     "unavailable unhealthy unreachable"
 )
 _STATES = vocabulary("phase state status health stage compliant")
+KNOWN = 2_000  # words of controllers that are remembered: a cluster has some hundreds
+
 _STATE: dict[str, Status] = {
     **dict.fromkeys(_WELL, Status.HEALTHY),
     **dict.fromkeys(_UNDERWAY, Status.PROGRESSING),
@@ -76,11 +79,13 @@ _STATE: dict[str, Status] = {
 }
 
 
+@lru_cache(maxsize=KNOWN)
 def words(name: str) -> tuple[str, ...]:
     """The words of a CamelCase, snake_case, dotted or spaced name, in lower case."""
     return tuple(part.lower() for part in _WORD.findall(name))
 
 
+@lru_cache(maxsize=KNOWN)
 def tells_failure(reason: str) -> bool:
     """Whether a reason names something that will not pass by waiting: `UpdateFailed`, `ErrImagePull`, `NotFound`."""
     parts = words(reason)
@@ -93,6 +98,7 @@ def prose_tells_failure(message: str) -> bool:
     return bool(_PROSE.search(message))
 
 
+@lru_cache(maxsize=KNOWN)
 def is_negative(kind: str) -> bool:
     """Whether a condition of this type is bad when True: `Failed`, `FetchFailed`, `HasErrors`, `InvalidSpec`."""
     parts = words(kind)
@@ -101,6 +107,7 @@ def is_negative(kind: str) -> bool:
     return parts == ("not", "ready") or parts[0] == "invalid" or parts[-1] in _NEGATIVE
 
 
+@lru_cache(maxsize=KNOWN)
 def is_moving(kind: str) -> bool:
     """Whether a condition of this type means work going on when True: `Reconciling`, `Issuing`, `RollingUpdate`."""
     parts = words(kind)
@@ -129,6 +136,7 @@ def ends(kind: str) -> bool:
     return bool(parts) and parts[-1] in _ENDING
 
 
+@lru_cache(maxsize=KNOWN)
 def state_of(phase: str) -> Status | None:
     """What a phase or state word means, or None for a word of the kind's own.
 
@@ -155,6 +163,7 @@ def state_of(phase: str) -> Status | None:
     return last if len(parts) == 2 and parts[0] not in _DENIED else None
 
 
+@lru_cache(maxsize=KNOWN)
 def is_state(name: str) -> bool:
     """Whether a field of this name holds a phase or state: `phase`, `currentState`, `overallStatus`."""
     parts = words(name[:100])

@@ -1,0 +1,83 @@
+"""Health judgements per second, beside what the index does with every object anyway: read it, and write it down again.
+
+The limit is orjson: parsing an object's bytes and dumping it, as for each watch event. The ratio says what judging adds
+to that. One process, one core; every object is judged anew each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from bench._machine import resident, sized
+from kedge.compose import rulebook
+from kedge.engine.health import judge
+
+SECONDS = sized("BENCH_SECONDS", 2, 1)
+NOW = 1_800_000_000.0
+
+
+def condition(kind: str, status: str = "True", reason: str = "Fine") -> dict[str, Any]:
+    told = {"lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 3, "message": f"{kind} is {status}"}
+    return {"type": kind, "status": status, "reason": reason, **told}
+
+
+def thing(of: str, spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+    version, _, kind = of.rpartition("/")
+    labels = {f"app.kubernetes.io/label-{number}": "value" for number in range(6)}
+    metadata = {"name": "web", "namespace": "web", "generation": 3, "uid": "u", "labels": labels}
+    metadata |= {"creationTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": "12345"}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": dict(spec), "status": dict(status)}
+
+
+def kinds() -> dict[str, dict[str, Any]]:
+    """What is judged: by code, by conventions, by a rule in CEL; and objects as large as they come."""
+    pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": "web:1"}] * 3}}
+    counts = dict.fromkeys(("replicas", "readyReplicas", "availableReplicas", "updatedReplicas"), 3)
+    well = {**counts, "observedGeneration": 3, "conditions": [condition("Available"), condition("Progressing")]}
+    ready = {"observedGeneration": 3, "conditions": [condition("Ready"), condition("Synced"), condition("Healthy")]}
+    route = {"parents": [{"conditions": [condition("Accepted"), condition("ResolvedRefs")]} for _ in range(8)]}
+    panels = {"panels": [{"title": f"panel {number}", "query": "x" * 300} for number in range(300)]}
+    return {
+        "by code: Deployment": thing("apps/v1/Deployment", {"replicas": 3, "template": pod}, well),
+        "by conventions: ready": thing("example.org/v1/Thing", {"size": 3}, ready),
+        "by conventions: 8 parents": thing("gateway.networking.k8s.io/v1/HTTPRoute", {"rules": []}, route),
+        "by conventions: 100 KB": thing("example.org/v1/Board", panels, ready),
+        "by a rule: Rollout": thing("argoproj.io/v1alpha1/Rollout", {"template": pod}, {**ready, "phase": "Healthy"}),
+        "by a rule, then conventions": thing("kafka.strimzi.io/v1/KafkaTopic", {"partitions": 3}, {"x": "y"}),
+    }
+
+
+def rate(work: Callable[[], object]) -> float:
+    """How often a second `work` is done."""
+    work()
+    started, done = time.perf_counter(), 0
+    while (spent := time.perf_counter() - started) < SECONDS:
+        for _ in range(100):
+            work()
+        done += 100
+    return done / spent
+
+
+def main() -> None:
+    before = resident()
+    rules = rulebook()
+    started = time.perf_counter()
+    judge(kinds()["by a rule: Rollout"], NOW, rules)
+    cold = time.perf_counter() - started
+    print(
+        f"   the first rule: {cold * 1000:.0f} ms and {resident() - before:.0f} MiB, the CEL library and YAML included"
+    )
+    print(f"   {'object':30}{'bytes':>8}{'judged/s':>12}{'read+written/s':>16}{'ratio':>8}")
+    for name, obj in kinds().items():
+        raw = orjson.dumps(obj)
+        judged = rate(lambda obj=obj: judge(obj, NOW, rules))  # type: ignore[misc]
+        limit = rate(lambda raw=raw: orjson.dumps(orjson.loads(raw)))  # type: ignore[misc]
+        print(f"   {name:30}{len(raw):>8}{judged:>12,.0f}{limit:>16,.0f}{judged / limit:>8.2f}")
+
+
+if __name__ == "__main__":
+    main()
