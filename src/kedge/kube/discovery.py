@@ -26,7 +26,9 @@ METRICS = "metrics.k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind in one version. `plural` is the last part of its path; `singular` and `short` are what people write."""
+    """One kind in one version. `plural` is the last part of its path; `singular` and `short` are what people write.
+
+    `reports`: whether it has a status of its own (a subresource), which controllers write."""
 
     group: str
     version: str
@@ -36,6 +38,7 @@ class Kind:
     verbs: frozenset[str] = frozenset()
     singular: str = ""
     short: tuple[str, ...] = ()
+    reports: bool = True
 
     @property
     def api_version(self) -> str:
@@ -216,16 +219,20 @@ def _read_aggregated(value: Mapping[str, Any], kinds: list[Kind], failed: dict[s
                 kind = mapping(resource.get("responseKind")).get("kind")
                 if isinstance(kind, str) and kind:
                     namespaced = resource.get("scope") == "Namespaced"
-                    kinds.append(_kind(group, name, kind, str(resource.get("resource") or ""), namespaced, resource))
+                    plural = str(resource.get("resource") or "")
+                    below = {str(part.get("subresource") or "") for part in _items(resource, "subresources")}
+                    kinds.append(_kind(group, name, kind, plural, namespaced, resource, "status" in below))
 
 
-def _kind(group: str, version: str, kind: str, plural: str, namespaced: bool, resource: Mapping[str, Any]) -> Kind:
+def _kind(
+    group: str, version: str, kind: str, plural: str, namespaced: bool, resource: Mapping[str, Any], reports: bool
+) -> Kind:
     verbs = resource.get("verbs")
     known = frozenset(str(verb) for verb in verbs) if isinstance(verbs, list) else frozenset[str]()
     singular = resource.get("singularResource") or resource.get("singularName")
     short = resource.get("shortNames")
     shorts = tuple(str(word).lower() for word in short[:20]) if isinstance(short, list) else ()
-    return Kind(group, version, kind, plural, namespaced, known, str(singular or "").lower(), shorts)
+    return Kind(group, version, kind, plural, namespaced, known, str(singular or "").lower(), shorts, reports)
 
 
 def _core_lists(value: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -245,8 +252,18 @@ def _group_lists(value: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _read_resources(value: Mapping[str, Any], group: str) -> list[Kind]:
     version = str(value.get("groupVersion") or "").rpartition("/")[2]
+    entries = [entry for entry in _items(value, "resources", MAX_KINDS) if isinstance(entry.get("name"), str)]
+    names = {entry["name"] for entry in entries}
     return [
-        _kind(group, version, str(entry["kind"]), str(entry["name"]), entry.get("namespaced") is True, entry)
-        for entry in _items(value, "resources", MAX_KINDS)
-        if isinstance(entry.get("kind"), str) and isinstance(entry.get("name"), str) and "/" not in entry["name"]
+        _kind(
+            group,
+            version,
+            str(entry["kind"]),
+            entry["name"],
+            entry.get("namespaced") is True,
+            entry,
+            f"{entry['name']}/status" in names,
+        )
+        for entry in entries
+        if isinstance(entry.get("kind"), str) and "/" not in entry["name"]
     ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.doors.kube_world import World, config_map, ref, staged
+from tests.doors.kube_world import World, config_map, definition, ref, staged
 
 from kedge.compose import rulebook
 from kedge.model.errors import Invalid
@@ -61,3 +61,20 @@ async def test_a_new_rule_judges_what_is_there_already_and_rings(world: World) -
     (sight,) = await world.look(settings)
     assert (sight.status, sight.message, sight.gated) == ("Degraded", "it is red", True)
     assert world.rings
+
+
+@staged
+async def test_nobody_waits_for_a_report_on_a_kind_that_has_no_status(world: World) -> None:
+    reporting = definition(kind="Gadget")
+    reporting["spec"]["versions"][0]["subresources"] = {"status": {}}
+    await world.deploy(definition(), reporting)
+    await world.clock.sleep(20)
+    seen = []
+    for kind in ("Widget", "Gadget"):
+        await world.deploy({"apiVersion": "example.org/v1", "kind": kind, "metadata": {"name": "one"}})
+        (sight,) = await world.look(ref(kind, "one", group="example.org"))
+        seen.append((sight.status, sight.gated))
+    assert seen == [("Healthy", False), ("Progressing", True)]
+    await world.clock.sleep(40)
+    gadget = ref("Gadget", "one", group="example.org")
+    await world.until(gadget, "Healthy")

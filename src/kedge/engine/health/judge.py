@@ -67,8 +67,12 @@ def judge(obj: Mapping[str, Any], now: float | None = None, rules: Rulebook = NO
     return Health(Status.HEALTHY, "it is there; this kind reports no health of its own")
 
 
-def judge_or_none(obj: Mapping[str, Any], now: float | None = None, rules: Rulebook = NO_RULES) -> Health | None:
-    """As `judge`, but None for an object without any notion of health: no rule for its kind, no known convention."""
+def judge_or_none(
+    obj: Mapping[str, Any], now: float | None = None, rules: Rulebook = NO_RULES, *, reports: bool = True
+) -> Health | None:
+    """As `judge`, but None for an object without any notion of health: no rule for its kind, no known convention.
+
+    `reports`: whether the kind has a status that a controller could write; without one, nobody waits for it."""
     if not isinstance(obj, Mapping) or not text(obj, "kind") or not text(obj, "apiVersion"):
         return Health(Status.UNKNOWN, "this is no Kubernetes object: it has no apiVersion or no kind")
     declared = rules.find(group_of(obj), text(obj, "kind"))
@@ -77,7 +81,7 @@ def judge_or_none(obj: Mapping[str, Any], now: float | None = None, rules: Ruleb
     found = (stands_before(declared, obj) or declared.judge(obj, now)) if declared is not None else None
     if found is not None:
         return found
-    return _by_kind(obj, now, silent=declared is not None and declared.rule.silent)
+    return _by_kind(obj, now, silent=not reports or (declared is not None and declared.rule.silent))
 
 
 def _by_kind(obj: Mapping[str, Any], now: float | None, silent: bool) -> Health | None:

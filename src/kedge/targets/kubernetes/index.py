@@ -254,7 +254,7 @@ class Index:
 
     def learn(self, obj: Mapping[str, Any]) -> Slot:
         """Take the answer to a write of our own: the watch will tell the same a little later, or something newer."""
-        slot = slot_of(obj, self._clock.now(), self.judging)
+        slot = self._slot_of(obj)
         held = self._slots.get(slot.ref)
         if slot.ref in self._writing:
             self._expected[slot.ref] = slot
@@ -282,17 +282,26 @@ class Index:
 
     def rejudge(self, slot: Slot) -> None:
         """Judge an object again: some states turn bad by time alone, others by a new rule."""
-        health, gated = self.judging.judged(slot.object(), self._clock.now())
+        health, gated = self.judging.judged(slot.object(), self._clock.now(), self._reports(slot.ref))
         if (health, gated) != (slot.health, slot.gated) and self._slots.get(slot.ref) is slot:
             self._slots[slot.ref] = replace(slot, health=health, gated=gated)
             self._tell(slot, "health")
+
+    def _slot_of(self, obj: Mapping[str, Any]) -> Slot:
+        return slot_of(obj, self._clock.now(), self.judging, self._reports(ref_of(obj)))
+
+    def _reports(self, ref: Ref) -> bool:
+        """Whether a kind has a status of its own; as long as it is not known, it may."""
+        seen = self._client.discovery.seen
+        kind = seen.find(ref.group, ref.kind) if seen is not None else None
+        return kind is None or kind.reports
 
     def _put(self, obj: Mapping[str, Any]) -> Ref:
         ref = ref_of(obj)
         old = self._slots.get(ref)
         if old is not None and _is_old_news(old, obj.get("metadata") or {}):
             return ref
-        slot = slot_of(obj, self._clock.now(), self.judging)
+        slot = self._slot_of(obj)
         if marks.is_copy(obj) or not slot.owner:
             if old is not None:
                 self._gone(slot.ref, slot.version)

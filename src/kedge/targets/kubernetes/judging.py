@@ -30,11 +30,13 @@ class Judging:
             self._declared, self._rules = now, self._book(now)
         return moved
 
-    def judged(self, obj: Mapping[str, Any], now: float) -> tuple[Health, bool]:
-        """Its health, and whether anything is to be waited for. An excused object is waited for by nobody."""
+    def judged(self, obj: Mapping[str, Any], now: float, reports: bool = True) -> tuple[Health, bool]:
+        """Its health, and whether anything is to be waited for. An excused object is waited for by nobody.
+
+        `reports`: whether its kind has a status that a controller could write."""
         if excused(obj):
             return Health(Status.HEALTHY, "it asks not to be judged"), False
-        health = judge_or_none(obj, now, self._rules)
+        health = judge_or_none(obj, now, self._rules, reports=reports)
         return (NO_HEALTH, False) if health is None else (health, True)
 
 

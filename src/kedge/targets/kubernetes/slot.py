@@ -60,10 +60,10 @@ def ref_of(obj: Mapping[str, Any]) -> Ref:
     return Ref(group, kind, namespace, str(metadata.get("name") or ""))
 
 
-def slot_of(obj: Mapping[str, Any], now: float, judging: Judging = PLAIN) -> Slot:
+def slot_of(obj: Mapping[str, Any], now: float, judging: Judging = PLAIN, reports: bool = True) -> Slot:
     """Read a live object, with its managedFields where it has them."""
     metadata = obj.get("metadata") or {}
-    health, gated = judging.judged(obj, now)
+    health, gated = judging.judged(obj, now, reports)
     finalizers = metadata.get("finalizers")
     return Slot(
         ref=ref_of(obj),
