@@ -25,6 +25,7 @@ import (
 	"helm.sh/helm/v4/pkg/ignore"
 	release "helm.sh/helm/v4/pkg/release/v1"
 	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
+	"helm.sh/helm/v4/pkg/strvals"
 )
 
 type helmOptions struct {
@@ -38,7 +39,21 @@ type helmOptions struct {
 	IsUpgrade   bool           `json:"isUpgrade"`
 	SkipCRDs    bool           `json:"skipCRDs"`
 	SkipTests   bool           `json:"skipTests"`
+	SkipSchema  bool           `json:"skipSchema"`
+
+	IgnoreMissing  bool            `json:"ignoreMissing"` // values files that are not there
+	Parameters     []helmParameter `json:"parameters"`
+	FileParameters []helmParameter `json:"fileParameters"` // values are paths from the root
 }
+
+type helmParameter struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	String bool   `json:"string"`
+}
+
+// commas escapes those that no backslash stands before.
+var commas = strings.NewReplacer(`\\`, `\\`, `\,`, `\,`, `,`, `\,`)
 
 var templatePlace = regexp.MustCompile(`([^\s(:"']+/(?:templates|crds)/[^\s:()"']+):(\d+)`)
 
@@ -104,8 +119,10 @@ func renderChart(j *job, c *chart.Chart, o helmOptions) ([]*release.Hook, []rele
 	if err := chartutil.ProcessDependencies(c, values); err != nil {
 		return nil, nil, err
 	}
-	if err := checkSchemas(c); err != nil {
-		return nil, nil, j.tree.refuse(err)
+	if !o.SkipSchema {
+		if err := checkSchemas(c); err != nil {
+			return nil, nil, j.tree.refuse(err)
+		}
 	}
 	capabilities := common.DefaultCapabilities.Copy()
 	if o.KubeVersion != "" {
@@ -122,7 +139,7 @@ func renderChart(j *job, c *chart.Chart, o helmOptions) ([]*release.Hook, []rele
 	about := common.ReleaseOptions{
 		Name: o.Release, Namespace: o.Namespace, Revision: 1, IsInstall: !o.IsUpgrade, IsUpgrade: o.IsUpgrade,
 	}
-	top, err := util.ToRenderValues(c, values, about, capabilities)
+	top, err := util.ToRenderValuesWithSchemaValidation(c, values, about, capabilities, o.SkipSchema)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -142,7 +159,9 @@ func mergeValues(t *tree, o helmOptions) (map[string]any, error) {
 	values := map[string]any{}
 	for _, name := range o.ValuesFiles {
 		text, err := t.file(name)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) && o.IgnoreMissing {
+			continue
+		} else if errors.Is(err, fs.ErrNotExist) {
 			return nil, fail("invalid", name, "there is no values file %s in the repository", name)
 		} else if err != nil {
 			return nil, err
@@ -153,7 +172,39 @@ func mergeValues(t *tree, o helmOptions) (map[string]any, error) {
 		}
 		values = loader.MergeMaps(values, more)
 	}
-	return loader.MergeMaps(values, o.Values), nil
+	values = loader.MergeMaps(values, o.Values)
+	return values, setParameters(t, o, values)
+}
+
+// setParameters lays single values over the others as the command line's --set, --set-string and --set-file do. A comma
+// belongs to the value unless the value is a list in braces, as Argo CD writes them.
+func setParameters(t *tree, o helmOptions, values map[string]any) error {
+	for _, p := range o.Parameters {
+		text := p.Value
+		if !strings.HasPrefix(text, "{") || !strings.HasSuffix(text, "}") {
+			text = commas.Replace(text)
+		}
+		set := strvals.ParseInto
+		if p.String {
+			set = strvals.ParseIntoString
+		}
+		if err := set(p.Name+"="+text, values); err != nil {
+			return fail("invalid", o.Chart, "the parameter %s: %s", p.Name, err)
+		}
+	}
+	for _, p := range o.FileParameters {
+		text, err := t.file(p.Value)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fail("invalid", p.Value, "there is no file %s in the repository, which the parameter %s asks for", p.Value, p.Name)
+		} else if err != nil {
+			return err
+		}
+		read := func([]rune) (any, error) { return string(text), nil }
+		if err := strvals.ParseIntoFile(p.Name+"=file", values, read); err != nil {
+			return fail("invalid", o.Chart, "the parameter %s: %s", p.Name, err)
+		}
+	}
+	return nil
 }
 
 func checkDependencies(c *chart.Chart) error {

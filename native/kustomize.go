@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/yaml"
 )
 
@@ -22,14 +23,30 @@ const treeRoot = "/kedge.repository"
 // kustomize builds an overlay as `kustomize build` does, without plugins, functions, charts and remote bases.
 func kustomize(j *job, options json.RawMessage) error {
 	var o struct {
-		Folder string `json:"folder"`
+		Folder  string          `json:"folder"`
+		Overlay json.RawMessage `json:"overlay"` // fields of a kustomization to be laid over the folder's
+		Patches []patch         `json:"patches"`
+		Parts   []string        `json:"components"` // folders, from the root
 	}
 	if err := json.Unmarshal(options, &o); err != nil {
 		return err
 	}
+	shown := files{FileSystem: filesys.MakeFsInMemory(), tree: j.tree}
+	start := path.Join(treeRoot, o.Folder)
+	if o.Overlay != nil {
+		made, err := overlay(j.tree, o.Overlay, o.Patches)
+		if err != nil {
+			return err
+		}
+		if shown.overlay, err = shown.generated(made, o.Folder, o.Parts); err != nil {
+			return err
+		}
+		start = overlayRoot
+	}
+	defer shown.forgetSchema()
 	with := krusty.MakeDefaultOptions()
 	with.Reorder = krusty.ReorderOptionUnspecified // as the command line
-	made, err := krusty.MakeKustomizer(with).Run(files{filesys.MakeFsInMemory(), j.tree}, path.Join(treeRoot, o.Folder))
+	made, err := krusty.MakeKustomizer(with).Run(&shown, start)
 	if err != nil {
 		return fail("invalid", o.Folder, "%s", tidy(err.Error()))
 	}
@@ -49,10 +66,53 @@ func kustomize(j *job, options json.RawMessage) error {
 // of an empty one in memory.
 type files struct {
 	filesys.FileSystem
-	tree *tree
+	tree    *tree
+	overlay []byte // the generated kustomization in overlayRoot
+	schema  bool   // some kustomization brings a schema of its own, which Kustomize keeps for the whole process
 }
 
-func (f files) at(name string) (string, error) {
+// overlayRoot is where Kustomize sees the kustomization that is generated from a unit's options: beside the repository,
+// of which nothing is ever written.
+const (
+	overlayRoot = "/kedge.overlay"
+	overlayFile = overlayRoot + "/kustomization.yaml"
+)
+
+// generated is the text of a kustomization over a folder and components of the repository.
+func (f *files) generated(made map[string]any, folder string, parts []string) ([]byte, error) {
+	for _, name := range konfig.RecognizedKustomizationFileNames() {
+		at := path.Join(folder, name)
+		if e, err := f.tree.look(at); err != nil {
+			return nil, err
+		} else if e.Kind == "file" {
+			text, err := f.tree.file(at)
+			if err != nil {
+				return nil, err
+			}
+			fromBase(made, text)
+			break
+		}
+	}
+	beside := func(name string) string { return path.Join("..", treeRoot, name) }
+	var components []string
+	for _, part := range parts {
+		components = append(components, beside(part))
+	}
+	made["resources"] = []string{beside(folder)}
+	if components != nil {
+		made["components"] = components
+	}
+	return json.Marshal(made)
+}
+
+// forgetSchema puts Kustomize's schemas back to what they were, so that no build sees those of another.
+func (f *files) forgetSchema() {
+	if f.schema {
+		openapi.ResetOpenAPI()
+	}
+}
+
+func (f *files) at(name string) (string, error) {
 	below, err := filepath.Rel(treeRoot, name)
 	if err != nil || below == ".." || strings.HasPrefix(below, "../") {
 		return "", f.tree.refuse(fail("refused", "", "a kustomization names a path that leads out of the repository"))
@@ -63,7 +123,7 @@ func (f files) at(name string) (string, error) {
 	return below, nil
 }
 
-func (f files) look(name string) (string, entry, error) {
+func (f *files) look(name string) (string, entry, error) {
 	at, err := f.at(name)
 	if err != nil {
 		return "", entry{}, err
@@ -75,17 +135,36 @@ func (f files) look(name string) (string, entry, error) {
 	return at, e, err
 }
 
-func (f files) Exists(name string) bool {
+func (f *files) Exists(name string) bool {
+	if f.ours(name) {
+		return name == overlayRoot || name == overlayFile
+	}
 	_, e, err := f.look(name)
 	return err == nil && e.Kind != ""
 }
 
-func (f files) IsDir(name string) bool {
+// ours says whether a path is that of the generated kustomization.
+func (f *files) ours(name string) bool {
+	return f.overlay != nil && (name == overlayRoot || strings.HasPrefix(name, overlayRoot+"/"))
+}
+
+func (f *files) IsDir(name string) bool {
+	if f.ours(name) {
+		return name == overlayRoot
+	}
 	_, e, err := f.look(name)
 	return err == nil && e.Kind == "folder"
 }
 
-func (f files) CleanedAbs(name string) (filesys.ConfirmedDir, string, error) {
+func (f *files) CleanedAbs(name string) (filesys.ConfirmedDir, string, error) {
+	switch {
+	case f.overlay != nil && name == overlayRoot:
+		return overlayRoot, "", nil
+	case f.overlay != nil && name == overlayFile:
+		return overlayRoot, path.Base(overlayFile), nil
+	case f.ours(name):
+		return "", "", &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrNotExist}
+	}
 	at, e, err := f.look(name)
 	if err != nil {
 		return "", "", err
@@ -100,7 +179,10 @@ func (f files) CleanedAbs(name string) (filesys.ConfirmedDir, string, error) {
 	return "", "", &fs.PathError{Op: "lstat", Path: at, Err: fs.ErrNotExist}
 }
 
-func (f files) ReadDir(name string) ([]string, error) {
+func (f *files) ReadDir(name string) ([]string, error) {
+	if f.ours(name) {
+		return []string{path.Base(overlayFile)}, nil
+	}
 	at, err := f.at(name)
 	if err != nil {
 		return nil, err
@@ -112,7 +194,13 @@ func (f files) ReadDir(name string) ([]string, error) {
 	return slices.Sorted(maps.Keys(folder.Entries)), nil
 }
 
-func (f files) ReadFile(name string) ([]byte, error) {
+func (f *files) ReadFile(name string) ([]byte, error) {
+	if f.ours(name) {
+		if name != overlayFile {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+		return append([]byte{}, f.overlay...), nil
+	}
 	at, err := f.at(name)
 	if err != nil {
 		return nil, err
@@ -125,17 +213,19 @@ func (f files) ReadFile(name string) ([]byte, error) {
 }
 
 // judge refuses what a kustomization may not ask for, before Kustomize tries it.
-func (f files) judge(at string, data []byte) error {
+func (f *files) judge(at string, data []byte) error {
 	var k struct {
 		Resources  []string `json:"resources"`
 		Bases      []string `json:"bases"`
 		Components []string `json:"components"`
 		Charts     []any    `json:"helmCharts"`
 		Inflate    []any    `json:"helmChartInflationGenerator"`
+		Schema     any      `json:"openapi"`
 	}
 	if yaml.Unmarshal(data, &k) != nil {
 		return nil // Kustomize says what is wrong with it
 	}
+	f.schema = f.schema || k.Schema != nil
 	if len(k.Charts)+len(k.Inflate) > 0 {
 		return f.tree.refuse(fail("refused", at, "helmCharts would run a program; render the chart as an application of its own"))
 	}

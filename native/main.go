@@ -29,6 +29,7 @@ type limits struct {
 type request struct {
 	Op      string             `json:"op"`
 	Options json.RawMessage    `json:"options"`
+	After   *after             `json:"after"`
 	Limits  limits             `json:"limits"`
 	Folders map[string]*folder `json:"folders"`
 	Blobs   []struct {
@@ -55,6 +56,7 @@ type job struct {
 	tree     *tree
 	frames   <-chan frame
 	raw      []byte
+	after    *after
 	count    int
 	total    int64
 	result   any
@@ -142,8 +144,12 @@ func (j *job) run(r request) (failed *failure) {
 	if !known {
 		return &failure{Code: "bug", What: fmt.Sprintf("no operation is named %q", r.Op)}
 	}
-	err := op(j, r.Options)
+	err := j.begin(r.After)
 	if err == nil {
+		err = op(j, r.Options)
+	}
+	if err == nil {
+		j.end()
 		return nil
 	}
 	if errors.As(err, &failed) {

@@ -220,6 +220,15 @@ func (j *job) emit(value any, head object, depth int) error {
 	if head.APIVersion == "" || head.Kind == "" {
 		return wrong("the document is not a Kubernetes object: apiVersion and kind must be text")
 	}
+	fields, err := j.after.change(fields)
+	if err != nil {
+		return wrong("%s %s: %s", head.Kind, nameOf(value), err)
+	}
+	if fields == nil {
+		return nil
+	}
+	head.APIVersion, _ = fields["apiVersion"].(string)
+	head.Kind, _ = fields["kind"].(string)
 	if why := identify(fields, &head); why != "" {
 		return wrong("%s %s", head.Kind, why)
 	}
@@ -245,6 +254,14 @@ func (j *job) emitItems(items []any, head object, depth int) error {
 		}
 	}
 	return nil
+}
+
+// nameOf is an object's name for a message, if it has one that is text.
+func nameOf(value any) string {
+	fields, _ := value.(map[string]any)
+	metadata, _ := fields["metadata"].(map[string]any)
+	name, _ := metadata["name"].(string)
+	return name
 }
 
 // identify fills in name and namespace, and answers what is wrong with them.

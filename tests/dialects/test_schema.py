@@ -57,7 +57,7 @@ BAD = {
     "an empty duration": document("Application", {"sync": {"timeout": ""}}),
     "an absolute path": document("Application", {"source": {"path": "/etc"}}),
     "a path out of the tree": document("Application", {"source": {"path": "a/../../b"}}),
-    "a values file out of the tree": document("Application", {"helm": {"valuesFiles": ["../x"]}}),
+    "a values file out of the tree": document("Application", {"helm": {"valuesFiles": ["/x"]}}),
     "two renderers": document("Application", {"helm": {}, "kustomize": {}}),
     "nobody to approve": document("Application", {"approve": {"count": 0}}),
     "an approver without a kind": document("Application", {"approve": {"by": ["sre"]}}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,9 @@ from kedge.process import Pipes
 from kedge.renderers.frames import Decoder, Frame, FrameKind, encode
 from kedge.renderers.worker import Limits, confined
 
-WORKER = Path(__file__).resolve().parents[2] / "src" / "kedge" / "bin" / "kedge-worker"
+BUILT = Path(__file__).resolve().parents[2] / "src" / "kedge" / "bin" / "kedge-worker"
+WORKER = Path(os.environ.get("KEDGE_WORKER") or BUILT)
+"""Another than the tree's may be tried."""
 MEMORY = 2 << 30
 
 

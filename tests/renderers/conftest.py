@@ -19,7 +19,8 @@ from kedge.renderers.render import WorkerRenderer
 from kedge.renderers.worker import Limits, Pool
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-WORKER = CHECKOUT / "src" / "kedge" / "bin" / "kedge-worker"
+WORKER = Path(os.environ.get("KEDGE_WORKER") or CHECKOUT / "src" / "kedge" / "bin" / "kedge-worker")
+"""Another than the tree's may be tried."""
 
 
 class Link(str):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kedge.model.declaration import HelmSection
 from kedge.model.errors import Invalid, Where
 from kedge.model.manifest import Desired
+from kedge.model.rendering import HelmSection
 from kedge.model.unit import RenderSpec
 
 

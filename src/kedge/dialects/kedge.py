@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kedge.dialects import loader, rules
+from kedge.dialects import loader, renderers, rules
 from kedge.dialects.loader import Document, Limits
 from kedge.dialects.shape import MISSING, Path, Shape, named, nearest, suggestion
 from kedge.model.declaration import (
@@ -219,6 +219,7 @@ def _spec(value: dict[str, Any], path: Path, shape: Shape) -> Any:
     for index, text in enumerate(found.get("after", ())):
         if complaint := rules.after(text):
             shape.wrong((*path, "after", index), f"“{text[:60]}”: {complaint}")
+    renderers.check(found, path, shape)
     declared = [key for key in RENDERERS if key in value]
     if len(declared) > 1:
         shape.wrong((*path, declared[1]), f"at most one of {', '.join(RENDERERS)} is wanted, not {len(declared)}")

@@ -9,7 +9,6 @@ from kedge.model.declaration import (
     ApproveSection,
     Cluster,
     Credential,
-    HelmSection,
     Project,
     Root,
     SourceSection,
@@ -18,8 +17,9 @@ from kedge.model.declaration import (
 )
 from kedge.model.errors import Invalid
 from kedge.model.ref import is_name
-from kedge.model.version import parse
+from kedge.model.rendering import FileParameter, HelmSection, KustomizeSection, Parameter, Patch
 from kedge.model.rule import HealthCheck
+from kedge.model.version import parse
 
 Rule = Callable[[str], str]
 
@@ -64,6 +64,11 @@ def path(text: str) -> str:
     if any(part in ("..", ".git") for part in text.split("/")):
         return "a path does not lead out of the repository, nor into .git"
     return ""
+
+
+def beside(text: str) -> str:
+    """A path from `source.path` on, which may climb, but not out of the repository: where that ends, a render knows."""
+    return path("/".join(part for part in text.split("/") if part != ".."))
 
 
 def repository(text: str) -> str:
@@ -141,7 +146,12 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (TargetSection, "cluster"): name,
     (TargetSection, "namespace"): name,
     (HelmSection, "releaseName"): release,
-    (HelmSection, "valuesFiles"): path,
+    (HelmSection, "valuesFiles"): beside,
+    (HelmSection, "namespace"): name,
+    (FileParameter, "path"): beside,
+    (KustomizeSection, "components"): beside,
+    (KustomizeSection, "namespace"): name,
+    (Patch, "path"): beside,
     (ApproveSection, "by"): approver,
     (Project, "environments"): name,
     (Project, "serviceAccount"): account,
@@ -151,7 +161,15 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
 }
 """What a field's text, or each text of its list, must look like. Every other text is one line without controls."""
 
-MULTILINE = frozenset({(Cluster, "caData"), (HealthCheck, "when"), (HealthCheck, "message")})
+MULTILINE = frozenset(
+    {
+        (Cluster, "caData"),
+        (HealthCheck, "when"),
+        (HealthCheck, "message"),
+        (Patch, "patch"),
+        (Parameter, "value"),
+    }
+)
 DURATIONS = frozenset({(SyncSection, "timeout")})
 POSITIVE = frozenset({(ApproveSection, "count"), (SyncSection, "timeout")})
 EMPTY_ALLOWED = frozenset(
@@ -165,6 +183,8 @@ EMPTY_ALLOWED = frozenset(
         (Root, "repository"),
         (TargetSection, "namespace"),
         (HelmSection, "releaseName"),
+        (HelmSection, "namespace"),
+        (KustomizeSection, "namespace"),
         (Cluster, "server"),
         (Cluster, "credential"),
         (Project, "serviceAccount"),

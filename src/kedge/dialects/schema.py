@@ -21,9 +21,11 @@ _DURATION = {
     "examples": ["5m", "1h30m"],
 }
 _PATH = {"type": "string", "pattern": r"^(?!/)(?!(.*/)?(\.\.|\.git)(/|$))[^\\\x00-\x1f]*$"}
+_BESIDE = {"type": "string", "pattern": r"^(?!/)(?!(.*/)?\.git(/|$))[^\\\x00-\x1f]*$"}
 _PATTERNS: dict[Any, dict[str, Any]] = {
     rules.name: _NAME,
     rules.path: _PATH,
+    rules.beside: _BESIDE,
     rules.release: {**_NAME, "maxLength": 53},
     rules.approver: {"type": "string", "pattern": "^(group|user):[^ :]"},
 }
@@ -125,7 +127,8 @@ def _value(hint: Any, place: tuple[type, str]) -> dict[str, Any]:
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _value(get_args(hint)[0], place)}
     if get_origin(hint) is dict:
-        return {"type": "object"}
+        texts = get_args(hint)[1] is str
+        return {"type": "object", **({"additionalProperties": {"type": "string"}} if texts else {})}
     if is_dataclass(hint) and isinstance(hint, type):
         return _section(hint)
     if issubclass(hint, StrEnum):
@@ -139,6 +142,6 @@ def _text(place: tuple[type, str]) -> dict[str, Any]:
     pattern = _PATTERNS.get(rules.BY_FIELD.get(place))
     if pattern is None:
         return {"type": "string"}
-    if place in rules.EMPTY_ALLOWED and "pattern" in pattern and pattern is not _PATH:
+    if place in rules.EMPTY_ALLOWED and "pattern" in pattern and pattern not in (_PATH, _BESIDE):
         return {"anyOf": [{"const": ""}, dict(pattern)]}
     return dict(pattern)

@@ -136,7 +136,7 @@ class Shape:
         if origin is tuple:
             return self._list(get_args(hint)[0], value, path)
         if origin is dict:
-            return value if isinstance(value, dict) else self._mismatch("a mapping", value, path)
+            return self._mapping(get_args(hint)[1], value, path)
         if issubclass(hint, StrEnum):
             return self._choice(hint, value, path)
         return self._scalar(hint, value, path)
@@ -164,6 +164,15 @@ class Shape:
             return self._mismatch("a list", value, path)
         read = [self.value(hint, part, (*path, index)) for index, part in enumerate(value)]
         return MISSING if any(part is MISSING for part in read) else tuple(read)
+
+    def _mapping(self, hint: Any, value: Any, path: Path) -> Any:
+        """Any values, or those of a type hint."""
+        if not isinstance(value, dict):
+            return self._mismatch("a mapping", value, path)
+        if hint is Any:
+            return value
+        read = {key: self.value(hint, part, (*path, key)) for key, part in value.items()}
+        return MISSING if any(part is MISSING for part in read.values()) else read
 
     def _choice(self, kind: type[StrEnum], value: Any, path: Path) -> Any:
         allowed = [str(choice) for choice in kind]

@@ -6,11 +6,12 @@ The defaults are what a cautious user would choose. `kedge.dialects.kedge` reads
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from kedge.model.errors import Where
+from kedge.model.rendering import DirectorySection, HelmSection, KustomizeSection, Patch
 from kedge.model.rule import HealthRule
 
 API_VERSION = "kedge.dev/v1alpha1"
@@ -60,34 +61,6 @@ class TargetSection:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectorySection:
-    """Plain manifests, as Argo CD's directory source: globs are relative to the source path."""
-
-    recurse: Annotated[bool, "Also read the folders below."] = False
-    include: Annotated[str, "Only files that this glob matches, or one of `{a,b}`."] = ""
-    exclude: Annotated[str, "No files that this glob matches, or one of `{a,b}`; wins over `include`."] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class KustomizeSection:
-    """Kustomize overlay at the source path."""
-
-
-@dataclass(frozen=True, slots=True)
-class HelmSection:
-    """A chart at the source path. `values` win over `valuesFiles`, later files over earlier ones."""
-
-    releaseName: Annotated[str, "The release's name; by default the unit's."] = ""
-    valuesFiles: Annotated[tuple[str, ...], "Values files, from `source.path`; later ones win."] = ()
-    values: Annotated[dict[str, Any], "Values, which win over all files."] = field(default_factory=dict)
-    kubeVersion: Annotated[str, "What the chart sees as `.Capabilities.KubeVersion`."] = ""
-    apiVersions: Annotated[
-        tuple[str, ...], "What the chart sees in `.Capabilities.APIVersions`, beside the built-in ones."
-    ] = ()
-    includeCRDs: Annotated[bool, "Whether what is in the chart's `crds` folder belongs to the set."] = True
-
-
-@dataclass(frozen=True, slots=True)
 class SyncSection:
     """`auto`: apply new commits unattended. `prune`: delete what left Git. `heal`: repair drift. `timeout`: seconds."""
 
@@ -115,6 +88,7 @@ class ApplicationSpec:
     directory: DirectorySection | None = None
     kustomize: KustomizeSection | None = None
     helm: HelmSection | None = None
+    patches: Annotated[tuple[Patch, ...], "Patches that are laid over what was rendered, whatever rendered it."] = ()
     after: Annotated[
         tuple[str, ...], "Units that must be synced and healthy first, as `app/NAME`: same project and environment."
     ] = ()

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from kedge.model.declaration import (
     AllowedTarget,
     ApproveSection,
-    DirectorySection,
-    HelmSection,
-    KustomizeSection,
     OnRemove,
     SyncSection,
     TargetSection,
 )
 from kedge.model.errors import Where
 from kedge.model.ref import UnitName
+from kedge.model.rendering import DirectorySection, HelmSection, KustomizeSection, Patch
 from kedge.model.source import SourceSpec
 
 
 @dataclass(frozen=True, slots=True)
 class RenderSpec:
-    """How a unit's files become manifests. At most one section is set; none means: detect."""
+    """How a unit's files become manifests. At most one section is set; none means: detect. `patches` come afterwards,
+    whatever rendered."""
 
     directory: DirectorySection | None = None
     kustomize: KustomizeSection | None = None
     helm: HelmSection | None = None
+    patches: tuple[Patch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

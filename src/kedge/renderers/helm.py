@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 
-from kedge.model.declaration import HelmSection
 from kedge.model.errors import Invalid, Where
+from kedge.model.rendering import HelmSection
 from kedge.model.source import EntryKind
 from kedge.model.unit import Unit
 from kedge.ports import Snapshot
 from kedge.renderers.detect import CHART
-from kedge.renderers.questions import Call, listing, under
+from kedge.renderers.questions import Call, beside, listing, under
 
 _UNSTABLE = re.compile(
     rb"\b(?:rand(?:AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|shuffle|uuidv4|now|ago|htpasswd|bcrypt|encryptAES"
@@ -20,21 +19,6 @@ _UNSTABLE = re.compile(
 """Sprig's functions whose answer is another one each time."""
 
 _TEMPLATES = (".yaml", ".yml", ".tpl", ".txt", ".tgz")
-
-
-def values_path(folder: str, written: str) -> str:
-    """Where a values file is, from the repository's root. Raises Invalid when it is out of the repository.
-
-    The error says nothing of what is there: it is the same whether the target exists or not.
-    """
-    joined = posixpath.normpath(posixpath.join(folder, written))
-    if posixpath.isabs(written) or "\\" in written or joined == ".." or joined.startswith("../"):
-        raise Invalid(
-            f"the values file “{written}” is not in the repository",
-            where=Where(folder, path="helm.valuesFiles"),
-            hint="name it relative to source.path",
-        )
-    return joined
 
 
 def call(snapshot: Snapshot, unit: Unit, *, is_upgrade: bool = False) -> Call:
@@ -46,14 +30,23 @@ def call(snapshot: Snapshot, unit: Unit, *, is_upgrade: bool = False) -> Call:
     options = {
         "chart": folder,
         "release": section.releaseName or unit.name.name,
-        "namespace": unit.target.namespace or "default",
-        "valuesFiles": [values_path(folder, written) for written in section.valuesFiles],
+        "namespace": section.namespace or unit.target.namespace or "default",
+        "valuesFiles": [beside(folder, written, "helm.valuesFiles") for written in section.valuesFiles],
+        "ignoreMissing": section.ignoreMissingValuesFiles,
         "values": section.values,
+        "parameters": [
+            {"name": given.name, "value": given.value, "string": given.forceString} for given in section.parameters
+        ],
+        "fileParameters": [
+            {"name": given.name, "value": beside(folder, given.path, "helm.fileParameters")}
+            for given in section.fileParameters
+        ],
         "kubeVersion": section.kubeVersion,
         "apiVersions": list(section.apiVersions),
         "isUpgrade": is_upgrade,
         "skipCRDs": not section.includeCRDs,
-        "skipTests": True,
+        "skipTests": section.skipTests,
+        "skipSchema": section.skipSchemaValidation,
     }
     files = tuple(entry for entry in entries if entry.kind is EntryKind.FILE)
     return Call("helm", options, listing(snapshot, folder, entries), files, folder)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kedge.model.declaration import DirectorySection
 from kedge.model.errors import Invalid, Where
+from kedge.model.rendering import DirectorySection
 from kedge.model.source import Entry, EntryKind
 from kedge.ports import Snapshot
 from kedge.renderers.globs import matches

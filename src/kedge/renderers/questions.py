@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kedge.model.errors import Invalid, Where
 from kedge.model.source import Entry, EntryKind, Read
 from kedge.ports import Snapshot
 
@@ -19,6 +21,22 @@ def parent_of(path: str) -> str:
 def under(folder: str, name: str) -> str:
     """`name` below `folder`, where "" is the repository's root."""
     return f"{folder}/{name}" if folder else name
+
+
+def beside(folder: str, written: str, field: str) -> str:
+    """A path as a declaration writes it, from `folder` on, as one from the repository's root. Raises Invalid when it
+    leads out of the repository.
+
+    The error says nothing of what is there: it is the same whether the target exists or not.
+    """
+    joined = posixpath.normpath(posixpath.join(folder, written))
+    if posixpath.isabs(written) or "\\" in written or joined == ".." or joined.startswith("../"):
+        raise Invalid(
+            f"“{written}” is not in the repository",
+            where=Where(folder, path=field),
+            hint="name it relative to source.path",
+        )
+    return "" if joined == "." else joined
 
 
 def folder_id(snapshot: Snapshot, folder: str) -> str:
@@ -85,13 +103,15 @@ def fetch(snapshot: Snapshot, path: str) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to the worker. `wanted` are files that the operation is sure to read, sent along unasked."""
+    """One request to the worker. `wanted` are files that the operation is sure to read, sent along unasked; `after` is
+    what is done to every object once it is rendered."""
 
     op: str
     options: Mapping[str, Any]
     folders: Folders = field(default_factory=dict)
     wanted: tuple[Entry, ...] = ()
     root: str = ""
+    after: Mapping[str, Any] = field(default_factory=dict)
 
 
 def reads_of(header: Mapping[str, Any]) -> tuple[Read, ...]:

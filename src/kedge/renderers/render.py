@@ -8,14 +8,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from kedge.model.declaration import DirectorySection
 from kedge.model.errors import Invalid, Where
 from kedge.model.manifest import Desired, Manifest, digest_of
 from kedge.model.ref import Ref
+from kedge.model.rendering import DirectorySection, KustomizeSection
 from kedge.model.source import EntryKind, Read
 from kedge.model.unit import Unit
 from kedge.ports import Snapshot
-from kedge.renderers import helm, kustomize, plain
+from kedge.renderers import helm, kustomize, patches, plain
 from kedge.renderers.detect import Tool, choose
 from kedge.renderers.memory import Memory, Past, key_of
 from kedge.renderers.questions import Call
@@ -90,7 +90,12 @@ class WorkerRenderer:
 
 
 def request(snapshot: Snapshot, unit: Unit) -> Call:
-    """What to ask of the worker for a unit. Raises Invalid when its folder is not there."""
+    """What to ask of the worker for a unit. Raises Invalid when its folder is not there, or a path leads out."""
+    call, after = _rendering(snapshot, unit), patches.afterwards(unit)
+    return replace(call, after=after) if after else call
+
+
+def _rendering(snapshot: Snapshot, unit: Unit) -> Call:
     folder = unit.source.path
     _check_folder(snapshot, folder)
     prefix = len(folder) + 1 if folder else 0
@@ -98,7 +103,7 @@ def request(snapshot: Snapshot, unit: Unit) -> Call:
     if tool is Tool.HELM:
         return helm.call(snapshot, unit)
     if tool is Tool.KUSTOMIZE:
-        return kustomize.call(snapshot, folder)
+        return kustomize.call(snapshot, folder, unit.render.kustomize or KustomizeSection())
     return plain.call(snapshot, folder, unit.render.directory or DirectorySection())
 
 

@@ -259,6 +259,7 @@ def _request(number: int, call: Call, snapshot: Snapshot, held: set[str], limits
     header = {
         "op": call.op,
         "options": call.options,
+        "after": call.after or None,
         "limits": limits.for_worker(),
         "folders": call.folders,
         "blobs": [{"id": key, "size": len(content)} for key, content in blobs.items()],
