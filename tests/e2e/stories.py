@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.e2e.world import World
 
 from kedge.model.ref import UnitName
 
@@ -43,3 +44,14 @@ def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kedge.control.shift.turns.AFTER_A_REFUSAL", SOON)
     monkeypatch.setattr("kedge.control.shift.turns.AFTER_THE_STORE", SOON)
     monkeypatch.setattr("kedge.control.shift.shift.AGAIN", SOON)
+
+
+async def reported(world: World, path: str) -> None:
+    """What the controller of a custom object says of it, once it is there."""
+
+    async def there() -> bool:
+        return await world.call("GET", path) is not None
+
+    await world.eventually(there)
+    said = {"status": {"phase": "Ready"}}
+    await world.call("PATCH", f"{path}?fieldManager=operator", said, "application/merge-patch+json")

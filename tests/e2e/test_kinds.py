@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.stories import PROJECT, SICK, application, config, folder_of
+from tests.e2e.stories import PROJECT, SICK, application, config, folder_of, reported
 from tests.e2e.world import World, standing
 
 from kedge.model.dossier import Dossier
@@ -139,6 +139,7 @@ spec:
         type: object
         properties:
           spec: {type: object, properties: {replicas: {type: integer, default: 1}, size: {type: string, enum: [s, l]}}}
+          status: {type: object, properties: {phase: {type: string}}}
 """
 THING = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: one}\nspec: {size: s}\n"
 
@@ -155,6 +156,7 @@ async def quiet(world: World, number: int) -> None:
     runs = await world.house.doors.store.operations("shop/web")
     assert [(run.number, run.cause) for run in runs if run.number > number] == [(number + 1, "commit")]
     assert [str(outcome.step) for outcome in dossier.last.outcomes] == ["Sync:/ConfigMap/web/other"]
+    assert dossier.overruled == ()
 
 
 async def test_every_common_kind_is_applied_once_and_left_alone(tmp_path, access):
@@ -168,7 +170,9 @@ async def test_every_common_kind_is_applied_once_and_left_alone(tmp_path, access
 async def test_a_definition_and_an_object_of_its_kind_come_in_one_commit(tmp_path, access):
     async with standing(tmp_path, access=access) as world:
         world.repository.write(web(thing=THING, definition=DEFINITION))
-        await world.synced("shop/web", world.pushed("begin"))
+        begun = world.pushed("begin")
+        await reported(world, "/apis/example.com/v1/namespaces/web/things/one")
+        await world.synced("shop/web", begun)
         live = await world.call("GET", "/apis/example.com/v1/namespaces/web/things/one")
         assert live["spec"] == {"replicas": 1, "size": "s"}
         await quiet(world, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
+from tests.e2e.stories import PROJECT, application, config, folder_of, hasten, reported
 from tests.e2e.world import World, standing
 
 from kedge.kube.kubeconfig import Access
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.e2e
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WIDGETS = "/apis/late.example.com/v1/namespaces/web/widgets"
-MERGE = "application/merge-patch+json"
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n"
 WIDGET = "apiVersion: late.example.com/v1\nkind: Widget\nmetadata: {name: one}\nspec: {size: s}\n"
 
@@ -49,16 +48,6 @@ def declared(more: str = "", **files: str) -> dict[str, str | None]:
         f"apps/web/{name}.yaml": text for name, text in {"namespace": NAMESPACE, **files}.items()
     }
     return {".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web", more), **inner}
-
-
-async def reported(world: World, path: str) -> None:
-    """What the operator says of the object, once it is there."""
-
-    async def there() -> bool:
-        return await world.call("GET", path) is not None
-
-    await world.eventually(there)
-    await world.call("PATCH", f"{path}?fieldManager=operator", {"status": {"phase": "Ready"}}, MERGE)
 
 
 @asynccontextmanager

@@ -152,6 +152,7 @@ async def test_an_example_application_goes_from_push_to_healthy(tmp_path, access
         )
         dossier = await world.synced(f"shop/{example}", world.pushed("begin"))
         assert dossier.last.result == "Succeeded"
+        assert dossier.overruled == ()
 
 
 async def test_hooks_before_and_after_run_to_their_end_and_are_cleaned_up(tmp_path, access):

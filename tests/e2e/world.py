@@ -284,9 +284,9 @@ class World:
             aiohttp.ClientSession() as session,
             session.request(method, self.access.server + path, json=body, headers=headers, ssl=self.tls()) as answer,
         ):
-            found = await answer.json(content_type=None)
             if answer.status == 404:
                 return None
+            found = await answer.json(content_type=None)
             assert answer.status < 400, found
             return found
 

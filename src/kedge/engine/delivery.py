@@ -112,6 +112,8 @@ def shown_synced(dossier: Dossier, health: Health) -> Shown:
         sentence = f"pinned to run {dossier.pin.run} by {dossier.pin.actor}: {dossier.pin.reason}"
     if dossier.suspended and not sentence:
         sentence = f"suspended {dossier.suspended}"
+    if dossier.overruled and not sentence:
+        sentence = str(dossier.overruled[0])
     return Shown(Sync.SYNCED, health, sentence)
 
 

@@ -10,10 +10,12 @@ from dataclasses import replace
 
 from kedge.model.change import Act
 from kedge.model.manifest import Manifest
-from kedge.model.operation import Did, Operation, Owned, Sight
+from kedge.model.operation import Did, Operation, Overruled, Owned, Sight
 from kedge.model.pair import Known
 from kedge.model.plan import Plan, Step, StepKind
 from kedge.model.ref import Ref
+
+_TOLD = 20
 
 
 def before(inventory: Sequence[Owned], plan: Plan) -> tuple[Owned, ...]:
@@ -47,6 +49,21 @@ def after(inventory: Sequence[Owned], plan: Plan, operation: Operation) -> tuple
         if cleaned is not None and cleaned.did in (Did.SETTLED, Did.KEPT):
             owned.pop(ref, None)
     return _ordered(owned)
+
+
+def overruled(
+    known: Sequence[Overruled], plan: Plan, operation: Operation, left: Sequence[Owned]
+) -> tuple[Overruled, ...]:
+    """What the target makes otherwise than Git states: as known before, and as this run has seen it."""
+    found = {entry.ref: entry for entry in known}
+    for step in plan.steps:
+        outcome = operation.outcome(step.key)
+        if step.kind is StepKind.CHANGE and outcome is not None and outcome.did in (Did.APPLIED, Did.SETTLED):
+            found.pop(step.ref, None)
+            if outcome.overruled:
+                found[step.ref] = Overruled(step.ref, outcome.overruled)
+    owned = refs(left)
+    return tuple(found[ref] for ref in sorted(found) if ref in owned)[:_TOLD]
 
 
 def verified(

@@ -34,6 +34,10 @@ _MISFIT = re.compile(
 """An unknown field, or a value that can not be one of its type: apimachinery's structured merge gives it no code."""
 _QUOTED = re.compile(r"(Invalid value: [\[{]).{100,}?([\]}](?=: ))", re.DOTALL)
 """A whole value in the middle of a sentence, such as a Job's template with every field that Go knows."""
+_WEBHOOK = "failed calling webhook"
+_WEBHOOK_HINT = (
+    "look at what serves the webhook: while it is down and may not be passed over, its kinds can not be written"
+)
 _RETRIABLE = (429, 500, 502, 503, 504)
 
 
@@ -139,7 +143,8 @@ def error_of(refusal: Refusal, what: str) -> KedgeError:
         return Denied(sentence, hint="the API server does not accept the credential: renew it")
     if refusal.code == 403:
         return Denied(sentence, hint="grant the right to the account that Kedge uses in this cluster")
-    return Unavailable(f"{sentence} (HTTP {refusal.code})", retry_after=refusal.retry_after)
+    hint = _WEBHOOK_HINT if _WEBHOOK in refusal.text else ""
+    return Unavailable(f"{sentence} (HTTP {refusal.code})", hint=hint, retry_after=refusal.retry_after)
 
 
 def _seconds(text: str) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kedge.model.health import Health, Status
-from kedge.model.operation import Cause, Operation, Owned
+from kedge.model.operation import Cause, Operation, Overruled, Owned
 from kedge.model.plan import Plan
 from kedge.model.ref import UnitName
 from kedge.model.source import Read, Revision
@@ -111,7 +111,7 @@ class Dossier:
     `removed` is the time at which its declaration left Git, or None. `plan` is the newest plan, pending or running;
     `applied` the revision whose effects are live; `cluster`, `home` and `namespace` where the inventory is; `verified`
     when sync was last really judged and `due` when to come back (epoch seconds). `heals` are the times of recent
-    repairs.
+    repairs, `overruled` what the cluster makes otherwise than Git states.
     """
 
     name: UnitName
@@ -138,3 +138,4 @@ class Dossier:
     runs: int = 0
     home: Home = Home()
     namespace: str = ""
+    overruled: tuple[Overruled, ...] = ()

@@ -39,7 +39,8 @@ class Did(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one step, at time `at`. `name` is the name that was given to a generated object."""
+    """What came of one step, at time `at`. `name` is the name that was given to a generated object, `overruled` the
+    paths at which the target made it otherwise than asked."""
 
     step: str
     did: Did
@@ -48,6 +49,18 @@ class Outcome:
     fingerprint: str = ""
     uid: str = ""
     at: float = 0.0
+    overruled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Overruled:
+    """An object that the target made otherwise than Git states, at `paths`: another apply would not change that."""
+
+    ref: Ref
+    paths: str
+
+    def __str__(self) -> str:
+        return f"{self.ref}: the cluster makes {self.paths} otherwise than Git states (an admission webhook or policy)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,8 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
     planned = await doors.store.frozen(str(dossier.name), operation.number)
 
     def settled(current: Dossier) -> Record:
-        over = replace(current, operation=None, last=ended, inventory=left)
+        told = inventory.overruled(current.overruled, plan, ended, left)
+        over = replace(current, operation=None, last=ended, inventory=left, overruled=told)
         if result is not Result.SUCCEEDED:
             after = _failed(over, ended, health, now)
         elif plan.removal:

@@ -6,12 +6,14 @@ carry the operation that they belong to (see `hook.py`).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from kedge.engine.overruled import overruled
 from kedge.kube.answer import Answer, Refusal
 from kedge.kube.discovery import Kind
 from kedge.model.change import Act
@@ -91,7 +93,10 @@ async def _sent(deed: Deed, kind: Kind, ref: Ref, body: bytes) -> Outcome:
     refusal = answer.refusal
     if fresh and refusal is not None and refusal.code == 409 and "conflict with" in refusal.text:
         return deed.failed(f"{ref} was made by somebody else since the plan: {refusal.text}")
-    return applied(deed, ref, answer)
+    outcome = applied(deed, ref, answer)
+    if outcome.did is not Did.APPLIED:
+        return outcome
+    return dataclasses.replace(outcome, overruled=overruled(ref.kind, orjson.loads(body), answer.value))
 
 
 def applied(deed: Deed, ref: Ref, answer: Answer) -> Outcome:

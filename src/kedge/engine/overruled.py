@@ -1,0 +1,69 @@
+"""What an API server made otherwise than it was asked to: an admission webhook or a policy overrules what Git states.
+
+Another apply would change nothing of that, so it is no drift; people are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kedge.engine.leaves import keyed, leaves, same, shared_key
+from kedge.engine.mask import sensitive
+from kedge.engine.normalize import folded, subject_of
+
+_NAMED = 3
+
+
+def overruled(kind: str, wish: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """The paths, as people read them, at which `made` is not as `wish` states; "" where all of it was kept.
+
+    What was added does not count, nor do other ways to write the same value (quantities, a Secret's stringData, base64
+    with line breaks). Values are not shown."""
+    if _kept(wish, made):
+        return ""
+    after = _laid(made, {name: value for name, value in wish.items() if name != "status"})
+    found = sensitive(kind, made, after)
+    if found.secret:
+        made, after = folded(made), folded(after)
+    shown, _ = leaves(subject_of(kind, made, after), made, after, found.covers)
+    told = [leaf.path for leaf in shown if not _same_text(leaf.before, leaf.after)]
+    more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    return ", ".join(told[:_NAMED]) + more
+
+
+def _kept(wish: Any, made: Any) -> bool:
+    """Cheap, for nearly everything is kept as it is: whether every value stated is there."""
+    if isinstance(wish, dict):
+        return isinstance(made, dict) and all(
+            name in made and (value is made[name] or _kept(value, made[name])) for name, value in wish.items()
+        )
+    if isinstance(wish, list):
+        return isinstance(made, list) and len(wish) == len(made) and all(map(_kept, wish, made))
+    return same(wish, made)
+
+
+def _laid(made: Any, wish: Any) -> Any:
+    """`made` with what is stated laid over it. What stands in `made` alone stays: it was added."""
+    if isinstance(made, dict) and isinstance(wish, dict):
+        stated = {name: value for name, value in wish.items() if value is not None or name in made}
+        return {**made, **{name: _laid(made[name], value) if name in made else value for name, value in stated.items()}}
+    if isinstance(made, list) and isinstance(wish, list):
+        return _laid_list(made, wish)
+    return made if wish is None else wish
+
+
+def _laid_list(made: list[Any], wish: list[Any]) -> list[Any]:
+    if all(isinstance(item, str) for item in (*made, *wish)):
+        return [*wish, *(item for item in made if item not in wish)]
+    fields = shared_key(made, wish)
+    if fields:
+        there, stated = keyed(made, fields), keyed(wish, fields)
+        laid = {key: _laid(item, stated[key]) if key in stated else item for key, item in there.items()}
+        return list({**laid, **{key: item for key, item in stated.items() if key not in there}}.values())
+    return [_laid(*both) for both in zip(made, wish, strict=True)] if len(made) == len(wish) else wish
+
+
+def _same_text(before: Any, after: Any) -> bool:
+    """Base64 may be stated with line breaks, and is kept without."""
+    return isinstance(before, str) and isinstance(after, str) and "".join(before.split()) == "".join(after.split())
