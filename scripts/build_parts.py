@@ -72,7 +72,8 @@ KWOK = Part(
     "about 2 minutes",
     folders=(("sigs.k8s.io/kwok", "kustomize/stage"),),
 )
-PARTS = (KUBERNETES, KWOK)
+REGISTRY = Part("registry", ".", "half a minute")
+PARTS = (KUBERNETES, KWOK, REGISTRY)
 
 
 def environment() -> dict[str, str]:

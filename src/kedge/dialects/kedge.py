@@ -237,6 +237,12 @@ def _environment(name: str, base: dict[str, Any], part: Any, document: Document,
     spec = _spec(laid_over(base, part or {}), (), inner)
     source = found.get("source")
     if source is not None and source.ref and source.version:
+    source = found.get("source")
+    if source is not None and source.ref and source.version:
+        shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
+    if source is not None and source.chart and (source.path or not source.repository):
+        told = "a chart has no path" if source.path else "a chart is in a repository: write its URL"
+        shape.wrong((*path, "source", "chart"), told)
         shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
     said = {str(problem) for problem in shape.problems}
     shape.problems.extend(problem for problem in inner.problems if str(problem) not in said)

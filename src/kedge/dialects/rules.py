@@ -34,6 +34,8 @@ _REF_UNFIT = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 _APPROVER = re.compile(r"(group|user):[^\s:][^\x00-\x1f]{0,250}\Z")
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 _AFTER = re.compile(r"app/([^/]+)\Z")
+_CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,3}\Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 def shown(text: str) -> str:
@@ -82,13 +84,19 @@ def repository(text: str) -> str:
 
 
 def ref(text: str) -> str:
-    """As git-check-ref-format, which Kedge asks of branches, tags and commits alike."""
+    """As git-check-ref-format, which Kedge asks of branches, tags and commits alike; or the digest of an artifact."""
+    if _DIGEST.match(text):
+        return ""
     if text.startswith(("-", "/")) or text.endswith(("/", ".", ".lock")) or "//" in text or _REF_UNFIT.search(text):
         return "a ref is the name of a branch or tag, or a commit's id"
     return "" if len(text) <= 250 else "a ref has at most 250 characters"
 
 
 def version(text: str) -> str:
+def chart(text: str) -> str:
+    return "" if _CHART.match(text) else "the name of a chart is wanted, as in the index of its repository"
+
+
     """A range of versions, as `kedge.model.version`."""
     try:
         parse(text)
@@ -140,6 +148,7 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (SourceSection, "ref"): ref,
     (SourceSection, "version"): version,
     (Root, "path"): path,
+    (SourceSection, "chart"): chart,
     (Root, "repository"): repository,
     (Root, "ref"): ref,
     (Root, "projects"): name,
@@ -181,6 +190,7 @@ EMPTY_ALLOWED = frozenset(
         (Root, "path"),
         (Root, "ref"),
         (Root, "repository"),
+        (SourceSection, "chart"),
         (TargetSection, "namespace"),
         (HelmSection, "releaseName"),
         (HelmSection, "namespace"),

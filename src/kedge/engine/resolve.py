@@ -24,7 +24,7 @@ from kedge.engine.trust import (
 )
 from kedge.model.declaration import Application, ApplicationSpec, Cluster, Declaration, Project, Root
 from kedge.model.errors import Problem, Where
-from kedge.model.origin import of_range
+from kedge.model.origin import of_chart, of_range
 from kedge.model.ref import UnitName
 from kedge.model.rule import HealthRule
 from kedge.model.source import SourceSpec
@@ -166,13 +166,15 @@ def _unit(
 
 
 def _source(root: Root, spec: ApplicationSpec) -> SourceSpec:
-    """Repository and ref default to the root's; the ref of another repository to its default branch."""
-    repository = spec.source.repository or root.repository
+    """Repository and ref default to the root's; the ref of another repository to its default branch. A chart's files
+    are in a folder of its name."""
+    source = spec.source
+    repository = source.repository or root.repository
+    if source.chart:
+        return SourceSpec(repository, of_chart(source.chart, source.version or source.ref), source.chart)
     same = repository == root.repository
-    ref = spec.source.ref or (root.ref if same else "")
-    if spec.source.version:
-        ref = of_range(spec.source.version)
-    parts = [part for part in spec.source.path.split("/") if part not in ("", ".")]
+    ref = of_range(source.version) if source.version else source.ref or (root.ref if same else "")
+    parts = [part for part in source.path.split("/") if part not in ("", ".")]
     return SourceSpec(repository, ref, "/".join(parts))
 
 

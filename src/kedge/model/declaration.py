@@ -43,13 +43,18 @@ class SourceSection:
     """Where the unit's files are. Repository and ref default to those of the declaring file."""
 
     path: Annotated[str, "The unit's folder, from the repository's root."] = ""
-    repository: Annotated[str, "URL of the repository: https, ssh or file. By default the declaring file's."] = ""
+    repository: Annotated[
+        str, "URL of the repository: https, ssh or file; of charts; or `oci://`. By default the declaring file's."
+    ] = ""
     ref: Annotated[
-        str, "Branch, tag or commit. By default the declaring file's, or the repository's default branch."
+        str, "Branch, tag or commit; of a registry, tag or digest. By default the declaring file's, or the repository's default branch."
     ] = ""
 
 
     version: Annotated[
+    chart: Annotated[str, "Name of a Helm chart in `repository`, a chart repository or registry, at `version`."] = ""
+
+
         str, "Instead of `ref`: a range of versions (`>=1.2 <2`, `~1.4`, `1.x`); the newest tag in it is followed."
     ] = ""
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,159 @@
+"""A chart repository's `index.yaml`: which archive is the newest version in a range. Pure.
+
+An index may hold ten thousand versions in twenty megabytes, and is written by a program, so it is not parsed as a
+whole: the part of one chart is cut out by its indentation, and of that only the version that is chosen is read as YAML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from kedge.dialects import loader
+from kedge.model import version as versions
+from kedge.model.errors import Invalid
+
+SIZE_LIMIT = 64 << 20
+_SMALL = 1 << 20
+"""Bytes of an index that is read whole where it is not written as Helm writes it."""
+_MOST = 50_000
+_ENTRIES = re.compile(rb"^entries:[ \t]*\r?\n", re.MULTILINE)
+_FIRST = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n)*( +)[^\s#-][^\n]*:[ \t]*\r?$", re.MULTILINE)
+_TOP = re.compile(rb"^[^\s#]", re.MULTILINE)
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One version of one chart. `urls` are where its archive may be had, `digest` its sha256 in hex ("": not told),
+    `created` epoch seconds."""
+
+    name: str
+    version: str
+    urls: tuple[str, ...]
+    digest: str = ""
+    created: float = 0.0
+
+
+def choose(raw: bytes, name: str, wanted: versions.Range) -> Chosen:
+    """The newest version in the range. Raises Invalid where there is none, or the index can not be read."""
+    found = versions.newest(wanted, _versions(raw, name), loose=True)
+    if found is None:
+        raise Invalid(
+            f"chart {name} has no version in “{wanted.text}”", hint="correct source.version; a prerelease needs its own"
+        )
+    return _chosen(name, found[1]())
+
+
+def _versions(raw: bytes, name: str) -> Iterator[tuple[str, Any]]:
+    """(version, what reads its entry) of each version of a chart."""
+    if raw.lstrip()[:1] == b"{":
+        yield from _whole(_json(raw), name)
+        return
+    section = _section(raw, name)
+    if section is None:
+        yield from _whole(_yaml(raw), name)
+        return
+    for count, item in enumerate(_items(section)):
+        if count >= _MOST:
+            raise Invalid(f"chart {name} has more than {_MOST} versions in the index")
+        version = _version(item)
+        if version:
+            yield version, lambda item=item: _yaml(item)[0]
+
+
+def _whole(index: Any, name: str) -> Iterator[tuple[str, Any]]:
+    entries = index.get("entries") if isinstance(index, dict) else None
+    if not isinstance(entries, dict):
+        raise Invalid("the index of the chart repository has no entries")
+    if name not in entries:
+        raise _unknown(name, list(entries))
+    for item in entries[name] or ():
+        if isinstance(item, dict) and isinstance(item.get("version"), str):
+            yield item["version"], lambda item=item: item
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"the index of the chart repository is no JSON: {error}") from None
+
+
+def _yaml(raw: bytes) -> Any:
+    if len(raw) > _SMALL:
+        raise Invalid("the index of the chart repository is not written as Helm writes it, and too large to read whole")
+    stream = loader.read(raw, "index.yaml")
+    if stream.problems or not stream.documents:
+        raise Invalid("the index of the chart repository is no YAML", problems=stream.problems)
+    return stream.documents[0].value
+
+
+def _section(raw: bytes, name: str) -> bytes | None:
+    """The lines below a chart's name; None where the index is written in another way than Helm writes it.
+
+    Within `entries:` a line that is indented as its keys are is a key, whatever text may stand in between: no part of a
+    value can be indented so little."""
+    start = _ENTRIES.search(raw)
+    first = _FIRST.match(raw, start.end()) if start is not None else None
+    if start is None or first is None:
+        return None
+    following = _TOP.search(raw, start.end())
+    end, indent = following.start() if following else len(raw), re.escape(first[1])
+    written = re.escape(name.encode())
+    key = re.compile(rb"^%s([\"']?)%s\1:[ \t]*\r?$" % (indent, written), re.MULTILINE).search(raw, start.end(), end)
+    keys = re.compile(rb"^%s[\"']?([^\s#\-\"'][^\s\"':]*)" % indent, re.MULTILINE)
+    if key is not None:
+        after = keys.search(raw, key.end(), end)
+        return raw[key.end() : after.start() if after else end]
+    if len(raw) <= _SMALL:
+        return None
+    raise _unknown(name, [found[1].decode("utf-8", "replace") for found in keys.finditer(raw, start.end(), end)])
+
+
+def _items(section: bytes) -> Iterator[bytes]:
+    """The items of a list in block style."""
+    match = re.search(rb"^( *)- ", section, re.MULTILINE)
+    if match is None:
+        return
+    begins = [found.start() for found in re.finditer(rb"^" + match[1] + rb"- ", section, re.MULTILINE)]
+    for begin, end in zip(begins, [*begins[1:], len(section)], strict=True):
+        yield section[begin:end]
+
+
+def _version(item: bytes) -> str:
+    """The version of an item: the line of that name among the item's own."""
+    indent = item.index(b"-") + 2
+    match = re.search(rb"(?:\A *- |^ {%d})version:[ \t]*(.*?)[ \t]*\r?$" % indent, item, re.MULTILINE)
+    text = match[1].decode("utf-8", "replace") if match else ""
+    return text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] else text
+
+
+def _chosen(name: str, item: Mapping[str, Any]) -> Chosen:
+    urls, digest, created = item.get("urls"), item.get("digest"), item.get("created")
+    if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
+        raise Invalid(f"chart {name} {item.get('version')} has no URL in the index")
+    match = _DIGEST.match(digest) if isinstance(digest, str) else None
+    if digest and match is None:
+        raise Invalid(f"chart {name} {item.get('version')} has a digest in the index that is no sha256")
+    return Chosen(name, str(item["version"]), tuple(urls[:5]), match[1] if match else "", _moment(created))
+
+
+def _moment(text: Any) -> float:
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return 0.0
+    if found is None:
+        return 0.0
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _unknown(name: str, known: list[str]) -> Invalid:
+    shown = ", ".join(sorted(known)[:10]) + (" …" if len(known) > 10 else "")
+    return Invalid(f"there is no chart {name} in the index", hint=f"known are {shown}" if known else "it is empty")
