@@ -72,7 +72,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     """Every room over its real adapter; closed in reverse order. Raises Invalid and Unavailable."""
     from kedge.control.road.doors import Doors, RenderedSets
     from kedge.house import build
-    from kedge.sources.every import EverySource
+    from kedge.sources.git import GitSource
     from kedge.sources.secrets import DeclaredSecrets
     from kedge.spawn import Spawner
     from kedge.store.identity import remember_name, remembered_name
@@ -103,7 +103,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         return (*admin_credential(admin, parts.environ), *(remembered if current is None else current))
 
     secrets = DeclaredSecrets(declared, parts.environ, store.kept)
-    source = EverySource(parts.data / "sources", secrets, allowed=transports(admin))
+    source = GitSource(parts.data / "sources", secrets, allowed=transports(admin))
     openings = connecting(parts, store, secrets)
     judging = Judging(rulebook)
     target = KubernetesTarget(
@@ -165,8 +165,16 @@ def admin_credential(admin: AdminRoot, environ: Mapping[str, str]) -> tuple[Cred
 
 def connecting(parts: Parts, store: Store, secrets: DeclaredSecrets) -> Openings:
     """How a target opens a cluster: the default one as `parts` say, others as the admin root declares them."""
+    from kedge.kube.oidc import Providers
     from kedge.kube.opening import Openings, Pinned, Ways
+    from kedge.model.event import Event
+    from kedge.model.person import AUTOMATION
 
+    async def replaced(name: str, value: str) -> None:
+        text = f"secret {name}: the provider handed out another refresh token"
+        await store.keep(name, value, Event("secret.kept", parts.clock.now(), AUTOMATION.name, message=text))
+
+    providers = Providers(parts.clock, replaced)
     given, pinned = parts.access, Pinned(lambda context: read_access(parts, context))
 
     async def values(cluster: Cluster) -> Mapping[str, str]:
@@ -181,6 +189,7 @@ def connecting(parts: Parts, store: Store, secrets: DeclaredSecrets) -> Openings
             own=lambda: given or pinned(),
             pod=lambda: pod_access(parts),
             parse=parse_kubeconfig,
+            token=providers.token,
         )
     )
 

@@ -28,6 +28,7 @@ from kedge.model.declaration import (
 )
 
 HEAD = "apiVersion: kedge.dev/v1alpha1\n"
+OIDC = f"{HEAD}kind: Credential\nmetadata: {{name: c}}\nspec: {{prefix: 'https://x', oidc: "
 
 
 def told(text: str) -> list[str]:
@@ -174,6 +175,12 @@ def test_a_broken_document_hides_none_of_its_neighbours() -> None:
         (HEAD + "kind: Credential\nmetadata: {name: c}\nspec: {prefix: 'https://x', token: {}}", "exactly one of env"),
         (HEAD + "kind: Credential\nmetadata: {name: c}\nspec: {prefix: 'https://u:p@x'}", "no user or password"),
         (HEAD + "kind: Credential\nmetadata: {name: c}\nspec: {prefix: 'https://x', key: {env: K}}", "two secrets"),
+        (OIDC + "{clientId: k, clientSecret: {env: S}}}", "issuer is wanted"),
+        (OIDC + "{issuer: 'https://l', clientSecret: {env: S}}}", "clientId is wanted"),
+        (OIDC + "{issuer: 'http://l', clientId: k, clientSecret: {env: S}}}", "for loopback only"),
+        (OIDC + "{issuer: 'https://l', clientId: k}}", "something has to say who Kedge is"),
+        (OIDC + "{issuer: 'https://l', clientId: k, refreshToken: {}}}", "exactly one of env"),
+        (OIDC + "{issuer: 'https://l', clientId: k, clientSecret: {env: S}, assertion: {file: /f}}}", "not both"),
         (HEAD + "kind: Cluster\nmetadata: {name: c}\nspec: {server: 'http://10.0.0.1'}", "for loopback only"),
         (HEAD + "kind: Cluster\nmetadata: {name: c}\nspec: {server: 'http://localhost.evil.com'}", "for loopback"),
         (HEAD + "kind: Cluster\nmetadata: {name: c}\nspec: {server: 'https://mona:s3cret@x'}", "no user or password"),

@@ -11,6 +11,7 @@ import pytest
 
 from kedge.certificate import self_signed
 from kedge.kube.kubeconfig import Access
+from kedge.kube.oidc import Grant
 from kedge.kube.opening import Openings, Pinned, Ways, access_of
 from kedge.model.declaration import Cluster
 from kedge.model.errors import Denied, Invalid, KedgeError
@@ -41,13 +42,17 @@ def opened(cluster: Cluster, **values: str) -> Access:
     return access_of(cluster, values, parsed)
 
 
+async def given(grant: Grant) -> str:
+    return f"a token for {grant.client} of {grant.issuer}"
+
+
 class World:
     """Declarations and secrets that a test may change."""
 
     def __init__(self, *clusters: Cluster, **values: str) -> None:
         self.clusters = list(clusters)
         self.values = values
-        self.openings = Openings(Ways(self._clusters, self._values, lambda: OWN, lambda: POD, parsed))
+        self.openings = Openings(Ways(self._clusters, self._values, lambda: OWN, lambda: POD, parsed, given))
 
     async def _clusters(self) -> list[Cluster]:
         return self.clusters

@@ -41,7 +41,7 @@ class ControlPlane:
     """Five programs in `folder`, which exists and is empty."""
 
     folder: Path
-    ports: list[int] = field(default_factory=lambda: free_ports(3))
+    ports: list[int] = field(default_factory=lambda: free_ports(4))
 
     def __post_init__(self) -> None:
         self.programs = Programs(self.folder)
@@ -52,12 +52,18 @@ class ControlPlane:
         return f"https://127.0.0.1:{self.ports[0]}"
 
     @property
+    def issuer(self) -> str:
+        """Where the API server looks for an OpenID Connect provider; its certificate is the API server's."""
+        return f"https://127.0.0.1:{self.ports[3]}"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.authority.kubeconfig()
 
     def start(self) -> None:
         """Answers when a Deployment would roll out. Raises Broken with the end of a log."""
         self.authority.write(self.server)
+        (self.folder / "issuer").write_text(self.issuer)
         with closing(Api(access_of(self.kubeconfig))) as api:
             self.bring_up(api)
 
@@ -88,7 +94,7 @@ class ControlPlane:
             time.sleep(0.05)
 
     def etcd(self) -> list[str | Path]:
-        client, peer = (f"http://127.0.0.1:{port}" for port in self.ports[1:])
+        client, peer = (f"http://127.0.0.1:{port}" for port in self.ports[1:3])
         return [
             *(KUBERNETES.program, "etcd", "--name=only", f"--data-dir={self.folder / 'etcd'}", "--unsafe-no-fsync"),
             *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
@@ -109,6 +115,9 @@ class ControlPlane:
             f"--service-account-key-file={keys / 'accounts.pub'}",
             f"--service-account-signing-key-file={keys / 'accounts.key'}",
             "--profiling=false",
+            # Looked for every 10 s for as long as nobody is there: tests of providers serve it (`issuer`).
+            *(f"--oidc-issuer-url={self.issuer}", f"--oidc-ca-file={self.authority.certificate}"),
+            *("--oidc-client-id=kubernetes", "--oidc-username-prefix=oidc:", "--oidc-groups-claim=groups"),
         ]
 
     def controllers(self) -> list[str | Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kedge.model.declaration import Credential, SecretFrom
+from kedge.model.declaration import Credential, OidcSection, SecretFrom
 from kedge.model.errors import Denied
 from kedge.sources.secrets import DeclaredSecrets, fits
 
@@ -137,3 +137,23 @@ async def test_a_credential_that_is_named_goes_only_to_its_own_servers() -> None
         await found.named("prod", "https://10.0.0.2:6443")
     with pytest.raises(Denied, match="there is no credential stage"):
         await found.named("stage", "https://10.0.0.1:6443")
+
+
+async def test_a_provider_s_credential_is_what_it_is_declared_with_and_the_secrets_of_it() -> None:
+    oidc = OidcSection("https://login", "kedge", SecretFrom(env="SECRET"), SecretFrom(store="login"), audience="prod")
+    found = DeclaredSecrets(lambda: [credential("prod", oidc=oidc)], {"SECRET": "s\n"}, stored)
+    assert await found.credential("https://git.example.com") == {
+        "issuer": "https://login",
+        "clientId": "kedge",
+        "scopes": "openid",
+        "audience": "prod",
+        "use": "idToken",
+        "caData": "",
+        "clientSecret": "s",
+        "refreshToken": "kept login",
+        "refreshTokenStore": "login",
+    }
+
+
+async def stored(name: str) -> str | None:
+    return f"kept {name}"

@@ -16,6 +16,7 @@ from kedge.model.declaration import (
     Cluster,
     Credential,
     Declaration,
+    OidcSection,
     Project,
     Root,
     SecretFrom,
@@ -149,7 +150,24 @@ def _credential(kind: type, document: Document, shape: Shape) -> Any:
             shape.wrong(("spec", key), "exactly one of env, file and store says where the secret is")
     if (found.get("certificate") is None) != (found.get("key") is None):
         shape.wrong(("spec",), "a client certificate is two secrets: certificate and key")
+    if found.get("oidc") is not None and not shape.problems:
+        _provider(found["oidc"], shape)
     return found
+
+
+def _provider(oidc: OidcSection, shape: Shape) -> None:
+    path = ("spec", "oidc")
+    for key in ("issuer", "clientId"):
+        if not getattr(oidc, key):
+            shape.wrong(path, f"{key} is wanted: the provider's URL, and the client that Kedge is there")
+    for key in ("clientSecret", "refreshToken", "assertion"):
+        secret = getattr(oidc, key)
+        if secret is not None and sum(map(bool, (secret.env, secret.file, secret.store))) != 1:
+            shape.wrong((*path, key), "exactly one of env, file and store says where the secret is")
+    if oidc.clientSecret is None and oidc.refreshToken is None and oidc.assertion is None:
+        shape.wrong(path, "a clientSecret, a refreshToken or an assertion is wanted: something has to say who Kedge is")
+    if oidc.clientSecret is not None and oidc.assertion is not None:
+        shape.wrong(path, "a client shows its clientSecret or an assertion, not both")
 
 
 def _cluster(kind: type, document: Document, shape: Shape) -> Any:
@@ -219,6 +237,9 @@ def _spec(value: dict[str, Any], path: Path, shape: Shape) -> Any:
     for index, text in enumerate(found.get("after", ())):
         if complaint := rules.after(text):
             shape.wrong((*path, "after", index), f"“{text[:60]}”: {complaint}")
+    source = found.get("source")
+    if source is not None and source.ref and source.version:
+        shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
     renderers.check(found, path, shape)
     declared = [key for key in RENDERERS if key in value]
     if len(declared) > 1:
@@ -235,15 +256,6 @@ def _environment(name: str, base: dict[str, Any], part: Any, document: Document,
         return name, shape.wrong(here, f"a mapping is wanted, not {named(part)}")
     inner = Shape(_place(here, part or {}, document))
     spec = _spec(laid_over(base, part or {}), (), inner)
-    source = found.get("source")
-    if source is not None and source.ref and source.version:
-    source = found.get("source")
-    if source is not None and source.ref and source.version:
-        shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
-    if source is not None and source.chart and (source.path or not source.repository):
-        told = "a chart has no path" if source.path else "a chart is in a repository: write its URL"
-        shape.wrong((*path, "source", "chart"), told)
-        shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
     said = {str(problem) for problem in shape.problems}
     shape.problems.extend(problem for problem in inner.problems if str(problem) not in said)
     return name, spec

@@ -9,6 +9,7 @@ from kedge.model.declaration import (
     ApproveSection,
     Cluster,
     Credential,
+    OidcSection,
     Project,
     Root,
     SourceSection,
@@ -34,8 +35,6 @@ _REF_UNFIT = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 _APPROVER = re.compile(r"(group|user):[^\s:][^\x00-\x1f]{0,250}\Z")
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 _AFTER = re.compile(r"app/([^/]+)\Z")
-_CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,3}\Z")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 def shown(text: str) -> str:
@@ -84,19 +83,13 @@ def repository(text: str) -> str:
 
 
 def ref(text: str) -> str:
-    """As git-check-ref-format, which Kedge asks of branches, tags and commits alike; or the digest of an artifact."""
-    if _DIGEST.match(text):
-        return ""
+    """As git-check-ref-format, which Kedge asks of branches, tags and commits alike."""
     if text.startswith(("-", "/")) or text.endswith(("/", ".", ".lock")) or "//" in text or _REF_UNFIT.search(text):
         return "a ref is the name of a branch or tag, or a commit's id"
     return "" if len(text) <= 250 else "a ref has at most 250 characters"
 
 
 def version(text: str) -> str:
-def chart(text: str) -> str:
-    return "" if _CHART.match(text) else "the name of a chart is wanted, as in the index of its repository"
-
-
     """A range of versions, as `kedge.model.version`."""
     try:
         parse(text)
@@ -148,7 +141,6 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (SourceSection, "ref"): ref,
     (SourceSection, "version"): version,
     (Root, "path"): path,
-    (SourceSection, "chart"): chart,
     (Root, "repository"): repository,
     (Root, "ref"): ref,
     (Root, "projects"): name,
@@ -167,12 +159,14 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (Cluster, "server"): server,
     (Cluster, "credential"): name,
     (Credential, "prefix"): prefix,
+    (OidcSection, "issuer"): server,
 }
 """What a field's text, or each text of its list, must look like. Every other text is one line without controls."""
 
 MULTILINE = frozenset(
     {
         (Cluster, "caData"),
+        (OidcSection, "caData"),
         (HealthCheck, "when"),
         (HealthCheck, "message"),
         (Patch, "patch"),
@@ -190,7 +184,6 @@ EMPTY_ALLOWED = frozenset(
         (Root, "path"),
         (Root, "ref"),
         (Root, "repository"),
-        (SourceSection, "chart"),
         (TargetSection, "namespace"),
         (HelmSection, "releaseName"),
         (HelmSection, "namespace"),

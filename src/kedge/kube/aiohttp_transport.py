@@ -101,7 +101,7 @@ class AiohttpTransport:
         what = f"{method} {path}"
         if isinstance(error, Invalid):
             return Unavailable(f"{what}: no answer from {self._server} that can be read: {error}")
-        reason, hint = _told(error)
+        reason, hint = told(error)
         return Lost(what, f"no answer from {self._server}: {reason}", hint=hint)
 
     async def close(self) -> None:
@@ -124,7 +124,7 @@ _TRUST = {
 """OpenSSL's number of what is wrong with a certificate → what to tell, and what to do."""
 
 
-def _told(error: BaseException) -> tuple[str, str]:
+def told(error: BaseException) -> tuple[str, str]:
     """(what happened, what to do) for an exchange that failed; the second is "" where nothing special helps."""
     seen: BaseException = (
         error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error

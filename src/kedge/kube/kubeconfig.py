@@ -27,8 +27,9 @@ _REFUSED_USER = {
     **dict.fromkeys(("as", "as-uid", "as-groups", "as-user-extra"), "a Project says whom its units are written as"),
 }
 _INSTEAD = {
-    "exec": "make a service account in that cluster and give its token (kubectl create token, or a Secret of type "
-    "kubernetes.io/service-account-token) or a projected token file: token: {file: …} is read again when it changes",
+    "exec": "where the program logs in to an OIDC provider, declare oidc: in the Credential (issuer, clientId and a "
+    "secret, refresh token or token file); else make a service account in that cluster and give its token "
+    "(kubectl create token, or a projected token file: token: {file: …} is read again when it changes)",
     **dict.fromkeys(("as", "as-uid", "as-groups", "as-user-extra"), "serviceAccount: NAMESPACE/NAME in the Project"),
 }
 _INSTEAD["auth-provider"] = _INSTEAD["exec"]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from kedge.kube.aiohttp_transport import open_transport, prove
 from kedge.kube.kubeconfig import Access, read_kubeconfig
+from kedge.kube.oidc import Grant
 from kedge.kube.transport import Transport
 from kedge.model.declaration import Cluster
 from kedge.model.errors import Denied, Invalid
@@ -24,13 +25,15 @@ DEFAULT = "default"
 class Ways:
     """What an opening asks. `own` is the cluster that Kedge was started with, `pod` the one that it runs in.
 
-    `values` are those of the credential that fits a cluster; `parse` reads a kubeconfig's text."""
+    `values` are those of the credential that fits a cluster; `parse` reads a kubeconfig's text, `token` gets one from
+    an OIDC provider."""
 
     clusters: Callable[[], Awaitable[Sequence[Cluster]]]
     values: Callable[[Cluster], Awaitable[Mapping[str, str]]]
     own: Callable[[], Access]
     pod: Callable[[], Access]
     parse: Callable[[str, str], Mapping[str, Any]]
+    token: Callable[[Grant], Awaitable[str]]
 
 
 class Openings:
@@ -62,7 +65,10 @@ class Openings:
             return ways.pod()
         if declared is None or not declared.server:
             return ways.own()
-        return access_of(declared, await ways.values(declared), ways.parse)
+        values = await ways.values(declared)
+        if values.get("issuer"):
+            values = {"token": await ways.token(grant_of(values))}
+        return access_of(declared, values, ways.parse)
 
     async def open(self, name: str) -> Transport:
         """A connection; nothing has been asked of the cluster yet."""
@@ -71,6 +77,22 @@ class Openings:
         if access.renewed is not None:
             return open_transport(access)
         return open_transport(replace(access, renewed=lambda: self._tokens.get(name, "")))
+
+
+def grant_of(values: Mapping[str, str]) -> Grant:
+    """The values of a credential with `oidc`, as `kedge.sources.secrets` names them."""
+    return Grant(
+        issuer=values["issuer"],
+        client=values.get("clientId", ""),
+        secret=values.get("clientSecret", ""),
+        refresh=values.get("refreshToken", ""),
+        assertion=values.get("assertion", ""),
+        scopes=values.get("scopes", ""),
+        audience=values.get("audience", ""),
+        ca=values.get("caData", ""),
+        use="access_token" if values.get("use") == "accessToken" else "id_token",
+        kept=values.get("refreshTokenStore", ""),
+    )
 
 
 class Pinned:

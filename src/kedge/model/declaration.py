@@ -43,20 +43,16 @@ class SourceSection:
     """Where the unit's files are. Repository and ref default to those of the declaring file."""
 
     path: Annotated[str, "The unit's folder, from the repository's root."] = ""
-    repository: Annotated[
-        str, "URL of the repository: https, ssh or file; of charts; or `oci://`. By default the declaring file's."
-    ] = ""
+    repository: Annotated[str, "URL of the repository: https, ssh or file. By default the declaring file's."] = ""
     ref: Annotated[
-        str, "Branch, tag or commit; of a registry, tag or digest. By default the declaring file's, or the repository's default branch."
+        str, "Branch, tag or commit. By default the declaring file's, or the repository's default branch."
     ] = ""
-
 
     version: Annotated[
-    chart: Annotated[str, "Name of a Helm chart in `repository`, a chart repository or registry, at `version`."] = ""
-
-
         str, "Instead of `ref`: a range of versions (`>=1.2 <2`, `~1.4`, `1.x`); the newest tag in it is followed."
     ] = ""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetSection:
     """Cluster (a declared Cluster's name) and the namespace for objects that name none."""
@@ -177,6 +173,35 @@ class SecretFrom:
     store: Annotated[str, "Name of a secret in the store."] = ""
 
 
+class OidcToken(StrEnum):
+    """Which token of a provider's answer is shown to the cluster."""
+
+    ID = "idToken"
+    ACCESS = "accessToken"
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSection:
+    """Tokens from an OpenID Connect provider, renewed before they end. With `refreshToken` for the user that it is of,
+    else for the client itself (client credentials), which shows `clientSecret` or `assertion`."""
+
+    issuer: Annotated[str, "URL of the provider, as it names itself: its token endpoint is found from there."] = ""
+    clientId: Annotated[str, "The client that Kedge is at the provider."] = ""
+    clientSecret: Annotated[SecretFrom | None, "Secret of the client."] = None
+    refreshToken: Annotated[
+        SecretFrom | None, "Refresh token; one in the store is replaced where the provider hands out another."
+    ] = None
+    assertion: Annotated[
+        SecretFrom | None, "Instead of a secret: a signed token, such as a projected service account token's file."
+    ] = None
+    scopes: Annotated[tuple[str, ...], "Scopes to ask for."] = ("openid",)
+    audience: Annotated[str, "Audience to ask for, where the provider wants one."] = ""
+    use: Annotated[OidcToken, "Which token the cluster is shown; client credentials get an access token alone."] = (
+        OidcToken.ID
+    )
+    caData: Annotated[str, "PEM text of the provider's authority; without it, those that the system trusts."] = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """A credential for every repository or server whose URL starts with `prefix`. The secret itself is never in Git."""
@@ -191,6 +216,7 @@ class Credential:
     certificate: Annotated[SecretFrom | None, "Client certificate for a cluster, as PEM text; it needs `key`."] = None
     key: Annotated[SecretFrom | None, "Private key of the client certificate, as PEM text."] = None
     kubeconfig: Annotated[SecretFrom | None, "A kubeconfig with everything inline, instead of the other ways."] = None
+    oidc: Annotated[OidcSection | None, "For a cluster: tokens from an OpenID Connect provider."] = None
     where: Where = Where()
 
 

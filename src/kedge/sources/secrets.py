@@ -7,11 +7,12 @@ import stat
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from kedge.model.declaration import Credential, SecretFrom
+from kedge.model.declaration import Credential, OidcSection, SecretFrom
 from kedge.model.errors import Denied
 
 _FILE_LIMIT = 64 * 1024
 _FIELDS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "kubeconfig")
+_OIDC = ("clientSecret", "refreshToken", "assertion")
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 
 
@@ -57,6 +58,17 @@ class DeclaredSecrets:
             place: SecretFrom | None = getattr(chosen, field)
             if place is not None:
                 values[field] = await self._value(chosen.name, field, place)
+        return values if chosen.oidc is None else values | await self._provider(chosen.name, chosen.oidc)
+
+    async def _provider(self, name: str, oidc: OidcSection) -> dict[str, str]:
+        values = {"issuer": oidc.issuer, "clientId": oidc.clientId, "scopes": " ".join(oidc.scopes)}
+        values |= {"audience": oidc.audience, "use": oidc.use.value, "caData": oidc.caData}
+        for field in _OIDC:
+            place: SecretFrom | None = getattr(oidc, field)
+            if place is not None:
+                values[field] = (await self._value(name, f"oidc.{field}", place)).strip()
+        if oidc.refreshToken is not None and oidc.refreshToken.store:
+            values["refreshTokenStore"] = oidc.refreshToken.store
         return values
 
     async def _value(self, credential: str, field: str, place: SecretFrom) -> str:
