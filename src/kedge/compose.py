@@ -72,7 +72,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     """Every room over its real adapter; closed in reverse order. Raises Invalid and Unavailable."""
     from kedge.control.road.doors import Doors, RenderedSets
     from kedge.house import build
-    from kedge.sources.git import GitSource
+    from kedge.sources.every import EverySource
     from kedge.sources.secrets import DeclaredSecrets
     from kedge.spawn import Spawner
     from kedge.store.identity import remember_name, remembered_name
@@ -103,7 +103,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         return (*admin_credential(admin, parts.environ), *(remembered if current is None else current))
 
     secrets = DeclaredSecrets(declared, parts.environ, store.kept)
-    source = GitSource(parts.data / "sources", secrets, allowed=transports(admin))
+    source = EverySource(parts.data / "sources", secrets, allowed=transports(admin))
     openings = connecting(parts, store, secrets)
     judging = Judging(rulebook)
     target = KubernetesTarget(

@@ -238,8 +238,14 @@ def _spec(value: dict[str, Any], path: Path, shape: Shape) -> Any:
         if complaint := rules.after(text):
             shape.wrong((*path, "after", index), f"“{text[:60]}”: {complaint}")
     source = found.get("source")
+    names = [other.name for other in source.others] if source is not None else []
+    if len(set(names)) < len(names) or not all(names):
+        shape.wrong((*path, "source", "others"), "each of the other sources has a name of its own")
     if source is not None and source.ref and source.version:
         shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
+    if source is not None and source.chart and (source.path or not source.repository):
+        told = "a chart has no path" if source.path else "a chart is in a repository: write its URL"
+        shape.wrong((*path, "source", "chart"), told)
     renderers.check(found, path, shape)
     declared = [key for key in RENDERERS if key in value]
     if len(declared) > 1:

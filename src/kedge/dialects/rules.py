@@ -10,6 +10,7 @@ from kedge.model.declaration import (
     Cluster,
     Credential,
     OidcSection,
+    OtherSource,
     Project,
     Root,
     SourceSection,
@@ -34,6 +35,8 @@ _USER_PART = re.compile(r"://.*@")
 _REF_UNFIT = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 _APPROVER = re.compile(r"(group|user):[^\s:][^\x00-\x1f]{0,250}\Z")
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
+_CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,3}\Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _AFTER = re.compile(r"app/([^/]+)\Z")
 
 
@@ -83,10 +86,16 @@ def repository(text: str) -> str:
 
 
 def ref(text: str) -> str:
-    """As git-check-ref-format, which Kedge asks of branches, tags and commits alike."""
+    """As git-check-ref-format, which Kedge asks of branches, tags and commits alike; or the digest of an artifact."""
+    if _DIGEST.match(text):
+        return ""
     if text.startswith(("-", "/")) or text.endswith(("/", ".", ".lock")) or "//" in text or _REF_UNFIT.search(text):
         return "a ref is the name of a branch or tag, or a commit's id"
     return "" if len(text) <= 250 else "a ref has at most 250 characters"
+
+
+def chart(text: str) -> str:
+    return "" if _CHART.match(text) else "the name of a chart is wanted, as in the index of its repository"
 
 
 def version(text: str) -> str:
@@ -140,6 +149,12 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (SourceSection, "repository"): repository,
     (SourceSection, "ref"): ref,
     (SourceSection, "version"): version,
+    (SourceSection, "chart"): chart,
+    (SourceSection, "allow"): prefix,
+    (OtherSource, "name"): name,
+    (OtherSource, "repository"): repository,
+    (OtherSource, "ref"): ref,
+    (OtherSource, "version"): version,
     (Root, "path"): path,
     (Root, "repository"): repository,
     (Root, "ref"): ref,
@@ -181,6 +196,10 @@ EMPTY_ALLOWED = frozenset(
         (SourceSection, "repository"),
         (SourceSection, "ref"),
         (SourceSection, "version"),
+        (SourceSection, "chart"),
+        (OtherSource, "repository"),
+        (OtherSource, "ref"),
+        (OtherSource, "version"),
         (Root, "path"),
         (Root, "ref"),
         (Root, "repository"),

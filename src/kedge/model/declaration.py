@@ -39,18 +39,38 @@ class OnRemove(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSource:
+    """One more source of an application, for values files: `$NAME/path` is a file of it."""
+
+    name: Annotated[str, "The name that `$NAME/…` in `helm.valuesFiles` refers to."] = ""
+    repository: Annotated[str, "URL of its repository. By default the declaring file's."] = ""
+    ref: Annotated[str, "Its branch, tag, commit or digest, as for the source itself."] = ""
+    version: Annotated[str, "Instead of `ref`: a range of versions."] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSection:
     """Where the unit's files are. Repository and ref default to those of the declaring file."""
 
     path: Annotated[str, "The unit's folder, from the repository's root."] = ""
-    repository: Annotated[str, "URL of the repository: https, ssh or file. By default the declaring file's."] = ""
-    ref: Annotated[
-        str, "Branch, tag or commit. By default the declaring file's, or the repository's default branch."
+    repository: Annotated[
+        str, "URL of the repository: https, ssh or file; of charts; or `oci://`. By default the declaring file's."
     ] = ""
-
+    ref: Annotated[
+        str,
+        "Branch, tag or commit; of a registry, tag or digest. By default the declaring file's, or the repository's "
+        "default branch.",
+    ] = ""
     version: Annotated[
         str, "Instead of `ref`: a range of versions (`>=1.2 <2`, `~1.4`, `1.x`); the newest tag in it is followed."
     ] = ""
+    chart: Annotated[str, "Name of a Helm chart in `repository`, a chart repository or registry, at `version`."] = ""
+    others: Annotated[tuple[OtherSource, ...], "Further sources, whose files `helm.valuesFiles` may name."] = ()
+    allow: Annotated[
+        tuple[str, ...], "Beginnings of URLs that the files themselves may name: of chart dependencies and submodules."
+    ] = ()
+    submodules: Annotated[bool, "Whether Git submodules are fetched, from what `allow` names."] = False
+    lfs: Annotated[bool, "Whether files kept in Git LFS are fetched, from the repository's own server."] = False
 
 
 @dataclass(frozen=True, slots=True)
