@@ -1,4 +1,4 @@
-// The native worker: Helm, Kustomize, Kubernetes' own YAML and server-side apply's field management, as one program
+// The native worker: Helm, Kustomize, Jsonnet, Kubernetes' own YAML and server-side apply's field management, as one program
 // that is spoken to in frames over stdin and stdout. It decides nothing, opens nothing and connects to nothing: what
 // it needs of a repository it asks its parent for.
 package main
@@ -192,6 +192,7 @@ func (noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
 func versions() map[string]string {
 	found := map[string]string{
 		"helm.sh/helm/v4": "", "sigs.k8s.io/kustomize/api": "", "sigs.k8s.io/yaml": "", "k8s.io/apimachinery": "", "k8s.io/client-go": "",
+		"github.com/google/go-jsonnet": "",
 	}
 	built, _ := debug.ReadBuildInfo()
 	for _, module := range built.Deps {

@@ -338,11 +338,12 @@ func deeper(value any, left int) bool {
 	return false
 }
 
-// plain sends the objects of the files that the parent selected, in its order.
+// plain sends the objects of the files that the parent selected, in its order; Jsonnet is run.
 func plain(j *job, options json.RawMessage) error {
 	var o struct {
-		Folder string   `json:"folder"`
-		Files  []string `json:"files"`
+		Folder  string         `json:"folder"`
+		Files   []string       `json:"files"`
+		Jsonnet jsonnetOptions `json:"jsonnet"`
 	}
 	if err := json.Unmarshal(options, &o); err != nil {
 		return err
@@ -351,6 +352,12 @@ func plain(j *job, options json.RawMessage) error {
 		return err
 	}
 	for _, name := range o.Files {
+		if strings.HasSuffix(name, ".jsonnet") {
+			if err := j.evaluate(name, o.Jsonnet); err != nil {
+				return err
+			}
+			continue
+		}
 		data, err := j.tree.file(name)
 		if err != nil {
 			return err

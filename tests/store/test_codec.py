@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.store.opening import event, fresh
 
-from kedge.model.declaration import HelmSection
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Invalid, Unavailable
 from kedge.model.event import Event
 from kedge.model.manifest import Manifest
 from kedge.model.plan import Plan
+from kedge.model.rendering import HelmSection, JsonnetSection
 from kedge.store import codec
 
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -25,7 +25,9 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=9), inner, max_size=2),
     max_leaves=4,
 )
-st.register_type_strategy(HelmSection, st.builds(HelmSection, values=st.dictionaries(st.text(max_size=9), VALUES)))
+MAPPING = st.dictionaries(st.text(max_size=9), VALUES)
+st.register_type_strategy(HelmSection, st.builds(HelmSection, values=MAPPING))
+st.register_type_strategy(JsonnetSection, st.builds(JsonnetSection, extVars=MAPPING, tlas=MAPPING))
 
 
 def _finite(value: Any) -> Any:
@@ -36,7 +38,7 @@ def _finite(value: Any) -> Any:
         return value if math.isfinite(value) else 0.0
     if isinstance(value, tuple):
         return tuple(map(_finite, value))
-    if is_dataclass(value) and not isinstance(value, (type, HelmSection)):
+    if is_dataclass(value) and not isinstance(value, (type, HelmSection, JsonnetSection)):
         return replace(value, **{each.name: _finite(getattr(value, each.name)) for each in fields(value)})
     return value
 

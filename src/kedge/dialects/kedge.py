@@ -26,7 +26,7 @@ from kedge.model.rule import HealthRule
 
 KINDS: dict[str, type] = {kind.__name__: kind for kind in (Application, Root, Project, Cluster, Credential, HealthRule)}
 LATER = ("Stack",)
-_LATER_FIELDS = ("inputs", "outputs", "jsonnet")
+_LATER_FIELDS = ("inputs", "outputs")
 _GROUP = API_VERSION.partition("/")[0]
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "project", "labels")

@@ -21,6 +21,8 @@ def _complaints(found: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     yield from _patches(found.get("patches", ()), ("patches",))
     yield from _climbing(found)
     kustomize, helm = found.get("kustomize"), found.get("helm")
+    if found.get("jsonnet") is not None and (kustomize is not None or helm is not None):
+        yield ("jsonnet",), "jsonnet is for the files of a plain folder, and goes with neither helm nor kustomize"
     if isinstance(kustomize, KustomizeSection):
         yield from _kustomize(kustomize)
     if isinstance(helm, HelmSection):

@@ -19,7 +19,7 @@ from kedge.model.declaration import (
 )
 from kedge.model.errors import Invalid
 from kedge.model.ref import is_name
-from kedge.model.rendering import FileParameter, HelmSection, KustomizeSection, Parameter, Patch
+from kedge.model.rendering import FileParameter, HelmSection, JsonnetSection, KustomizeSection, Parameter, Patch
 from kedge.model.rule import HealthCheck
 from kedge.model.version import parse
 
@@ -167,6 +167,7 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (FileParameter, "path"): beside,
     (KustomizeSection, "components"): beside,
     (KustomizeSection, "namespace"): name,
+    (JsonnetSection, "libs"): path,
     (Patch, "path"): beside,
     (ApproveSection, "by"): approver,
     (Project, "environments"): name,
@@ -184,6 +185,8 @@ MULTILINE = frozenset(
         (OidcSection, "caData"),
         (HealthCheck, "when"),
         (HealthCheck, "message"),
+        (JsonnetSection, "extCode"),
+        (JsonnetSection, "tlaCode"),
         (Patch, "patch"),
         (Parameter, "value"),
     }

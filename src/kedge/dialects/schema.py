@@ -77,6 +77,7 @@ def _application() -> dict[str, Any]:
     spec = _section(ApplicationSpec, skip=frozenset({"environments"}))
     spec["properties"]["after"]["items"] = {"type": "string", "pattern": "^app/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
     pairs = [[one, other] for index, one in enumerate(RENDERERS) for other in RENDERERS[index + 1 :]]
+    pairs += [["jsonnet", "helm"], ["jsonnet", "kustomize"]]
     spec["not"] = {"type": "object", "anyOf": [{"required": pair} for pair in pairs]}
     laid = {key: part for key, part in spec.items() if key != "description"}
     spec["properties"] = {

@@ -150,7 +150,7 @@ def _unit(
         root=trust.root.name,
         source=source,
         target=spec.target,
-        render=RenderSpec(spec.directory, spec.kustomize, spec.helm, spec.patches),
+        render=RenderSpec(spec.directory, spec.kustomize, spec.helm, spec.patches, spec.jsonnet),
         sync=spec.sync,
         approve=approve,
         on_remove=spec.onRemove,

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from kedge.model.errors import Where
-from kedge.model.rendering import DirectorySection, HelmSection, KustomizeSection, Patch
+from kedge.model.rendering import DirectorySection, HelmSection, JsonnetSection, KustomizeSection, Patch
 from kedge.model.rule import HealthRule
 
 API_VERSION = "kedge.dev/v1alpha1"
@@ -109,6 +109,7 @@ class ApplicationSpec:
     directory: DirectorySection | None = None
     kustomize: KustomizeSection | None = None
     helm: HelmSection | None = None
+    jsonnet: JsonnetSection | None = None
     patches: Annotated[tuple[Patch, ...], "Patches that are laid over what was rendered, whatever rendered it."] = ()
     after: Annotated[
         tuple[str, ...], "Units that must be synced and healthy first, as `app/NAME`: same project and environment."

@@ -114,3 +114,17 @@ class HelmSection:
     includeCRDs: Annotated[bool, "Whether what is in the chart's `crds` folder belongs to the set."] = True
     skipTests: Annotated[bool, "Leave out the chart's test hooks."] = True
     skipSchemaValidation: Annotated[bool, "Do not hold the values to the chart's `values.schema.json`."] = False
+
+
+@dataclass(frozen=True, slots=True)
+class JsonnetSection:
+    """What the `*.jsonnet` files of the folder see: `extVars` by `std.extVar`, `tlas` as arguments of the function that
+    a file is. Values keep their types: a text is a text, a mapping an object."""
+
+    extVars: Annotated[dict[str, Any], "External variables."] = field(default_factory=dict)
+    extCode: Annotated[dict[str, str], "External variables, each a Jsonnet expression."] = field(default_factory=dict)
+    tlas: Annotated[dict[str, Any], "Top-level arguments."] = field(default_factory=dict)
+    tlaCode: Annotated[dict[str, str], "Top-level arguments, each a Jsonnet expression."] = field(default_factory=dict)
+    libs: Annotated[
+        tuple[str, ...], "Folders that imports are looked for in, from the repository's root; the last one first."
+    ] = ()

@@ -13,19 +13,20 @@ from kedge.model.declaration import (
 )
 from kedge.model.errors import Where
 from kedge.model.ref import UnitName
-from kedge.model.rendering import DirectorySection, HelmSection, KustomizeSection, Patch
+from kedge.model.rendering import DirectorySection, HelmSection, JsonnetSection, KustomizeSection, Patch
 from kedge.model.source import SourceSpec
 
 
 @dataclass(frozen=True, slots=True)
 class RenderSpec:
-    """How a unit's files become manifests. At most one section is set; none means: detect. `patches` come afterwards,
-    whatever rendered."""
+    """How a unit's files become manifests. At most one of directory, kustomize and helm is set; none means: detect.
+    `jsonnet` goes with plain directories. `patches` come afterwards, whatever rendered."""
 
     directory: DirectorySection | None = None
     kustomize: KustomizeSection | None = None
     helm: HelmSection | None = None
     patches: tuple[Patch, ...] = ()
+    jsonnet: JsonnetSection | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,6 @@ def choose(spec: RenderSpec, names: Collection[str]) -> Tool:
         return Tool.HELM
     if spec.kustomize is not None:
         return Tool.KUSTOMIZE
-    if spec.directory is not None:
+    if spec.directory is not None or spec.jsonnet is not None:
         return Tool.PLAIN
     return detect(names)

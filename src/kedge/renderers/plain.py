@@ -1,17 +1,23 @@
-"""Plain manifests: which files of a folder are read. Pure over the folder's entries."""
+"""Plain manifests and Jsonnet: which files of a folder are read, and what those that are run may see. Pure over the
+folder's entries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import orjson
 
 from kedge.model.errors import Invalid, Where
-from kedge.model.rendering import DirectorySection
+from kedge.model.rendering import DirectorySection, JsonnetSection
 from kedge.model.source import Entry, EntryKind
 from kedge.ports import Snapshot
 from kedge.renderers.globs import matches
-from kedge.renderers.questions import Call, listing
+from kedge.renderers.questions import Call, beside, listing, under
 
-SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json", ".jsonnet")
+VENDOR = "vendor"
+"""The folder that Jsonnet's own package manager fills, beside the files and at the root: looked in last."""
 MOST_FILES = 20_000
 
 
@@ -54,9 +60,30 @@ def _admitted(section: DirectorySection, name: str) -> bool:
     return not section.include or matches(section.include, name)
 
 
-def call(snapshot: Snapshot, folder: str, section: DirectorySection) -> Call:
-    """The request for a folder of plain manifests. Raises as `select`."""
+def call(snapshot: Snapshot, folder: str, section: DirectorySection, jsonnet: JsonnetSection | None = None) -> Call:
+    """The request for a folder of plain manifests and Jsonnet. Raises as `select`."""
     entries = snapshot.entries(folder, recurse=section.recurse)
     files = select(folder, section, entries)
-    known = listing(snapshot, folder, files)
-    return Call("plain", {"folder": folder, "files": [file.path for file in files]}, known, files, folder)
+    options: dict[str, Any] = {"folder": folder, "files": [file.path for file in files]}
+    if any(file.path.endswith(".jsonnet") for file in files):
+        options["jsonnet"] = seen(folder, jsonnet or JsonnetSection())
+    return Call("plain", options, listing(snapshot, folder, entries), files, folder)
+
+
+def seen(folder: str, section: JsonnetSection) -> dict[str, Any]:
+    """What the programs of a folder see, each value as a text or as code."""
+    libraries = dict.fromkeys(
+        [VENDOR, under(folder, VENDOR), *(beside("", path, "jsonnet.libs") for path in section.libs)]
+    )
+    return {
+        "extVars": {key: value for key, value in section.extVars.items() if isinstance(value, str)},
+        "extCode": {**_code(section.extVars), **section.extCode},
+        "tlas": {key: value for key, value in section.tlas.items() if isinstance(value, str)},
+        "tlaCode": {**_code(section.tlas), **section.tlaCode},
+        "libs": list(libraries),
+    }
+
+
+def _code(values: dict[str, Any]) -> dict[str, str]:
+    """What is no text, as JSON, which is Jsonnet."""
+    return {key: orjson.dumps(value).decode() for key, value in values.items() if not isinstance(value, str)}

@@ -104,7 +104,7 @@ def _rendering(snapshot: Snapshot, unit: Unit) -> Call:
         return helm.call(snapshot, unit)
     if tool is Tool.KUSTOMIZE:
         return kustomize.call(snapshot, folder, unit.render.kustomize or KustomizeSection())
-    return plain.call(snapshot, folder, unit.render.directory or DirectorySection())
+    return plain.call(snapshot, folder, unit.render.directory or DirectorySection(), unit.render.jsonnet)
 
 
 def _check_folder(snapshot: Snapshot, folder: str) -> None:
