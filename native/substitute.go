@@ -79,7 +79,7 @@ func (f filling) mapping(value map[string]any, at []string) (any, error) {
 	for key, item := range value {
 		under := append(slices.Clip(at), key)
 		if strings.Contains(key, "$") {
-			made, err := f.text(key, append(slices.Clip(at), "name"))
+			made, err := f.text(key, []string{"name"}) // a key is seen by everybody
 			if err != nil {
 				return nil, err
 			}

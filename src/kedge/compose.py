@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kedge.house import House
     from kedge.kube.kubeconfig import Access
     from kedge.kube.opening import Openings
-    from kedge.renderers.render import WorkerRenderer
+    from kedge.renderers.render import Kept, WorkerRenderer
     from kedge.sources.address import Allowed
     from kedge.sources.secrets import DeclaredSecrets
 
@@ -94,7 +94,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     )
     installation = await store.installation()
     remember_name(name, installation.id)
-    renderer = worker_renderer()
+    renderer = worker_renderer(kept=store.kept)
     house: House | None = None
     remembered = tuple(await store.credentials())
 
@@ -355,14 +355,16 @@ def shipped_actions(group: str, kind: str) -> tuple[Action, ...]:
     return read_actions(raw, f"kinds/{group}/{kind}/{kinds.ACTIONS}") if raw is not None else ()
 
 
-def worker_renderer(size: int = 2) -> WorkerRenderer:
-    """The renderer over native workers. Raises Unavailable when the worker is not built."""
+def worker_renderer(size: int = 2, kept: Kept | None = None) -> WorkerRenderer:
+    """The renderer over native workers; `kept` answers secrets by name. Raises Unavailable when the worker is not
+    built."""
     from kedge.process import spawn
     from kedge.renderers.render import WorkerRenderer, version_of
     from kedge.renderers.worker import Pool
 
     program = built_worker()
-    return WorkerRenderer(Pool(str(program), spawn, size=size), version_of(program))
+    pool = Pool(str(program), spawn, size=size)
+    return WorkerRenderer(pool, version_of(program), kept=kept)
 
 
 @asynccontextmanager

@@ -104,6 +104,9 @@ class Renderer(Protocol):
     async def render(self, snapshot: Snapshot, unit: Unit) -> Desired:
         """Bytes to manifests, refs as written (namespaces not yet placed). Raises Invalid with file and line."""
 
+    async def secrets(self, unit: Unit) -> Mapping[str, str]:
+        """The secrets that the unit's rendering asks for, by name. Raises Invalid where one is not kept."""
+
     @property
     def version(self) -> str:
         """Changes whenever the same input could render differently."""

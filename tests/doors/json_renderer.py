@@ -36,6 +36,9 @@ class JsonRenderer:
             raise Invalid(f"{path} names an object twice", where=Where(path))
         return Desired(found, digest_of(found), self.version, tuple(reads))
 
+    async def secrets(self, unit: Unit) -> dict[str, str]:
+        return {}
+
 
 def manifest_of(data: bytes, path: str) -> Manifest:
     """Raises Invalid where the file is no manifest."""

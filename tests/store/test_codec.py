@@ -16,7 +16,7 @@ from kedge.model.errors import Invalid, Unavailable
 from kedge.model.event import Event
 from kedge.model.manifest import Manifest
 from kedge.model.plan import Plan
-from kedge.model.rendering import HelmSection, JsonnetSection
+from kedge.model.rendering import HelmSection, JsonnetSection, SubstituteSection
 from kedge.store import codec
 
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -28,6 +28,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 MAPPING = st.dictionaries(st.text(max_size=9), VALUES)
 st.register_type_strategy(HelmSection, st.builds(HelmSection, values=MAPPING))
 st.register_type_strategy(JsonnetSection, st.builds(JsonnetSection, extVars=MAPPING, tlas=MAPPING))
+st.register_type_strategy(SubstituteSection, st.builds(SubstituteSection, variables=MAPPING))
 
 
 def _finite(value: Any) -> Any:
@@ -38,7 +39,7 @@ def _finite(value: Any) -> Any:
         return value if math.isfinite(value) else 0.0
     if isinstance(value, tuple):
         return tuple(map(_finite, value))
-    if is_dataclass(value) and not isinstance(value, (type, HelmSection, JsonnetSection)):
+    if is_dataclass(value) and not isinstance(value, (type, HelmSection, JsonnetSection, SubstituteSection)):
         return replace(value, **{each.name: _finite(getattr(value, each.name)) for each in fields(value)})
     return value
 

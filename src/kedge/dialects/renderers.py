@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kedge.dialects.shape import Path, Shape
 from kedge.model.declaration import SourceSection
-from kedge.model.rendering import HelmSection, KustomizeSection, Patch
+from kedge.model.rendering import HelmSection, KustomizeSection, Patch, SubstituteSection
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check(found: Mapping[str, Any], path: Path, shape: Shape) -> None:
@@ -20,6 +23,9 @@ def check(found: Mapping[str, Any], path: Path, shape: Shape) -> None:
 def _complaints(found: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     yield from _patches(found.get("patches", ()), ("patches",))
     yield from _climbing(found)
+    substitute = found.get("substitute")
+    if isinstance(substitute, SubstituteSection):
+        yield from _substitute(substitute)
     kustomize, helm = found.get("kustomize"), found.get("helm")
     if found.get("jsonnet") is not None and (kustomize is not None or helm is not None):
         yield ("jsonnet",), "jsonnet is for the files of a plain folder, and goes with neither helm nor kustomize"
@@ -34,6 +40,18 @@ def _complaints(found: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             for index, name in enumerate(given):
                 if not name:
                     yield ("helm", key, index), "a parameter has a name: the path of its value, such as image.tag"
+
+
+def _substitute(section: SubstituteSection) -> Iterator[tuple[Path, str]]:
+    for key, given in (("variables", section.variables), ("secrets", section.secrets)):
+        for name in given:
+            if not _VARIABLE.fullmatch(name):
+                yield ("substitute", key, name), "a variable's name has letters, digits and underscores, no digit first"
+    for name, value in section.variables.items():
+        if not isinstance(value, str | int | float):
+            yield ("substitute", "variables", name), "a variable is a text, a number, true or false"
+        if name in section.secrets:
+            yield ("substitute", "secrets", name), "there is a variable of that name, too"
 
 
 def _climbing(found: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -19,7 +19,15 @@ from kedge.model.declaration import (
 )
 from kedge.model.errors import Invalid
 from kedge.model.ref import is_name
-from kedge.model.rendering import FileParameter, HelmSection, JsonnetSection, KustomizeSection, Parameter, Patch
+from kedge.model.rendering import (
+    FileParameter,
+    HelmSection,
+    JsonnetSection,
+    KustomizeSection,
+    Parameter,
+    Patch,
+    SubstituteSection,
+)
 from kedge.model.rule import HealthCheck
 from kedge.model.version import parse
 
@@ -169,6 +177,7 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (KustomizeSection, "namespace"): name,
     (JsonnetSection, "libs"): path,
     (Patch, "path"): beside,
+    (SubstituteSection, "secrets"): name,
     (ApproveSection, "by"): approver,
     (Project, "environments"): name,
     (Project, "serviceAccount"): account,

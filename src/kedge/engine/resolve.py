@@ -18,6 +18,7 @@ from kedge.engine.trust import (
     closest,
     environment_problem,
     refused_by_root,
+    secrets_problem,
     source_problem,
     stricter,
     target_problem,
@@ -143,6 +144,7 @@ def _unit(
         environment_problem(project, name.environment, where),
         source_problem(project, source.repository, where),
         target_problem(trust, project, spec.target, where),
+        secrets_problem(project, spec, where),
         loosened,
     )
     unit = Unit(
@@ -150,7 +152,7 @@ def _unit(
         root=trust.root.name,
         source=source,
         target=spec.target,
-        render=RenderSpec(spec.directory, spec.kustomize, spec.helm, spec.patches, spec.jsonnet),
+        render=RenderSpec(spec.directory, spec.kustomize, spec.helm, spec.patches, spec.jsonnet, spec.substitute),
         sync=spec.sync,
         approve=approve,
         on_remove=spec.onRemove,

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from kedge.model.declaration import (
     Application,
+    ApplicationSpec,
     ApproveSection,
     Cluster,
     Credential,
@@ -105,6 +106,17 @@ def target_problem(trust: Trust, project: Project, target: TargetSection, where:
     text = f"project {project.name} does not allow {namespace} on cluster {target.cluster}"
     allowed = ", ".join(f"{rule.cluster}/{rule.namespace}" for rule in project.targets)
     return Problem(text, _at(where, "spec.target"), f"it allows (cluster/namespace) {allowed}")
+
+
+def secrets_problem(project: Project, spec: ApplicationSpec, where: Where) -> Problem | None:
+    """Secrets of the store are for whom the project says: a unit's rendering would hand them out to anybody else."""
+    for section, names in (("substitute.secrets", spec.substitute.secrets.values() if spec.substitute else ()),):
+        for name in names:
+            if not any(fnmatchcase(name, glob) for glob in project.secrets):
+                place = Where(where.file, where.line, where.document, f"spec.{section}")
+                hint = f"name it in the project's `secrets`, in the admin root: kind: Project, name: {project.name}"
+                return Problem(f"project {project.name} may not use the secret {name}", place, hint)
+    return None
 
 
 def environment_problem(project: Project, environment: str, where: Where) -> Problem | None:

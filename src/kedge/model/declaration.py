@@ -11,7 +11,14 @@ from enum import StrEnum
 from typing import Annotated
 
 from kedge.model.errors import Where
-from kedge.model.rendering import DirectorySection, HelmSection, JsonnetSection, KustomizeSection, Patch
+from kedge.model.rendering import (
+    DirectorySection,
+    HelmSection,
+    JsonnetSection,
+    KustomizeSection,
+    Patch,
+    SubstituteSection,
+)
 from kedge.model.rule import HealthRule
 
 API_VERSION = "kedge.dev/v1alpha1"
@@ -111,6 +118,7 @@ class ApplicationSpec:
     helm: HelmSection | None = None
     jsonnet: JsonnetSection | None = None
     patches: Annotated[tuple[Patch, ...], "Patches that are laid over what was rendered, whatever rendered it."] = ()
+    substitute: SubstituteSection | None = None
     after: Annotated[
         tuple[str, ...], "Units that must be synced and healthy first, as `app/NAME`: same project and environment."
     ] = ()
@@ -164,6 +172,7 @@ class Project:
     kinds: Annotated[tuple[str, ...], "Globs over `group/Kind` (core kinds as `Kind`) that its units may contain."] = ()
     deniedKinds: Annotated[tuple[str, ...], "Globs over kinds that they may not contain; these win."] = ()
     environments: Annotated[tuple[str, ...], "Names of environments that its units may have."] = ()
+    secrets: Annotated[tuple[str, ...], "Globs over secrets of the store that its units may use; empty: none."] = ()
     approve: ApproveSection | None = None
     serviceAccount: Annotated[
         str, "NAMESPACE/NAME of the account that its units are written as, so that the cluster's RBAC limits them."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Any
 
 
@@ -128,3 +129,23 @@ class JsonnetSection:
     libs: Annotated[
         tuple[str, ...], "Folders that imports are looked for in, from the repository's root; the last one first."
     ] = ()
+
+
+class Unknown(StrEnum):
+    """What becomes of a variable that nobody declares and that has no default."""
+
+    FAIL = "fail"
+    EMPTY = "empty"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class SubstituteSection:
+    """Values in place of `${name}` in the texts of whatever was rendered. A text that is `${name}` and nothing else
+    takes the value with its type."""
+
+    variables: Annotated[dict[str, Any], "Texts, numbers and truth values."] = field(default_factory=dict)
+    secrets: Annotated[
+        dict[str, str], "Variables whose value is a secret of the store, by its name; for the `stringData` of Secrets."
+    ] = field(default_factory=dict)
+    unknown: Annotated[Unknown, "What becomes of a variable that is not declared and has no default."] = Unknown.FAIL

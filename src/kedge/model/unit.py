@@ -13,20 +13,33 @@ from kedge.model.declaration import (
 )
 from kedge.model.errors import Where
 from kedge.model.ref import UnitName
-from kedge.model.rendering import DirectorySection, HelmSection, JsonnetSection, KustomizeSection, Patch
+from kedge.model.rendering import (
+    DirectorySection,
+    HelmSection,
+    JsonnetSection,
+    KustomizeSection,
+    Patch,
+    SubstituteSection,
+)
 from kedge.model.source import SourceSpec
 
 
 @dataclass(frozen=True, slots=True)
 class RenderSpec:
     """How a unit's files become manifests. At most one of directory, kustomize and helm is set; none means: detect.
-    `jsonnet` goes with plain directories. `patches` come afterwards, whatever rendered."""
+    `jsonnet` goes with plain directories. `patches` and `substitute` come afterwards."""
 
     directory: DirectorySection | None = None
     kustomize: KustomizeSection | None = None
     helm: HelmSection | None = None
     patches: tuple[Patch, ...] = ()
     jsonnet: JsonnetSection | None = None
+    substitute: SubstituteSection | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of all secrets of the store that rendering asks for, in order."""
+        return tuple(sorted(set(self.substitute.secrets.values()))) if self.substitute is not None else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Patches as the worker wants them, and what is done to every object once it is rendered. Pure."""
+"""Patches as the worker wants them. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import fields
 from typing import Any
 
 from kedge.model.rendering import Patch, PatchTarget
-from kedge.model.unit import Unit
 from kedge.renderers.questions import beside
 
 
@@ -26,11 +25,3 @@ def _patch(patch: Patch, folder: str, field: str) -> dict[str, Any]:
 def filled(section: PatchTarget) -> dict[str, str]:
     """The fields of a target that say something."""
     return {field.name: value for field in fields(section) if (value := getattr(section, field.name))}
-
-
-def afterwards(unit: Unit) -> dict[str, Any]:
-    """What a unit asks to be done to whatever was rendered; empty for nothing. Raises Invalid as `written`."""
-    if not unit.render.patches:
-        return {}
-    patches = written(unit.render.patches, unit.source.path, "patches")
-    return {"namespace": unit.target.namespace or "default", "patches": patches}

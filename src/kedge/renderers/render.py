@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kedge.model.errors import Invalid, Where
@@ -15,11 +16,15 @@ from kedge.model.rendering import DirectorySection, KustomizeSection
 from kedge.model.source import EntryKind, Read
 from kedge.model.unit import Unit
 from kedge.ports import Snapshot
-from kedge.renderers import helm, kustomize, patches, plain
+from kedge.renderers import helm, kustomize, plain
+from kedge.renderers.afterwards import afterwards
 from kedge.renderers.detect import Tool, choose
 from kedge.renderers.memory import Memory, Past, key_of
 from kedge.renderers.questions import Call
 from kedge.renderers.worker import Died, Emitted, Pool, Refused, Rendered
+
+Kept = Callable[[str], Awaitable[str | None]]
+
 
 _TWICE = 2
 """Workers that one input may cost before it is refused."""
@@ -37,8 +42,10 @@ def version_of(program: Path) -> str:
 class WorkerRenderer:
     """Renders units through a pool of native workers, and remembers what has not changed."""
 
-    def __init__(self, pool: Pool, version: str, memory: Memory | None = None) -> None:
+    def __init__(self, pool: Pool, version: str, memory: Memory | None = None, kept: Kept | None = None) -> None:
+        """`kept` answers a secret of the store by its name; without it there are none."""
         self._pool = pool
+        self._kept = kept
         self._version = version
         self._memory = memory if memory is not None else Memory()
 
@@ -50,7 +57,7 @@ class WorkerRenderer:
     async def render(self, snapshot: Snapshot, unit: Unit) -> Desired:
         """Bytes to manifests, refs as written. Raises Invalid with file and line, Unavailable when the worker died
         over it for the first time (the second time it is Invalid, until one of its inputs changes)."""
-        call = request(snapshot, unit)
+        call = request(snapshot, unit, await self.secrets(unit))
         key = key_of(call)
         past = self._memory.find(key, snapshot)
         outcome = past.outcome if past is not None else None
@@ -72,6 +79,16 @@ class WorkerRenderer:
         self._memory.keep(key, Past(desired.reads, desired))
         return desired
 
+    async def secrets(self, unit: Unit) -> Mapping[str, str]:
+        """The secrets that the unit's rendering asks for, by name. Raises Invalid where one is not kept."""
+        found = {}
+        for name in unit.render.secrets:
+            value = await self._kept(name) if self._kept is not None else None
+            if value is None:
+                raise Invalid(f"there is no secret {name} in the store", hint=f"kedge create secret {name}")
+            found[name] = value
+        return found
+
     async def close(self) -> None:
         await self._pool.close()
 
@@ -89,9 +106,9 @@ class WorkerRenderer:
         return final
 
 
-def request(snapshot: Snapshot, unit: Unit) -> Call:
+def request(snapshot: Snapshot, unit: Unit, secrets: Mapping[str, str] = MappingProxyType({})) -> Call:
     """What to ask of the worker for a unit. Raises Invalid when its folder is not there, or a path leads out."""
-    call, after = _rendering(snapshot, unit), patches.afterwards(unit)
+    call, after = _rendering(snapshot, unit), afterwards(unit, secrets)
     return replace(call, after=after) if after else call
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -22,9 +23,9 @@ class Furnished:
     rendering: Rendering | None
 
 
-def spec_of(unit: Unit, version: str) -> str:
-    """Digest of everything beside the files that decides what a render answers."""
-    lines = [str(unit.name), repr(unit.source), repr(unit.target), repr(unit.render), version]
+def spec_of(unit: Unit, version: str, stamp: str = "") -> str:
+    """Digest of everything beside the files that decides what a render answers; `stamp` is that of its secrets."""
+    lines = [str(unit.name), repr(unit.source), repr(unit.target), repr(unit.render), version, *([stamp] if stamp else [])]
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -56,7 +57,7 @@ async def _frozen(doors: Doors, wanted: Wanted) -> Furnished:
 
 
 async def _fresh(doors: Doors, dossier: Dossier, unit: Unit, revision: Revision) -> Furnished:
-    spec = spec_of(unit, doors.renderer.version)
+    spec = spec_of(unit, doors.renderer.version, await _stamp(doors, unit))
     last = dossier.rendering
     if last is not None and last.spec == spec and not last.guessed and _holds(doors, last, revision):
         manifests = await doors.rendered.get(last.rendered)
@@ -67,6 +68,15 @@ async def _fresh(doors: Doors, dossier: Dossier, unit: Unit, revision: Revision)
     doors.rendered.put(placed.digest, placed.manifests)
     rendering = Rendering(revision, spec, desired.reads, desired.digest, placed.digest, desired.renderer, desired.notes)
     return Furnished(placed, replace(rendering, guessed=placed.guessed))
+
+
+async def _stamp(doors: Doors, unit: Unit) -> str:
+    """A digest that moves when a secret of the unit does. It is keyed: what is stored tells nothing of the secrets."""
+    if not unit.render.secrets:
+        return ""
+    values = await doors.renderer.secrets(unit)
+    text = "\0".join(f"{name}\0{values[name]}" for name in sorted(values))
+    return hmac.new(doors.installation.effects_key, b"render\0" + text.encode(), sha256).hexdigest()
 
 
 def _holds(doors: Doors, last: Rendering, revision: Revision) -> bool:
