@@ -17,6 +17,7 @@ from kedge.model.declaration import (
     Credential,
     Declaration,
     HelmSection,
+    OtherSource,
     Project,
     Root,
     SourceSection,
@@ -24,6 +25,7 @@ from kedge.model.declaration import (
     When,
 )
 from kedge.model.errors import Where
+from kedge.model.origin import parts_of
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import KindRules
@@ -262,3 +264,31 @@ class TestReferences:
 def test_a_range_of_versions_takes_the_place_of_a_ref() -> None:
     unit = one(resolved(app(source=SourceSection("x", version=">=1.2   <2"))))
     assert unit.source == SourceSpec(unit.source.repository, "version >=1.2 <2", "x")
+
+
+def test_other_sources_stand_beside_the_chart_and_values_files_find_them() -> None:
+    source = SourceSection(
+        repository="https://charts.example.com", chart="web", version="1.x", others=(OtherSource("values", "", "main"),)
+    )
+    unit = one(resolved(app(source=source, helm=HelmSection(valuesFiles=("$values/prod.yaml", "plain.yaml")))))
+    assert unit.source.path == "web"
+    assert [ref for _, ref in parts_of(unit.source.repository, unit.source.ref)] == ["chart web 1.x", "main"]
+    assert unit.render.helm is not None
+    assert unit.render.helm.valuesFiles == ("../.others/values/prod.yaml", "plain.yaml")
+
+
+def test_a_values_file_of_a_source_that_is_not_there_is_told() -> None:
+    source = SourceSection("x", others=(OtherSource("values", "", "main"),))
+    found = resolved(app(source=source, helm=HelmSection(valuesFiles=("$value/prod.yaml",))))
+    assert "there is no other source “value”" in told(found)
+
+
+def test_a_project_judges_every_repository_that_a_unit_reads() -> None:
+    shop = Project("shop", sources=("https://git.example.com/*",))
+    for more in (
+        SourceSection("x", others=(OtherSource("values", "https://evil.example/v"),)),
+        SourceSection("x", allow=("https://evil.example/charts",)),
+    ):
+        assert "does not allow the repository https://evil.example" in told(
+            resolved(app(source=more), projects=(shop,))
+        )

@@ -14,6 +14,7 @@ class Asked:
     path: str
     authorization: str
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass
@@ -59,10 +60,9 @@ class Site:
         return [asked.path for asked in self.asked]
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        asked = Asked(
-            request.command, request.path, request.headers.get("Authorization", ""), dict(request.headers.items())
-        )
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        given, headers = request.headers.get("Authorization", ""), dict(request.headers.items())
+        asked = Asked(request.command, request.path, given, headers, body)
         self.asked.append(asked)
         found = self.rule(asked) or self.pages.get(request.path) or Reply(b"nothing here", 404)
         reply = found if isinstance(found, Reply) else Reply(found)

@@ -23,10 +23,20 @@ from kedge.engine.trust import (
     stricter,
     target_problem,
 )
-from kedge.model.declaration import Application, ApplicationSpec, Cluster, Declaration, Project, Root
+from kedge.model.declaration import (
+    Application,
+    ApplicationSpec,
+    Cluster,
+    Declaration,
+    OtherSource,
+    Project,
+    Root,
+    SourceSection,
+)
 from kedge.model.errors import Problem, Where
-from kedge.model.origin import of_chart, of_range
+from kedge.model.origin import MAIN, OTHERS, Assembly, Part, assembly_of, of_assembly, of_chart, of_range
 from kedge.model.ref import UnitName
+from kedge.model.rendering import HelmSection
 from kedge.model.rule import HealthRule
 from kedge.model.source import SourceSpec
 from kedge.model.unit import KindRules, RenderSpec, Unit
@@ -140,9 +150,11 @@ def _unit(
     source = _source(trust.root, spec)
     approve, loosened = stricter(project, spec.approve, where)
     after, dangling = _after(name, spec.after, known, where)
+    helm, unknown = _values(spec.helm, source)
+    if unknown:
+        dangling = [*dangling, Problem(f"there is no other source “{unknown}”", where, "name it in source.others")]
     found = (
         environment_problem(project, name.environment, where),
-        source_problem(project, source.repository, where),
         target_problem(trust, project, spec.target, where),
         secrets_problem(project, spec, where),
         loosened,
@@ -152,7 +164,7 @@ def _unit(
         root=trust.root.name,
         source=source,
         target=spec.target,
-        render=RenderSpec(spec.directory, spec.kustomize, spec.helm, spec.patches, spec.jsonnet, spec.substitute),
+        render=RenderSpec(spec.directory, spec.kustomize, helm, spec.patches, spec.jsonnet, spec.substitute),
         sync=spec.sync,
         approve=approve,
         on_remove=spec.onRemove,
@@ -163,7 +175,7 @@ def _unit(
         account=project.serviceAccount,
         where=where,
     )
-    problems = [problem for problem in found if problem is not None] + dangling
+    problems = [problem for problem in found if problem is not None] + _reached(project, source, where) + dangling
     return replace(unit, digest=_digest(unit)), problems
 
 
@@ -171,13 +183,46 @@ def _source(root: Root, spec: ApplicationSpec) -> SourceSpec:
     """Repository and ref default to the root's; the ref of another repository to its default branch. A chart's files
     are in a folder of its name."""
     source = spec.source
+    repository, ref = _place(root, source)
+    path = source.chart or "/".join(part for part in source.path.split("/") if part not in ("", "."))
+    others = tuple(Part(other.name, *_place(root, other)) for other in source.others)
+    assembly = Assembly(ref, path, others, source.allow, source.submodules, source.lfs)
+    return SourceSpec(repository, of_assembly(assembly), path or (MAIN if others else ""))
+
+
+def _place(root: Root, source: SourceSection | OtherSource) -> tuple[str, str]:
+    """Repository and ref."""
     repository = source.repository or root.repository
-    if source.chart:
-        return SourceSpec(repository, of_chart(source.chart, source.version or source.ref), source.chart)
-    same = repository == root.repository
-    ref = of_range(source.version) if source.version else source.ref or (root.ref if same else "")
-    parts = [part for part in source.path.split("/") if part not in ("", ".")]
-    return SourceSpec(repository, ref, "/".join(parts))
+    if isinstance(source, SourceSection) and source.chart:
+        return repository, of_chart(source.chart, source.version or source.ref)
+    if source.version:
+        return repository, of_range(source.version)
+    return repository, source.ref or (root.ref if repository == root.repository else "")
+
+
+def _values(helm: HelmSection | None, source: SourceSpec) -> tuple[HelmSection | None, str]:
+    """The section with `$NAME/…` as the path that the file has beside the chart, and a name that no source has."""
+    assembly = assembly_of(source.ref)
+    if helm is None or assembly is None or not assembly.others:
+        return helm, ""
+    names = {part.name for part in assembly.others}
+    files, unknown = [], ""
+    for file in helm.valuesFiles:
+        name, _, rest = file[1:].partition("/")
+        if file.startswith("$") and name in names:
+            file = "../" * len(source.path.split("/")) + f"{OTHERS}/{name}/{rest}"
+        elif file.startswith("$"):
+            unknown = unknown or name
+        files.append(file)
+    return replace(helm, valuesFiles=tuple(files)), unknown
+
+
+def _reached(project: Project, source: SourceSpec, where: Where) -> list[Problem]:
+    """What the project says of every repository that the unit reads."""
+    assembly = assembly_of(source.ref)
+    more = (*(part.repository for part in assembly.others), *assembly.allow) if assembly is not None else ()
+    found = [source_problem(project, repository, where) for repository in (source.repository, *more)]
+    return [problem for problem in found if problem is not None]
 
 
 def _after(

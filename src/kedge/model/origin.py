@@ -6,8 +6,16 @@ No such text can be taken for a ref: it begins with a word and a space, and no r
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass, replace
+
 _RANGE = "version "
 _CHART = "chart "
+_WITH = "with "
+OTHERS = ".others"
+"""The folder that other sources are below, from the root of what is put together."""
+MAIN = "main"
+"""The folder of a main source whose own root is asked for, beside others: their files are none of it."""
 
 
 def of_range(version: str) -> str:
@@ -30,3 +38,65 @@ def chart_of(ref: str) -> tuple[str, str] | None:
         return None
     name, _, version = ref[len(_CHART) :].partition(" ")
     return name, version
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One more source, whose files are below `OTHERS/name`."""
+
+    name: str
+    repository: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Several sources put together: the main one at `ref`, and `others`. What the files at `path` name themselves is
+    fetched too, from URLs that begin as one of `allow`: dependencies of a chart, `submodules`, and `lfs` objects from
+    the repository itself."""
+
+    ref: str
+    path: str = ""
+    others: tuple[Part, ...] = ()
+    allow: tuple[str, ...] = ()
+    submodules: bool = False
+    lfs: bool = False
+
+
+def of_assembly(assembly: Assembly) -> str:
+    """One text for equal assemblies; the main source's own ref where nothing is put together."""
+    if not (assembly.others or assembly.allow or assembly.submodules or assembly.lfs):
+        return assembly.ref
+    return _WITH + json.dumps(asdict(assembly), separators=(",", ":"), sort_keys=True)
+
+
+def assembly_of(ref: str) -> Assembly | None:
+    if not ref.startswith(_WITH):
+        return None
+    found = json.loads(ref[len(_WITH) :])
+    others = tuple(Part(**part) for part in found.pop("others"))
+    return Assembly(**{**found, "others": others, "allow": tuple(found["allow"])})
+
+
+def at(ref: str, commit: str) -> str:
+    """The same, with the main source at a commit."""
+    found = assembly_of(ref)
+    return of_assembly(replace(found, ref=commit)) if found is not None else commit
+
+
+def parts_of(repository: str, ref: str) -> tuple[tuple[str, str], ...]:
+    """Every (repository, ref) that is asked for news of it: itself, for what is not put together."""
+    found = assembly_of(ref)
+    if found is None:
+        return ((repository, ref),)
+    return ((repository, found.ref), *((part.repository, part.ref) for part in found.others))
+
+
+def spoken(ref: str) -> str:
+    """As people read it."""
+    found = assembly_of(ref)
+    if found is None:
+        return ref
+    more = [f"{part.name} {part.repository} {part.ref}".strip() for part in found.others]
+    more += ["what its files name"] if found.allow or found.submodules or found.lfs else []
+    return f"{found.ref} with {', '.join(more)}".strip()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from kedge.model.declaration import ApproveSection, SyncSection, TargetSection
 from kedge.model.dossier import Approval, Dossier, Shown, Sync
 from kedge.model.operation import Operation, Outcome
+from kedge.model.origin import spoken
 from kedge.model.plan import Needs, Plan
 from kedge.model.source import Revision, SourceSpec
 from kedge.ports import Head, RootState, UnitRow
@@ -218,7 +219,7 @@ def revision(given: Revision | None) -> RevisionView | None:
         return None
     return RevisionView(
         public_url(given.repository),
-        given.ref,
+        spoken(given.ref),
         given.commit,
         given.author,
         given.subject,
@@ -296,7 +297,7 @@ def line(row: UnitRow, fresh: float | None, now: float) -> UnitLine:
 def unit(dossier: Dossier, fresh: float | None, now: float) -> UnitView:
     declared, shown = dossier.unit, dossier.shown
     verified = last_verified(dossier.verified, shown.sync, fresh)
-    source = SourceSpec(public_url(declared.source.repository), declared.source.ref, declared.source.path)
+    source = SourceSpec(public_url(declared.source.repository), spoken(declared.source.ref), declared.source.path)
     rendering = dossier.rendering
     return UnitView(
         name=str(dossier.name),
@@ -363,7 +364,7 @@ def _trouble(dossier: Dossier) -> TroubleView | None:
 def source(head: Head, now: float) -> SourceView:
     return SourceView(
         public_url(head.repository),
-        head.ref,
+        spoken(head.ref),
         revision(head.revision),
         head.checked,
         max(0.0, now - head.checked),

@@ -74,6 +74,9 @@ class ChartSource:
             digest=f"sha256:{digest}",
         )
 
+    def objects(self, repository: str) -> Path:
+        return self._shelf.content(repository).objects
+
     def snapshot(self, revision: Revision) -> Snapshot:
         return self._shelf.snapshot(revision)
 

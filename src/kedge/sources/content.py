@@ -53,6 +53,25 @@ class Content:
                 raise Unavailable("the archive is not here", hint="it is fetched again") from None
         return self._open
 
+    @property
+    def objects(self) -> Path:
+        """The folder of the object database."""
+        return self._folder / "objects"
+
+    def borrow(self, places: Iterable[Path]) -> None:
+        """Have the objects of other databases at hand too, from now on."""
+        self._prepare()
+        file = self.objects / "info" / "alternates"
+        known = file.read_text().splitlines() if file.is_file() else []
+        fresh = [str(place.resolve()) for place in places if str(place.resolve()) not in known]
+        if fresh:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("\n".join([*known, *dict.fromkeys(fresh), ""]))
+            self.close()
+
+    def note(self, key: str, commit: pygit2.Oid) -> None:
+        self.repository.references.create(_name(key), commit, force=True)
+
     def find(self, key: str) -> str | None:
         """The commit that was kept under a key."""
         if self._suspected:
@@ -82,7 +101,7 @@ class Content:
                     weight = 0
                     await asyncio.sleep(0)
             commit = self.commit(label, self._tree(top))
-            self.repository.references.create(_name(key), commit, force=True)
+            self.note(key, commit)
         except (pygit2.GitError, OSError, ValueError) as error:
             raise Unavailable(f"an archive can not be kept: {error}", hint="look at the disk") from None
         return str(commit)
@@ -109,10 +128,15 @@ class Content:
             except (pygit2.GitError, OSError) as error:
                 raise Unavailable(f"an archive can not be kept: {error}", hint="look at the disk") from None
 
-    def discard(self) -> None:
+    def close(self) -> None:
+        """Have it opened anew."""
         if self._open is not None:
             self._open.free()
-        self._open, self._suspected = None, False
+        self._open = None
+
+    def discard(self) -> None:
+        self.close()
+        self._suspected = False
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def suspect(self) -> None:

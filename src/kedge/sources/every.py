@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kedge.model.origin import chart_of
+from kedge.model.origin import assembly_of, chart_of
 from kedge.model.source import Revision
 from kedge.ports import Secrets, Snapshot, Source
 from kedge.sources.address import Allowed
+from kedge.sources.assembly import AssembledSource, Stocked
 from kedge.sources.charts import ChartSource
 from kedge.sources.git import GitSource
 from kedge.sources.registry import SCHEME, RegistrySource
+from kedge.sources.web import Web
 
 
 class EverySource:
@@ -21,12 +23,17 @@ class EverySource:
         self._git = GitSource(data, secrets, allowed=allowed)
         self._charts = ChartSource(data / "charts", secrets, allowed=allowed)
         self._registries = RegistrySource(data / "artifacts", secrets, allowed=allowed)
+        self._assembled = AssembledSource(data / "assembled", self.single, Web(secrets, allowed))
 
-    def of(self, repository: str, ref: str) -> Source:
-        """Who answers for it."""
+    def single(self, repository: str, ref: str) -> Stocked:
+        """Who answers for what is not put together."""
         if repository.startswith(SCHEME):
             return self._registries
         return self._charts if chart_of(ref) is not None else self._git
+
+    def of(self, repository: str, ref: str) -> Source:
+        """Who answers for it."""
+        return self._assembled if assembly_of(ref) is not None else self.single(repository, ref)
 
     async def fetch(self, repository: str, ref: str) -> Revision:
         return await self.of(repository, ref).fetch(repository, ref)

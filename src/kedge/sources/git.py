@@ -166,6 +166,10 @@ class GitSource:
             raise Invalid(text, hint="write the commit's full id")
         return found
 
+    def objects(self, repository: str) -> Path:
+        """The folder of the object database that a repository's files are in."""
+        return folder_of(self._data / "mirrors", repository) / "objects"
+
     def snapshot(self, revision: Revision) -> GitSnapshot:
         """As `kedge.ports.Source.snapshot`."""
         mirror = self._mirror(revision.repository)

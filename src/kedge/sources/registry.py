@@ -137,6 +137,9 @@ class RegistrySource:
         what = f"chart {name}" if chart else place.name
         return Revision(repository, ref, commit, subject=f"{what} {version}".strip(), version=version, digest=digest)
 
+    def objects(self, repository: str) -> Path:
+        return self._shelf.content(repository).objects
+
     def snapshot(self, revision: Revision) -> Snapshot:
         return self._shelf.snapshot(revision)
 

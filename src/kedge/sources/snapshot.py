@@ -20,6 +20,9 @@ TREE_REMEMBERED, TREES_REMEMBERED = 4 << 20, 32 << 20
 pygit2.option(Option.SET_CACHE_OBJECT_LIMIT, ObjectType.TREE, TREE_REMEMBERED)
 pygit2.option(Option.SET_CACHE_MAX_SIZE, TREES_REMEMBERED)
 
+POINTER, POINTER_SIZE = b"version https://git-lfs.github.com/spec/v1\n", 1024
+"""How what stands for a file in Git LFS begins, and how large it is at most."""
+
 KINDS = {
     FileMode.BLOB: EntryKind.FILE,
     FileMode.BLOB_EXECUTABLE: EntryKind.FILE,
@@ -74,6 +77,11 @@ class GitSnapshot:
     def revision(self) -> Revision:
         return self._revision
 
+    @property
+    def tree(self) -> str:
+        """The id of all its files."""
+        return str(self._tree.id)
+
     def entry(self, path: str) -> Entry | None:
         node = find(self._tree, path.strip("/")) if path.strip("/") else None
         return self._entry(node, path.strip("/")) if node is not None else None
@@ -97,7 +105,16 @@ class GitSnapshot:
         return sorted(found)
 
     def read(self, entry: Entry) -> bytes:
-        """Raises Invalid over the limit, or for what has no content; Unavailable when the object is not here."""
+        """Raises Invalid over the limit, for what has no content and for what is not in Git itself; Unavailable when
+        the object is not here."""
+        raw = self.raw(entry)
+        if raw.startswith(POINTER) and len(raw) <= POINTER_SIZE:
+            told = f"{entry.path} is kept in Git LFS, and what is in Git only stands for it"
+            raise Invalid(told, where=Where(entry.path), hint="write source.lfs: true to have it fetched")
+        return raw
+
+    def raw(self, entry: Entry) -> bytes:
+        """What Git itself has."""
         if entry.kind not in (EntryKind.FILE, EntryKind.SYMLINK):
             raise Invalid(f"{entry.path} is a {entry.kind}, which has no content", where=Where(entry.path))
         if self._size(entry.id) > self._limit:

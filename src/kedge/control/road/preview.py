@@ -10,6 +10,7 @@ from kedge.engine.trust import both
 from kedge.model.dossier import Dossier, Pin
 from kedge.model.errors import Invalid
 from kedge.model.operation import Cause, Operation, Result
+from kedge.model.origin import at
 from kedge.model.person import Person
 
 PIN_SECONDS = 7 * 24 * 3600.0
@@ -38,7 +39,7 @@ async def rollback_pin(
     if not to or to.isdecimal():
         raise Invalid(f"{dossier.name} has no run {to or 'to go back to'}", hint=f"kedge history {dossier.name}")
     source = dossier.unit.source
-    revision = await doors.source.fetch(source.repository, to)
+    revision = await doors.source.fetch(source.repository, at(source.ref, to))
     return Pin(person.name, reason, now, now + lasting, 0, dossier.unit, replace(revision, ref=source.ref), "")
 
 

@@ -14,7 +14,7 @@ from kedge.control.shift.readers import Readers
 from kedge.model.dossier import Dossier
 from kedge.model.errors import KedgeError
 from kedge.model.event import Event
-from kedge.model.origin import range_of
+from kedge.model.origin import parts_of, range_of, spoken
 from kedge.model.person import AUTOMATION
 from kedge.model.source import Revision
 from kedge.ports import Head
@@ -103,7 +103,9 @@ class Rounds:
     def hint(self, matches: Callable[[str], bool], ref: str) -> int:
         """A push was announced: look at every fitting (repository, ref) soon. Answers how many there are."""
         fitting = [
-            stop for (repository, name), stop in self._stops.items() if matches(repository) and _same_ref(ref, name)
+            stop
+            for key, stop in self._stops.items()
+            if any(matches(repository) and _same_ref(ref, name) for repository, name in parts_of(*key))
         ]
         for stop in fitting:
             stop.hinted = True
@@ -177,7 +179,7 @@ class Rounds:
     async def _problem(self, key: Key, stop: Stop, text: str) -> None:
         if stop.problem == text:
             return
-        event = Event("source.trouble", stop.checked, AUTOMATION.name, message=f"{key[0]} {key[1]}: {text}")
+        event = Event("source.trouble", stop.checked, AUTOMATION.name, message=f"{key[0]} {spoken(key[1])}: {text}")
         await self._doors.store.set_head(Head(*key, stop.head, stop.checked, text), (event,))
         stop.problem = text
         for unit in stop.readers.all():
@@ -209,7 +211,7 @@ class Rounds:
             commit=revision.commit,
             before=before.commit,
             after=revision.commit,
-            message=f"{key[0]} {key[1]}" + (": history was rewritten (force push)" if forced else ""),
+            message=f"{key[0]} {spoken(key[1])}" + (": history was rewritten (force push)" if forced else ""),
         )
         return (event,)
 
