@@ -66,6 +66,18 @@ async def test_a_request_arrives_as_it_was_asked(serve: Serve) -> None:
     await transport.close()
 
 
+@pytest.mark.parametrize("size", [0, 1, aiohttp_transport.AT_ONCE, aiohttp_transport.AT_ONCE + 1, 3 << 20])
+async def test_a_body_of_any_size_arrives_whole(serve: Serve, size: int) -> None:
+    async def measure(request: web.Request) -> web.StreamResponse:
+        body = b"".join([chunk async for chunk in request.content.iter_any()])
+        return web.json_response([request.headers.get("content-length"), len(body), len(body.strip(b"x"))])
+
+    transport = open_transport(Access(await serve(measure)))
+    answer = await transport.request("PATCH", "/api", {}, {}, b"x" * size)
+    assert orjson.loads(answer.body) == [str(size) if size else "0", size, 0]
+    await transport.close()
+
+
 async def test_a_renewed_token_is_sent_with_the_next_request(serve: Serve) -> None:
     tokens = ["first"]
     access = Access(await serve(echo), token="old", renewed=lambda: tokens[-1])

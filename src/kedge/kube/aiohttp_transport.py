@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import ssl
 import tempfile
@@ -19,6 +20,8 @@ from kedge.model.errors import Invalid, Unavailable
 T = TypeVar("T")
 
 MAX_LINE = 16 * 1024 * 1024
+AT_ONCE = 64 * 1024
+"""Bytes of a body that are written at once; a longer one in pieces, between which others get a turn."""
 CONNECTIONS = 256
 ANYTHING = "application/json, */*"
 """As kubectl asks for logs: text when it is there, a Status when not."""
@@ -61,7 +64,7 @@ class AiohttpTransport:
                 method,
                 self._url(path, query),
                 headers=self._headers(headers),
-                data=body or None,
+                data=_sent(body),
                 timeout=PLAIN,
                 allow_redirects=False,
             ) as answer:
@@ -160,6 +163,10 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
             rest, size = [piece], len(piece)
         if size > MAX_LINE:
             raise Unavailable(f"a watch sent a line of more than {MAX_LINE} bytes")
+
+
+def _sent(body: bytes) -> bytes | io.BytesIO | None:
+    return (io.BytesIO(body) if len(body) > AT_ONCE else body) or None
 
 
 def open_transport(access: Access) -> AiohttpTransport:

@@ -1,0 +1,87 @@
+"""What is as large as Kubernetes takes, and what is larger: shown, applied, pruned, or refused in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
+from tests.e2e.world import World, standing
+
+from kedge.kube.kubeconfig import Access
+from kedge.model.dossier import Dossier
+
+pytestmark = pytest.mark.e2e
+
+LARGEST = 1024 * 1024
+"""Bytes that the values of a ConfigMap may have, all together."""
+LARGE = "/api/v1/namespaces/web/configmaps/large"
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    hasten(monkeypatch)
+
+
+def large(size: int, letter: str = "x", metadata: str = "") -> dict[str, str | None]:
+    """A ConfigMap with `size` bytes of data."""
+    one, two = letter * (size // 2), letter * (size - size // 2)
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: large{metadata}}}\ndata:\n  one: {one}\n  two: {two}\n"
+    return {"apps/web/large.yaml": text}
+
+
+async def pushed(world: World, files: dict[str, str | None]) -> str:
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web")})
+    world.repository.write({**folder_of("web", "hello"), **files})
+    return world.pushed("another commit")
+
+
+async def test_an_object_as_large_as_kubernetes_takes_is_applied_shown_changed_healed_and_pruned(
+    tmp_path: Path, access: Access | None
+) -> None:
+    # An annotation of 170 KiB beside the data: the object has 1.2 MiB.
+    note = f", annotations: {{note: {'n' * 170 * 1024}}}"
+    async with standing(tmp_path, access=access) as world:
+        await world.synced("shop/web", await pushed(world, large(LARGEST, metadata=note)))
+        live = await world.call("GET", LARGE)
+        assert (sum(map(len, live["data"].values())), len(live["metadata"]["annotations"]["note"])) == (
+            LARGEST,
+            170 * 1024,
+        )
+        assert "ConfigMap web/large" in (await world.kedge("tree", "web")).out
+        commit = await pushed(world, large(LARGEST, "y"))
+        await world.synced("shop/web", commit)
+        assert commit[:7] in (await world.kedge("trace", "ConfigMap/large", "-n", "web")).out
+        live = await world.call("GET", LARGE)
+        assert (set(live["data"]["one"]), "note" in live["metadata"]["annotations"]) == ({"y"}, False)
+        edit = {"data": {"one": "somebody's"}}
+        await world.call("PATCH", f"{LARGE}?fieldManager=kubectl-edit", edit, "application/merge-patch+json")
+        await world.until("shop/web", lambda d: d.operation is None and d.last.cause == "drift")
+        assert set((await world.call("GET", LARGE))["data"]["one"]) == {"y"}
+        await world.synced("shop/web", await pushed(world, {"apps/web/large.yaml": None}))
+        assert await world.call("GET", LARGE) is None
+
+
+async def test_an_object_over_the_limit_is_refused_before_anything_is_applied(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with standing(tmp_path, access=access) as world:
+        await world.synced("shop/web", await pushed(world, {}))
+        with_it = {"apps/web/config.yaml": config("with it")}
+        for size, sentence in (
+            (LARGEST + 1, "Too long: may not be more than 1048576 bytes"),
+            (2 * LARGEST, "Too long: may not be more than 1048576 bytes"),
+            (4 * LARGEST, "apps/web/large.yaml: ConfigMap large is 4194"),
+        ):
+            commit = await pushed(world, {**large(size), **with_it})
+
+            def told(dossier: Dossier, commit: str = commit, sentence: str = sentence) -> bool:
+                return dossier.head.commit == commit and sentence in dossier.shown.why
+
+            await world.until("shop/web", told)
+            for words in (("get",), ("get", "web"), ("diff", "web")):
+                assert sentence in await world.said(sentence, *words)
+        assert await world.greeting("web") == "hello"
+        assert [run.number for run in await world.house.doors.store.operations("shop/web")] == [1]
+        await world.synced("shop/web", await pushed(world, {"apps/web/large.yaml": None, **with_it}))
+        assert await world.greeting("web") == "with it"
