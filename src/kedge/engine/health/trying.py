@@ -16,7 +16,7 @@ def problems_of(rule: HealthRule) -> tuple[Problem, ...]:
     try:
         book = Rulebook((rule,))
     except Invalid as error:
-        return error.problems or (Problem(str(error), rule.where),)
+        return error.problems
     found = []
     for case in rule.cases:
         health = judge(whole_of(rule, case), rules=book)
