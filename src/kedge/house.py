@@ -54,6 +54,7 @@ class House:
             webhook_secret=webhook_secret,
             vitals=self.shift.vitals,
             follow=self.shift.follow,
+            asked=self.shift.rounds.asked,
         )
 
     async def _look(self, dossier: Dossier) -> Mapping[Ref, Sight]:

@@ -69,7 +69,8 @@ async def test_a_chart_with_values_of_another_repository_is_followed_by_both(tmp
         site.rule = lambda asked: None
         site.pages.clear()
         world.house.shift.push(lambda url: url.startswith(site.url), "")
-        await world.said("index.yaml answers 404", "get", "source")
+        shown = await world.said("index.yaml answers 404", "get", "source")
+        assert "ANSWERED" in shown
         assert await version(world) == "1.1.0"
         await world.whole()
 

@@ -514,3 +514,30 @@ async def test_a_range_that_no_tag_is_in_says_so(source: GitSource, repository: 
         await source.fetch(repository.url, "version >=2")
     with pytest.raises(Invalid, match="range of versions"):
         await source.fetch(repository.url, "version --upload-pack=x")
+
+
+async def test_a_long_history_is_fetched_from_its_end_and_goes_on_from_there(tmp_path: Path, repository: Repository):
+    for number in range(12):
+        repository.commit({"a.yaml": str(number)}, f"change {number}", push=False)
+    repository.push()
+    first = repository.git("rev-list", "--max-parents=0", "HEAD")
+    url = f"file://{repository.bare}"
+    source = GitSource(tmp_path / "data", Vault(), search=os.environ["PATH"], allowed=LOCAL, limits=Limits(depth=5))
+    before = await source.fetch(url, "main")
+    mirror = mirror_of(tmp_path, url)
+    assert count(mirror) == 5
+    repository.commit({"b.yaml": "new"}, "more")
+    after = await source.fetch(url, "main")
+    assert count(mirror) == 6
+    assert source.descends(before, after)
+    assert source.changed(before, after) == ["b.yaml"]
+    assert source.touched(after, ["a.yaml"]).commit == before.commit
+    assert (await source.fetch(url, first)).commit == first  # what is older comes when it is asked for
+    assert (await source.fetch(url, first[:9])).commit == first
+
+
+def count(mirror: Path) -> int:
+    done = subprocess.run(
+        ["git", "--git-dir", str(mirror), "rev-list", "--all", "--count"], capture_output=True, check=True
+    )
+    return int(done.stdout)

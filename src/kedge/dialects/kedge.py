@@ -30,7 +30,7 @@ _LATER_FIELDS = ("inputs", "outputs")
 _GROUP = API_VERSION.partition("/")[0]
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "project", "labels")
-_SECRETS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "kubeconfig")
+_SECRETS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "ca", "proxy", "kubeconfig")
 RENDERERS = ("directory", "kustomize", "helm")
 IMPLICIT_PROJECT = "default"
 

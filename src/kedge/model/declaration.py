@@ -245,6 +245,8 @@ class Credential:
     knownHosts: Annotated[SecretFrom | None, "Host keys as in OpenSSH's `known_hosts`."] = None
     certificate: Annotated[SecretFrom | None, "Client certificate for a cluster, as PEM text; it needs `key`."] = None
     key: Annotated[SecretFrom | None, "Private key of the client certificate, as PEM text."] = None
+    ca: Annotated[SecretFrom | None, "Certificate authority of a source's server, as PEM text."] = None
+    proxy: Annotated[SecretFrom | None, "URL of the HTTP proxy that a source is reached through."] = None
     kubeconfig: Annotated[SecretFrom | None, "A kubeconfig with everything inline, instead of the other ways."] = None
     oidc: Annotated[OidcSection | None, "For a cluster: tokens from an OpenID Connect provider."] = None
     where: Where = Where()

@@ -24,6 +24,8 @@ class Desk:
     webhook and answers how many (repository, ref) are asked about. `tokens` maps the sha256 (hex) of a bearer token to
     its person.
     `webhook_secret` "" turns webhooks off. `vitals` are gauges for `/metrics`; names that end in `_total` are counters.
+    `asked` says of each (repository, ref) when it was last asked, and when it last answered (None: not since the
+    start).
     `follow` takes a listener that is told a unit and its version (0: it is gone) after each of its turns.
     """
 
@@ -38,3 +40,4 @@ class Desk:
     vitals: Callable[[], Mapping[str, float]]
     follow: Callable[[Callable[[str, int], None]], None]
     ailment: Callable[[str], Ailment | None] = lambda cluster: None
+    asked: Callable[[], Mapping[tuple[str, str], tuple[float, float | None]]] = dict

@@ -22,11 +22,13 @@ _PAGES = 200
 
 @router.get("/sources", response_model=answers.Sources)
 async def sources(request: Request, person: Reader) -> Response:
-    """Every (repository, ref) in use: its newest known commit, when it was last asked, and what is wrong with it."""
+    """Every (repository, ref) in use: its newest known commit, when it was asked and answered, and what is wrong."""
     desk = desk_of(request)
     now = desk.clock.now()
     found = sorted(await desk.store.heads(), key=lambda head: (not head.problem, head.repository, head.ref))
-    return answer(answers.Sources(tuple(views.source(head, now) for head in found)))
+    asked = desk.asked()
+    rows = (views.source(head, now, asked.get((head.repository, head.ref))) for head in found)
+    return answer(answers.Sources(tuple(rows)))
 
 
 @router.get("/roots", response_model=answers.Roots)

@@ -124,8 +124,8 @@ class UnitLine:
 
 @dataclass(frozen=True, slots=True)
 class UnitView:
-    """One unit: what is declared, what is live, what is going on. `turnDue`: somebody asked for something, and what is
-    shown is from before it."""
+    """One unit: what is declared, what is live, what is going on. `applied`: Synced, or not for what others make of it.
+    `turnDue`: somebody asked for something, and what is shown is from before it."""
 
     name: str
     project: str
@@ -166,7 +166,8 @@ class UnitView:
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """A (repository, ref) and the newest commit known of it; `age` is seconds since it was last asked."""
+    """A (repository, ref) and the newest commit known of it; `age` is seconds since it was last asked, `answeredAge`
+    since it last answered (None: not since the server started)."""
 
     repository: str
     ref: str
@@ -174,6 +175,8 @@ class SourceView:
     checked: float
     age: float
     problem: str
+    answered: float | None = None
+    answeredAge: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,14 +364,18 @@ def _trouble(dossier: Dossier) -> TroubleView | None:
     return None if trouble is None else TroubleView(trouble.text, trouble.attempts, trouble.at, trouble.again)
 
 
-def source(head: Head, now: float) -> SourceView:
+def source(head: Head, now: float, asked: tuple[float, float | None] | None = None) -> SourceView:
+    """`asked` is when it was last asked and last answered; without, the last time that was news."""
+    checked, answered = asked or (head.checked, None)
     return SourceView(
         public_url(head.repository),
         spoken(head.ref),
         revision(head.revision),
-        head.checked,
-        max(0.0, now - head.checked),
+        checked,
+        max(0.0, now - checked),
         head.problem,
+        answered,
+        age(answered, now),
     )
 
 

@@ -21,9 +21,9 @@ from kedge.model.origin import of_range, range_of
 from kedge.model.source import Revision
 from kedge.model.version import Range
 from kedge.ports import Secrets
-from kedge.sources import history
+from kedge.sources import history, ignore
 from kedge.sources.address import Address, Allowed, parse
-from kedge.sources.mirror import SIZE_LIMIT, Mirror, folder_of
+from kedge.sources.mirror import DEPTH, SIZE_LIMIT, Mirror, folder_of
 from kedge.sources.remote import Remote, Run
 from kedge.sources.snapshot import FILE_LIMIT, GitSnapshot
 
@@ -39,10 +39,11 @@ _EVERYTHING = ("+refs/heads/*:refs/remote/heads/*", "+refs/tags/*:refs/remote/ta
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of a file that is read, and of a mirror that is kept."""
+    """Bytes of a file that is read, and of a mirror that is kept; commits of history that come at first (0: all)."""
 
     file: int = FILE_LIMIT
     mirror: int = SIZE_LIMIT
+    depth: int = DEPTH
 
 
 @dataclass(slots=True)
@@ -151,7 +152,7 @@ class GitSource:
         try:
             await mirror.fetch(address, [f"+{identity}:{local}"])
         except Invalid:
-            await mirror.fetch(address, _EVERYTHING)  # a server that serves only what its refs name
+            await mirror.fetch(address, _EVERYTHING, whole=True)  # a server that serves only what its refs name
             found = mirror.commit(identity)
             if found is None:
                 raise Invalid(f"there is no commit {identity} in {address.url}") from None
@@ -159,7 +160,7 @@ class GitSource:
         return _got(mirror.commit(local), address, identity)
 
     async def _by_short_id(self, mirror: Mirror, address: Address, identity: str) -> pygit2.Commit:
-        await mirror.fetch(address, _EVERYTHING)
+        await mirror.fetch(address, _EVERYTHING, whole=True)
         found = mirror.commit(identity)
         if found is None:
             text = f"there is no branch, tag or single commit {identity} in {address.url}"
@@ -183,8 +184,9 @@ class GitSource:
         if old is None or new is None:
             return None
         try:
-            return history.changed(old.tree, new.tree)
-        except (KeyError, pygit2.GitError):
+            found = history.changed(old.tree, new.tree)
+            return found if found is None or ignore.FILE in found else self.snapshot(after).seen(found)
+        except (KeyError, pygit2.GitError, Unavailable):
             return None
 
     def touched(self, revision: Revision, paths: Sequence[str]) -> Revision:
@@ -213,7 +215,7 @@ class GitSource:
     def _mirror(self, repository: str) -> Mirror:
         if repository not in self._mirrors:
             folder = folder_of(self._data / "mirrors", repository)
-            self._mirrors[repository] = Mirror(folder, self._remote, self._limits.mirror)
+            self._mirrors[repository] = Mirror(folder, self._remote, self._limits.mirror, self._limits.depth)
         return self._mirrors[repository]
 
 

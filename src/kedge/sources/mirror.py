@@ -28,6 +28,8 @@ _BROKEN = re.compile(
     r"invalid index-pack|packfile .* (cannot|is far)|unresolved delta|garbage at end|bad ref|broken|null sha1",
     re.IGNORECASE,
 )
+DEPTH = 500
+"""Commits of a branch's history that come at first: who changed a file last is searched among them."""
 _CONSOLIDATE = 50
 """Fetches after which the small packs are put together."""
 
@@ -35,11 +37,12 @@ _CONSOLIDATE = 50
 class Mirror:
     """A bare repository below `folder`. `lock` is held by whoever changes it."""
 
-    def __init__(self, folder: Path, remote: Remote, size_limit: int = SIZE_LIMIT) -> None:
+    def __init__(self, folder: Path, remote: Remote, size_limit: int = SIZE_LIMIT, depth: int = DEPTH) -> None:
         self.lock = asyncio.Lock()
         self._folder = folder
         self._remote = remote
         self._size_limit = size_limit
+        self._depth = depth
         self._open: pygit2.Repository | None = None
         self._fetches = 0
         self._suspected = False
@@ -63,22 +66,23 @@ class Mirror:
         except (Unavailable, KeyError, ValueError, pygit2.GitError):
             return None
 
-    async def fetch(self, address: Address, specs: Sequence[str]) -> None:
-        """Fetch refspecs; a mirror that turns out to be broken is made anew, once."""
+    async def fetch(self, address: Address, specs: Sequence[str], *, whole: bool = False) -> None:
+        """Fetch refspecs; a mirror that turns out to be broken is made anew, once. The first time only the newest
+        commits come, and from then on all that is new; `whole` brings the rest of the history too."""
         try:
-            await self._fetch(address, specs)
+            await self._fetch(address, specs, whole=whole)
         except KedgeError as error:
             if isinstance(error, Invalid) or not _BROKEN.search(str(error)) or await self._healthy():
                 raise
             self.discard()
-            await self._fetch(address, specs)
+            await self._fetch(address, specs, whole=whole)
 
     async def _healthy(self) -> bool:
         """Whether it is whole: then it was the other side that spoke of ruin, and what is here stays."""
         arguments = ["fsck", "--connectivity-only", "--no-dangling", "--no-progress"]
         return (await self._remote.local(self._folder, arguments, timeout=FETCH_SECONDS)).code == 0
 
-    async def _fetch(self, address: Address, specs: Sequence[str]) -> None:
+    async def _fetch(self, address: Address, specs: Sequence[str], *, whole: bool) -> None:
         await self._prepare()
         arguments = [
             "fetch",
@@ -89,6 +93,7 @@ class Mirror:
             "--no-recurse-submodules",
             "--no-auto-maintenance",
             "--refmap=",
+            *self._how_far(whole),
             "--",
             address.url,
             *specs,
@@ -101,6 +106,16 @@ class Mirror:
             raise Invalid(f"{address.url} has {size} bytes, more than the {self._size_limit} that are kept")
         if self._fetches % _CONSOLIDATE == 0:
             await self._consolidate()
+
+    def _how_far(self, whole: bool) -> list[str]:
+        if whole:
+            return ["--unshallow"] if (self._folder / "shallow").is_file() else []
+        fresh = self._depth and not any((self._folder / "objects" / "pack").glob("*.pack")) and not self._commits()
+        return [f"--depth={self._depth}"] if fresh else []
+
+    def _commits(self) -> bool:
+        """Whether anything was fetched: small packs are kept as single objects."""
+        return any(self._folder.glob("refs/kedge/**/*")) or (self._folder / "packed-refs").is_file()
 
     async def _consolidate(self) -> None:
         """Put small packs together; failing to costs only space. Objects that no ref leads to are kept."""

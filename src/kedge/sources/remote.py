@@ -121,7 +121,8 @@ class Remote:
     ) -> Completed:
         """Run git against a remote. Raises Denied, Invalid or Unavailable, with git's words less the secrets."""
         values = await self._secrets.credential(address.url)
-        pinned = await self._pinned(address)
+        # A proxy looks names up itself, and it is the operator who named it.
+        pinned = "" if values.get("proxy") and address.scheme != "ssh" else await self._pinned(address)
         self._prepare()
         with self._call(address, values, pinned) as call:
             try:
@@ -186,11 +187,31 @@ class Remote:
         header = _header(values) if address.scheme in ("https", "http") else ""
         if header:
             settings.append((f"http.{address.url}.extraHeader", f"Authorization: {header}"))
-        environment["GIT_CONFIG_COUNT"] = str(len(settings))
-        for index, (key, value) in enumerate(settings):
-            environment[f"GIT_CONFIG_KEY_{index}"] = key
-            environment[f"GIT_CONFIG_VALUE_{index}"] = value
-        yield Call(environment, (*_texts(values), *([header, header.split(" ", 1)[1]] if header else [])))
+        with self._trust(values) as trusted:
+            settings += trusted
+            environment["GIT_CONFIG_COUNT"] = str(len(settings))
+            for index, (key, value) in enumerate(settings):
+                environment[f"GIT_CONFIG_KEY_{index}"] = key
+                environment[f"GIT_CONFIG_VALUE_{index}"] = value
+            yield Call(environment, (*_texts(values), *([header, header.split(" ", 1)[1]] if header else [])))
+
+    @contextmanager
+    def _trust(self, values: Mapping[str, str]) -> Iterator[list[tuple[str, str]]]:
+        """Git's settings for a private authority, a client certificate and a proxy; the first two as private files."""
+        settings = [("http.proxy", values["proxy"])] if values.get("proxy") else []
+        named = {"ca": "http.sslCAInfo", "certificate": "http.sslCert", "key": "http.sslKey"}
+        if not any(values.get(field) for field in named):
+            yield settings
+            return
+        folder = Path(tempfile.mkdtemp(prefix="key-", dir=self._home))
+        try:
+            for field, setting in named.items():
+                if values.get(field):
+                    _private(folder / field, values[field])
+                    settings.append((setting, str(folder / field)))
+            yield settings
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def _keys(self, address: Address, values: Mapping[str, str]) -> Iterator[str]:
@@ -205,9 +226,7 @@ class Remote:
         try:
             key, hosts = folder / "key", folder / "known_hosts"
             for path, text in ((key, values["sshKey"]), (hosts, values["knownHosts"])):
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(text.rstrip("\n") + "\n")
+                _private(path, text)
             yield shlex.join(_ssh(key, hosts, values.get("username", "") if not address.user else ""))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -228,6 +247,12 @@ class Remote:
                 raise Invalid(f"{address.host} leads to {one}, which is not connected to: {reason}")
         literal = ",".join(f"[{one}]" if ":" in one else one for one in addresses)
         return f"{address.host}:{address.port}:{literal}"
+
+
+def _private(path: Path, text: str) -> None:
+    """A file that nobody else reads."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text.rstrip("\n") + "\n")
 
 
 def _ssh(key: Path, hosts: Path, user: str) -> list[str]:
@@ -260,7 +285,7 @@ def _header(values: Mapping[str, str]) -> str:
 
 def _texts(values: Mapping[str, str]) -> tuple[str, ...]:
     """Every text that must not be seen: the values, and each longer line of those with several."""
-    secret = [values[field] for field in ("password", "token", "sshKey") if values.get(field)]
+    secret = [values[field] for field in ("password", "token", "sshKey", "key", "proxy") if values.get(field)]
     lines = [line for text in secret for line in text.splitlines() if len(line) >= 16]
     return tuple(sorted({*secret, *lines}, key=len, reverse=True))
 

@@ -11,7 +11,7 @@ from kedge.model.declaration import Credential, OidcSection, SecretFrom
 from kedge.model.errors import Denied
 
 _FILE_LIMIT = 64 * 1024
-_FIELDS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "kubeconfig")
+_FIELDS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "ca", "proxy", "kubeconfig")
 _OIDC = ("clientSecret", "refreshToken", "assertion")
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 

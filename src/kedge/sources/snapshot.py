@@ -10,6 +10,7 @@ from pygit2.enums import FileMode, ObjectType, Option
 
 from kedge.model.errors import Invalid, Unavailable, Where
 from kedge.model.source import Entry, EntryKind, Revision
+from kedge.sources import ignore
 
 FILE_LIMIT = 16 * 1024 * 1024
 MOST_ENTRIES = 500_000
@@ -72,6 +73,7 @@ class GitSnapshot:
             self._tree: pygit2.Tree = repository[revision.commit].peel(pygit2.Tree)
         except (KeyError, ValueError, pygit2.GitError):
             raise self._missing() from None
+        self._rules = self._ignoring()
 
     @property
     def revision(self) -> Revision:
@@ -83,13 +85,17 @@ class GitSnapshot:
         return str(self._tree.id)
 
     def entry(self, path: str) -> Entry | None:
-        node = find(self._tree, path.strip("/")) if path.strip("/") else None
-        return self._entry(node, path.strip("/")) if node is not None else None
+        path = path.strip("/")
+        node = find(self._tree, path) if path else None
+        if node is None or (self._rules and self._rules.ignores(path, folder=node.filemode == FileMode.TREE)):
+            return None
+        return self._entry(node, path)
 
     def entries(self, folder: str, *, recurse: bool = False) -> Sequence[Entry]:
         folder = folder.strip("/")
         top = find(self._tree, folder) if folder else self._tree
-        if top is None or top.type != ObjectType.TREE:
+        rules = self._rules
+        if top is None or top.type != ObjectType.TREE or (rules and folder and rules.ignores(folder, folder=True)):
             return ()
         found: list[Entry] = []
         waiting: list[tuple[str, pygit2.Object]] = [(f"{folder}/" if folder else "", top)]
@@ -97,6 +103,8 @@ class GitSnapshot:
             prefix, tree = waiting.pop()
             for node in self._inside(tree):
                 path = prefix + name_of(node)
+                if rules and rules.ignores(path, folder=node.filemode == FileMode.TREE):
+                    continue
                 found.append(self._entry(node, path))
                 if recurse and node.filemode == FileMode.TREE:
                     waiting.append((f"{path}/", node))
@@ -126,6 +134,17 @@ class GitSnapshot:
             return bytes(self._repository[entry.id].read_raw())
         except (KeyError, ValueError, pygit2.GitError):
             raise self._missing() from None
+
+    def _ignoring(self) -> ignore.Rules | None:
+        """The rules of this commit; None where it has none, which costs a look at the root."""
+        node = find(self._tree, ignore.FILE)
+        if node is None or node.type != ObjectType.BLOB:
+            return None
+        return ignore.read(bytes(node.peel(pygit2.Blob).read_raw()))
+
+    def seen(self, paths: Sequence[str]) -> Sequence[str]:
+        """Those of paths that are not ignored."""
+        return self._rules.seen(paths) if self._rules is not None else paths
 
     def _inside(self, tree: pygit2.Object) -> list[pygit2.Object]:
         try:

@@ -84,3 +84,20 @@ def test_a_clock_that_is_set_back_does_not_end_the_asking_for_news() -> None:
         assert town.standing() == ["ConfigMap a", "ConfigMap b"]
 
     in_town(story)
+
+
+def test_it_is_known_when_a_source_was_asked_and_when_it_last_answered() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        await asyncio.sleep(120)
+        ((checked, answered),) = town.kedge.rounds.asked().values()
+        assert answered is not None
+        assert answered >= checked
+        town.source.unreachable = True
+        await asyncio.sleep(600)
+        ((later, still),) = town.kedge.rounds.asked().values()
+        assert later > checked + 400
+        assert still is not None
+        assert later - still > 400
+
+    in_town(story)

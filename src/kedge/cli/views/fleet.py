@@ -54,14 +54,25 @@ def _app(row: Row, wide: bool) -> list[object]:
 
 def sources(items: Sequence[Row], roots: Sequence[Row], *, wide: bool) -> None:
     rows = [
-        [row["repository"], row["ref"], commit(row["revision"]), ago(row["age"]), one_line(row["problem"]) or "ok"]
+        [
+            row["repository"],
+            row["ref"],
+            commit(row["revision"]),
+            ago(row["age"]),
+            _answered(row),
+            one_line(row["problem"]) or "ok",
+        ]
         for row in items
     ]
-    table(["REPOSITORY", "REF", "HEAD", "ASKED", "PROBLEM"], rows, cut=not wide)
+    table(["REPOSITORY", "REF", "HEAD", "ASKED", "ANSWERED", "PROBLEM"], rows, cut=not wide)
     for root in roots:
         for problem in root["problems"]:
             place = f"root {root['name']}, {problem['where']}" if problem["where"] else f"root {root['name']}"
             _tell({**problem, "where": place})
+
+
+def _answered(row: Row) -> str:
+    return "not yet" if row.get("answeredAge") is None else ago(row["answeredAge"])
 
 
 def events(items: Sequence[Row], *, wide: bool) -> None:

@@ -34,12 +34,14 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Stop:
-    """One (repository, ref) of the round. `checked` is what people read (epoch seconds); `looked` and `due` are in
+    """One (repository, ref) of the round. `checked` is what people read (epoch seconds), `answered` the last time that
+    there was an answer since the start; `looked` and `due` are in
     monotonic seconds: a clock that is set back must not end the asking."""
 
     readers: Readers
     head: Revision | None = None
     checked: float = 0.0
+    answered: float | None = None
     looked: float = -WINDOW
     due: float = 0.0
     problem: str = ""
@@ -172,6 +174,7 @@ class Rounds:
         except KedgeError as error:
             await self._problem(key, stop, str(error))
             return
+        stop.answered = self._doors.clock.now()
         if stop.head is not None and stop.head.commit == revision.commit and not stop.problem:
             return
         await self._advance(key, stop, revision)
@@ -215,9 +218,9 @@ class Rounds:
         )
         return (event,)
 
-    def heads(self) -> dict[Key, tuple[Revision | None, float, str]]:
-        """(repository, ref) → newest commit, when it was last asked for, and what is wrong."""
-        return {key: (stop.head, stop.checked, stop.problem) for key, stop in self._stops.items()}
+    def asked(self) -> dict[Key, tuple[float, float | None]]:
+        """(repository, ref) → when it was last asked, and when it last answered (None: not since the start)."""
+        return {key: (stop.checked, stop.answered) for key, stop in self._stops.items() if stop.checked}
 
     def _stop(self, key: Key) -> Stop:
         return self._stops.setdefault(key, Stop(Readers()))
