@@ -9,8 +9,17 @@ from kedge.cli.waiting import Goal, standing
 
 
 def unit(**more: Any) -> dict[str, Any]:
-    calm = {"run": None, "lastRun": None, "plan": None, "trouble": None, "version": 3}
-    return {**calm, "sync": "Synced", "health": "Healthy", "turnDue": False, **more}
+    calm = {"run": None, "lastRun": None, "plan": None, "trouble": None, "version": 3, "turnDue": False}
+    found = {**calm, "sync": "Synced", "health": "Healthy", **more}
+    return {"applied": found["sync"] == "Synced", **found}
+
+
+def test_what_the_cluster_overrules_is_not_waited_for() -> None:
+    told = unit(sync="OutOfSync", applied=True)
+    assert standing(told, Goal()) is Exit.OK
+    assert standing(told, Goal("synced")) is Exit.OK
+    assert standing({**told, "lastRun": {"result": "Failed", "number": 1}}, Goal()) is Exit.DEGRADED
+    assert standing({**told, "applied": False}, Goal()) is None
 
 
 def test_a_plan_that_was_just_approved_is_no_longer_waited_for() -> None:

@@ -214,14 +214,15 @@ def stamped(found: dict[str, Any]) -> dict[str, Any]:
     return patched(*added)
 
 
-async def quiet(world: World, webhook: Webhook, commit: str) -> None:
-    """After the unit is synced, nobody writes again: not on a look at everything, nor with the next commit."""
-    await world.synced("shop/web", commit)
+async def quiet(world: World, webhook: Webhook, commit: str, *, overruled: bool = False) -> None:
+    """After the unit is applied, nobody writes again: not on a look at everything, nor with the next commit."""
+    there = world.applied if overruled else world.synced
+    await there("shop/web", commit)
     runs = len(await world.house.doors.store.operations("shop/web"))
     written = webhook.written
     world.house.shift.turns.ring("shop/web", Lane.SWEEP)
     world.repository.write({"apps/web/beside.yaml": config("again", "beside")})
-    dossier = await world.synced("shop/web", world.pushed("another object"))
+    dossier = await there("shop/web", world.pushed("another object"))
     assert [str(outcome.step) for outcome in dossier.last.outcomes] == ["Sync:/ConfigMap/web/beside"]
     assert len(await world.house.doors.store.operations("shop/web")) == runs + 1
     assert webhook.written == written
@@ -243,11 +244,19 @@ def overruled(found: dict[str, Any]) -> dict[str, Any]:
 async def test_a_webhook_that_overrules_git_is_told_and_not_fought(tmp_path: Path, real_cluster: RealCluster) -> None:
     async with judged(tmp_path, real_cluster, overruled, MUTATING) as (world, webhook):
         world.repository.write({"apps/web/config.yaml": config("goodbye")})
-        await quiet(world, webhook, world.pushed("goodbye"))
+        await quiet(world, webhook, world.pushed("goodbye"), overruled=True)
         assert await world.greeting("web") == "as I say"
         for words in (("get",), ("get", "web")):
             shown = await world.said("data.greeting", *words)
             assert "ConfigMap web/web: the cluster makes data.greeting otherwise than Git states" in shown, shown
+            assert "OutOfSync" in shown
+            assert "Healthy" in shown
+        # Who waits for it to be applied and healthy waits for no more, and what comes after it goes on.
+        assert (await world.kedge("wait", "web", "--timeout", "5s")).code == 0
+        world.repository.write({".kedge/other.yaml": application("other", "  after: [app/web]\n")})
+        world.repository.write(folder_of("other", "goodbye"))
+        await world.synced("shop/other", world.pushed("after it"))
+        assert await world.greeting("other") == "goodbye"
         await world.call("DELETE", f"{HOOKS}/mutatingwebhookconfigurations/test")
         world.repository.write({"apps/web/config.yaml": config("hello again")})
         await world.synced("shop/web", world.pushed("hello again"))

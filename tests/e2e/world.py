@@ -255,6 +255,14 @@ class World:
 
         return await self.until(unit, there)
 
+    async def applied(self, unit: str, commit: str = "") -> Dossier:
+        """Until nothing is left to do, though the unit is not Synced: what is left is in others' hands."""
+
+        def there(dossier: Dossier) -> bool:
+            return dossier.shown.applied and (not commit or getattr(dossier.applied, "commit", "") == commit)
+
+        return await self.until(unit, there)
+
     async def whole(self) -> None:
         """Until every root has been read without a problem."""
         states: Any = ()

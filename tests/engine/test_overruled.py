@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
-from kedge.engine.overruled import overruled
+from kedge.engine.overruled import overruled, seen_overruled
+from kedge.model.manifest import Manifest
+from kedge.model.operation import Overruled
+from kedge.model.pair import Seen
+from kedge.model.ref import Ref
 
 WISH: dict[str, Any] = {
     "metadata": {"name": "web", "labels": {"app": "web"}, "creationTimestamp": None},
@@ -67,3 +72,25 @@ def test_many_paths_are_counted():
 def test_a_secret_may_be_written_in_more_than_one_way(wish, found):
     assert overruled("Secret", wish, found) == ""
     assert overruled("Secret", wish, {"data": {"a": "eA=="}}) == "data.a"
+
+
+WEB = Ref("", "ConfigMap", "web", "web")
+
+
+def looked_at(greeting: str, **more: Any) -> Seen:
+    body = json.dumps({"data": {"greeting": "hello"}}).encode()
+    live = {"data": {"greeting": greeting}}
+    return Seen(WEB, live, live, Manifest(WEB, "v1", body, "d"), **more)
+
+
+def test_a_look_finds_what_is_overruled_and_what_is_not_any_more():
+    told = Overruled(WEB, "data.greeting")
+    assert seen_overruled((), [looked_at("as I say")], {WEB}) == (told,)
+    assert seen_overruled((told,), [looked_at("hello")], {WEB}) == ()
+    assert seen_overruled((), [looked_at("as I say", autoscaled=True)], {WEB}) == ()
+
+
+def test_what_nobody_looked_at_stays_overruled_as_long_as_it_is_the_unit_s():
+    told = Overruled(WEB, "data.greeting")
+    assert seen_overruled((told,), [], {WEB}) == (told,)
+    assert seen_overruled((told,), [], set()) == ()

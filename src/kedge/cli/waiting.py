@@ -34,7 +34,7 @@ def standing(unit: dict[str, Any], goal: Goal) -> Exit | None:
     if _stuck(unit):
         return Exit.DEGRADED
     if goal.run and (last is None or last["number"] < goal.run):
-        return None if unit["version"] <= goal.since or unit["sync"] != "Synced" else _calm(unit, goal)
+        return None if unit["version"] <= goal.since or not unit["applied"] else _calm(unit, goal)
     if last is not None and last["result"] == "Failed" and unit["sync"] != "Synced":
         return Exit.DEGRADED
     return _calm(unit, goal)
@@ -47,7 +47,7 @@ def _stuck(unit: dict[str, Any]) -> bool:
 
 
 def _calm(unit: dict[str, Any], goal: Goal) -> Exit | None:
-    if unit["sync"] != "Synced":
+    if not unit["applied"]:
         return None
     if goal.what == "synced" or unit["health"] in ("Healthy", "Suspended"):
         return Exit.OK

@@ -101,10 +101,10 @@ def _observed(step: Step, outcome: Outcome, sight: Sight, now: float) -> Outcome
     if outcome.did is Did.CLEARING:
         if not sight.exists or (outcome.uid and sight.uid != outcome.uid):
             return replace(outcome, message=_AGAIN)
-        return replace(outcome, message=_held(sight))
+        return replace(outcome, message=held(sight))
     if step.act is Act.DELETE:
         gone = not sight.exists or (outcome.uid != "" and sight.uid != outcome.uid)
-        return replace(outcome, did=Did.SETTLED, message="") if gone else replace(outcome, message=_held(sight))
+        return replace(outcome, did=Did.SETTLED, message="") if gone else replace(outcome, message=held(sight))
     if not sight.exists:
         return replace(outcome, message="not seen yet")
     if not sight.gated or sight.status == "Healthy":
@@ -115,7 +115,8 @@ def _observed(step: Step, outcome: Outcome, sight: Sight, now: float) -> Outcome
     return replace(outcome, did=Did.FAILED if sick else outcome.did, message=sight.message or sight.status)
 
 
-def _held(sight: Sight) -> str:
+def held(sight: Sight) -> str:
+    """What is told of an object that is on its way out: `is being deleted, held by example.com/backup`."""
     return f"is being deleted, held by {', '.join(sight.finalizers)}" if sight.finalizers else "is being deleted"
 
 

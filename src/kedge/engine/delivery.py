@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from kedge.engine.gate import pin_expired, retry_at
+from kedge.engine.advance import held
+from kedge.engine.gate import RETRY, pin_expired, retry_at
+from kedge.engine.inventory import going
 from kedge.engine.moving import departed, leaves
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync, Trouble
 from kedge.model.health import Health, Status
-from kedge.model.operation import Operation, Result, Sight
+from kedge.model.operation import Cause, Did, Operation, Result, Sight
 from kedge.model.plan import Plan
 from kedge.model.ref import Ref
 from kedge.model.source import Entry, Read, Revision
@@ -90,38 +92,64 @@ def stumbled(dossier: Dossier, key: str, text: str, now: float, *, again: float 
     """The dossier after a turn failed. `lasting` errors wait for a new revision; others come back at `again`."""
     before = dossier.trouble
     attempts = before.attempts + 1 if before is not None and before.key == key else 1
-    when = None if lasting else (again if again is not None else retry_at(attempts, now) or now + 180.0)
+    when = None if lasting else (again if again is not None else retry_at(attempts, now) or now + RETRY)
     trouble = Trouble(key, text, attempts, now, when)
-    shown = replace(dossier.shown, sync=Sync.UNKNOWN, why=text)
+    shown = replace(dossier.shown, sync=Sync.UNKNOWN, why=text, applied=False)
     return replace(dossier, trouble=trouble, shown=shown, due=when)
 
 
 def failed(dossier: Dossier, operation: Operation, now: float) -> Trouble:
-    """How a failed operation is retried: the same plan again with backoff, as Argo CD's automated retry."""
+    """How a failed operation is retried: the same plan again with backoff, as Argo CD's automated retry. No commit
+    comes for a unit that left Git, so its removal is tried for ever: what held it may let go."""
     before = dossier.trouble
     attempts = before.attempts + 1 if before is not None and before.key == operation.rendered else 1
-    return Trouble(operation.rendered, operation.message, attempts, now, retry_at(attempts, now))
+    again = retry_at(attempts, now)
+    if again is None and operation.cause is Cause.REMOVAL:
+        again = now + RETRY
+    return Trouble(operation.rendered, operation.message, attempts, now, again)
 
 
 def shown_synced(dossier: Dossier, health: Health) -> Shown:
     sentence = health.message if health.status is not Status.HEALTHY else ""
     last = dossier.last
-    if last is not None and last.result is Result.FAILED and not sentence:
+    if last is not None and last.result is Result.FAILED and not sentence and not _only_waited(last):
         sentence = f"run {last.number} failed: {last.message}"
     if dossier.pin is not None and not sentence:
         sentence = f"pinned to run {dossier.pin.run} by {dossier.pin.actor}: {dossier.pin.reason}"
     if dossier.suspended and not sentence:
         sentence = f"suspended {dossier.suspended}"
-    if dossier.overruled and not sentence:
-        sentence = str(dossier.overruled[0])
+    if dossier.overruled:
+        more = f" (and {len(dossier.overruled) - 1} more)" if len(dossier.overruled) > 1 else ""
+        return _all_applied(f"{dossier.overruled[0]}{more}", sentence, health)
     return Shown(Sync.SYNCED, health, sentence)
 
 
-def shown_verified(dossier: Dossier, health: Health, going: Sequence[Ref], now: float) -> Shown:
-    """Desired equals live, except that what is being deleted will not be there in a moment."""
-    if going:
-        return Shown(Sync.OUT_OF_SYNC, health, f"{going[0]} is being deleted: it is made anew once it is gone")
+def _only_waited(run: Operation) -> bool:
+    """Whether a failed run had done everything, and waited in vain for something to be gone. It is gone by now."""
+    done = {outcome.did for outcome in run.outcomes}
+    return Did.DELETED in done and done <= {Did.DELETED, Did.SETTLED, Did.KEPT}
+
+
+def _all_applied(rest: str, sentence: str, health: Health) -> Shown:
+    """Git's wish is applied, and `rest` is what others make of it: never Synced, and nothing that waits for another
+    apply."""
+    return Shown(Sync.OUT_OF_SYNC, health, f"{rest}; {sentence}" if sentence else rest, applied=True)
+
+
+def shown_verified(dossier: Dossier, sights: Mapping[Ref, Sight], left: Collection[Ref], now: float) -> Shown:
+    """Desired equals live, except for what is being deleted. Of that, `left` has left Git: it is not waited for, and
+    its health is not the unit's any more. The rest vanishes, and is made anew."""
+    staying = {ref: sight for ref, sight in sights.items() if ref not in left}
+    health, again = worst(staying), going(staying)
+    if again:
+        sentence = f"{again[0]} {held(sights[again[0]])}: it is made anew once it is gone"
+        return Shown(Sync.OUT_OF_SYNC, health, sentence)
     shown = shown_synced(dossier, health)
+    leaving = [ref for ref in going(sights) if ref in left]
+    if leaving:
+        more = f" (and {len(leaving) - 1} more)" if len(leaving) > 1 else ""
+        sentence = health.message if health.status is not Status.HEALTHY else ""
+        shown = _all_applied(f"{leaving[0]} left Git and {held(sights[leaving[0]])}{more}", sentence, health)
     expired = pin_expired(dossier, now)
     return replace(shown, why=expired) if expired else shown
 
@@ -142,12 +170,15 @@ def _not_ours_yet(plan: Plan) -> Health:
 
 def shown_running(dossier: Dossier, operation: Operation, health: Health) -> Shown:
     sentence = operation.waiting or f"run {operation.number} is at work"
-    return replace(dossier.shown, sync=Sync.OUT_OF_SYNC, health=health, why=f"run {operation.number}: {sentence}")
+    why = f"run {operation.number}: {sentence}"
+    return replace(dossier.shown, sync=Sync.OUT_OF_SYNC, health=health, why=why, applied=False)
 
 
 def settled(dossier: Dossier) -> bool:
-    """Whether units that come after this one may go on: it is as Git wants it, and healthy."""
-    return dossier.shown.sync is Sync.SYNCED and dossier.shown.health.status is Status.HEALTHY
+    """Whether units that come after this one may go on: what Git states is applied, and healthy. What the cluster
+    overrules, or a finalizer holds that left Git, may stay so for ever and holds nobody up."""
+    shown = dossier.shown
+    return (shown.sync is Sync.SYNCED or shown.applied) and shown.health.status is Status.HEALTHY
 
 
 def finished(operation: Operation, result: Result, message: str, now: float) -> Operation:

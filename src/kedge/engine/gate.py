@@ -17,6 +17,9 @@ BLOCKED = 180.0
 """Seconds until a cluster is asked again about a plan that hangs on what nobody watches: a right or a quota that it
 refuses for, an object that is another program's."""
 
+RETRY = 180.0
+"""Seconds, at most, until what failed is tried again."""
+
 _FIRST_HEALS = 3
 
 
@@ -134,7 +137,7 @@ def remembered_heals(dossier: Dossier, now: float) -> tuple[float, ...]:
 
 def retry_at(attempts: int, now: float) -> float | None:
     """5 s doubling to 3 minutes as Argo CD's automated retries; None after ten: it waits for a person or a commit."""
-    return None if attempts >= 10 else now + min(180.0, 5.0 * 2.0 ** max(0, attempts - 1))
+    return None if attempts >= 10 else now + min(RETRY, 5.0 * 2.0 ** max(0, attempts - 1))
 
 
 def cause_of(dossier: Dossier, plan: Plan) -> Cause:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from kedge.engine.overruled import TOLD
 from kedge.model.change import Act
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Did, Operation, Overruled, Owned, Sight
 from kedge.model.pair import Known
 from kedge.model.plan import Plan, Step, StepKind
 from kedge.model.ref import Ref
-
-_TOLD = 20
 
 
 def before(inventory: Sequence[Owned], plan: Plan) -> tuple[Owned, ...]:
@@ -63,7 +62,7 @@ def overruled(
             if outcome.overruled:
                 found[step.ref] = Overruled(step.ref, outcome.overruled)
     owned = refs(left)
-    return tuple(found[ref] for ref in sorted(found) if ref in owned)[:_TOLD]
+    return tuple(found[ref] for ref in sorted(found) if ref in owned)[:TOLD]
 
 
 def verified(

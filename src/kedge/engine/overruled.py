@@ -1,18 +1,37 @@
 """What an API server made otherwise than it was asked to: an admission webhook or a policy overrules what Git states.
 
-Another apply would change nothing of that, so it is no drift; people are told.
+Another apply would change nothing of that, so it is no drift to repair; but what lives is not what Git states, and
+people are told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kedge.engine.leaves import keyed, leaves, same, shared_key
 from kedge.engine.mask import sensitive
 from kedge.engine.normalize import folded, subject_of
+from kedge.model.operation import Overruled
+from kedge.model.pair import Pair, Seen
+from kedge.model.ref import Ref
 
+TOLD = 20
 _NAMED = 3
+
+
+def seen_overruled(known: Sequence[Overruled], pairs: Sequence[Pair], owned: Collection[Ref]) -> tuple[Overruled, ...]:
+    """What the cluster makes otherwise than Git states, by objects that were looked at and found to need no apply; of
+    those that nobody looked at, what was `known` before. Replicas that an autoscaler was left do not count."""
+    found = {entry.ref: entry for entry in known if entry.ref in owned}
+    for pair in pairs:
+        if isinstance(pair, Seen) and pair.manifest is not None and pair.live is not None and not pair.autoscaled:
+            paths = overruled(pair.ref.kind, json.loads(pair.manifest.body), pair.live)
+            found.pop(pair.ref, None)
+            if paths:
+                found[pair.ref] = Overruled(pair.ref, paths)
+    return tuple(found[ref] for ref in sorted(found))[:TOLD]
 
 
 def overruled(kind: str, wish: Mapping[str, Any], made: Mapping[str, Any]) -> str:

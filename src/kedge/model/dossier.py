@@ -87,12 +87,16 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a reader sees first: sync, health and the why sentence."""
+    """What a reader sees first: sync, health and the why sentence.
+
+    `applied`: not Synced, and yet all that Git states is applied. What is left is in others' hands: a field that the
+    cluster overrules, an object that left Git and that a finalizer holds."""
 
     sync: Sync = Sync.UNKNOWN
     health: Health = Health(Status.UNKNOWN)
     why: str = ""
     drifted: tuple[str, ...] = ()
+    applied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ class Seen:
     `live` None: it would be created. `predicted` None: it would be deleted. `manifest` is None for a deletion.
     `rejection` is the API server's refusal of the dry run, and `immutable` says that only a replacement would do.
     `interactive` names the people's tools (kubectl edit …) whose fields would go. `uid` is the live object's.
-    `autoscaled`: an autoscaler has set other replicas than the manifest states, and was left its number.
+    `autoscaled`: an autoscaler has set other replicas than the manifest states, and was left its number. `going`: it is
+    being deleted already, and something holds it.
     """
 
     ref: Ref
@@ -43,6 +44,7 @@ class Seen:
     immutable: bool = False
     uid: str = ""
     autoscaled: bool = False
+    going: bool = False
 
 
 @dataclass(frozen=True, slots=True)

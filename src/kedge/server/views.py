@@ -145,6 +145,7 @@ class UnitView:
     health: str
     healthMessage: str
     why: str
+    applied: bool
     drifted: tuple[str, ...]
     lastVerified: float | None
     verifiedAge: float | None
@@ -318,6 +319,7 @@ def unit(dossier: Dossier, fresh: float | None, now: float) -> UnitView:
         onRemove=declared.on_remove.value,
         after=tuple(map(str, declared.after)),
         **_shown(shown),
+        applied=shown.sync is Sync.SYNCED or shown.applied,
         drifted=shown.drifted,
         lastVerified=verified,
         verifiedAge=age(verified, now),

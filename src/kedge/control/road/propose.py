@@ -61,7 +61,7 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
     going = _removed(dossier, wish, home) if wish.removal else move(dossier, wish.unit, home)
     home, dossier = settled_in(dossier.home, home), replace(dossier, inventory=going.inventory)
     comparison = await _compare(doors, dossier, wish, furnished.desired, sweep)
-    changes = _changes(doors, dossier, comparison)
+    changes = _changes(doors, dossier, comparison, removal=wish.removal)
     doing = carried_out(wish.unit, changes, removal=wish.removal)
     created = [change.ref for change in changes if change.act is not Act.DELETE]
     claims = await doors.store.claims(wish.unit.target.cluster, created) if created else {}
@@ -117,11 +117,19 @@ async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desire
     return await doors.target.compare(scope, desired, known, inventory.surplus(dossier.inventory, desired.manifests))
 
 
-def _changes(doors: Doors, dossier: Dossier, comparison: Comparison) -> tuple[Change, ...]:
+def _changes(doors: Doors, dossier: Dossier, comparison: Comparison, *, removal: bool) -> tuple[Change, ...]:
+    """What left Git and is being deleted already is nothing to do: the run that ordered it has waited for it and named
+    what holds it. Only a removal waits on, for its hooks and its end come after the last object."""
     verified = {entry.ref: entry.digest for entry in dossier.inventory}
     key = doors.installation.effects_key
-    found = [diff(pair, key, wished=_wished(pair, verified)) for pair in comparison.pairs]
+    pairs = comparison.pairs if removal else [pair for pair in comparison.pairs if not leaving_already(pair)]
+    found = [diff(pair, key, wished=_wished(pair, verified)) for pair in pairs]
     return tuple(sorted((change for change in found if change is not None), key=lambda change: change.ref))
+
+
+def leaving_already(pair: Pair) -> bool:
+    """Whether the object left Git and is on its way out, held by a finalizer."""
+    return isinstance(pair, Seen) and pair.predicted is None and pair.going
 
 
 def _wished(pair: Pair, verified: dict[Ref, str]) -> bool:

@@ -15,14 +15,15 @@ from dataclasses import replace
 
 from kedge.control.road.doors import Doors, Turn
 from kedge.control.road.perform import ended_event, look, look_at, perform
-from kedge.control.road.propose import Proposal, propose
+from kedge.control.road.propose import Proposal, leaving_already, propose
 from kedge.control.road.recollect import recollected
 from kedge.control.road.render import furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible
-from kedge.engine.delivery import Wanted, finished, in_force, settled, shown_held, shown_verified, wanted, worst
+from kedge.engine.delivery import Wanted, finished, in_force, settled, shown_held, shown_verified, wanted
 from kedge.engine.gate import Verdict, cause_of, gate, pin_expired
 from kedge.engine.moving import departed, elsewhere
+from kedge.engine.overruled import seen_overruled
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
 from kedge.model.dossier import Approval, Dossier, Wish
@@ -234,8 +235,10 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     )
     after = replace(_remembered(dossier, proposal), inventory=known, plan=None, trouble=None, wish=None)
     after = replace(after, due=_until(after, now))
-    sights = await look(doors, after)
-    shown = shown_verified(after, worst(sights), inventory.going(sights), now)
+    told = seen_overruled(dossier.overruled, proposal.comparison.pairs, inventory.refs(known))
+    after = replace(after, overruled=told)
+    left = [pair.ref for pair in proposal.comparison.pairs if leaving_already(pair)]
+    shown = shown_verified(after, await look(doors, after), left, now)
     after = replace(after, shown=shown, applied=proposal.plan.revision or dossier.applied)
     if after == dossier:
         return Turn(dossier, after.due)

@@ -232,7 +232,7 @@ async def _leftover(setting: Setting, ref: Ref) -> Seen | None:
     owner = judged_owner(scope, slot.owner, slot.mark)
     if owner is not None and owner.kind in ("unit", "installation"):
         return None
-    return Seen(ref, slot.object(), None, owner=owner, uid=slot.uid)
+    return Seen(ref, slot.object(), None, owner=owner, uid=slot.uid, going=slot.terminating)
 
 
 def overlaid(live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
