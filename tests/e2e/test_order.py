@@ -113,3 +113,70 @@ async def test_a_definition_that_comes_after_the_deadline_is_noticed_by_itself(
         await world.synced("shop/web", commit)
         # One run failed, and none was begun in vain while nothing had changed.
         assert (runs, len(await world.house.doors.store.operations("shop/web"))) == (2, 3)
+
+
+SPACES = "/api/v1/namespaces"
+
+
+async def outcomes(world: World, unit: str) -> list[tuple[int, str]]:
+    return [(run.number, str(run.result)) for run in await world.house.doors.store.operations(unit)]
+
+
+async def test_a_namespace_that_others_make_later_is_waited_for_and_harms_nobody(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with with_a_neighbour(tmp_path, access) as world:
+        world.repository.write({".kedge/late.yaml": application("late"), "apps/late/config.yaml": config("first")})
+        world.pushed("into a namespace that no commit makes")
+        for words in (("get",), ("get", "late"), ("diff", "late")):
+            shown = await world.said("waits until somebody makes it", *words)
+            assert "the namespace late does not exist, and is not part of this set" in shown
+
+        world.repository.write({"apps/late/config.yaml": config("second"), **folder_of("other", "goodbye")})
+        commit = world.pushed("meanwhile")
+        await world.synced("shop/other", commit)
+        await world.until("shop/late", lambda d: d.operation is not None and d.operation.number == 2)
+        await world.call("POST", SPACES, {"metadata": {"name": "late"}})
+        await world.synced("shop/late", commit)
+        assert await world.greeting("late") == "second"
+        assert await outcomes(world, "shop/late") == [(2, "Succeeded"), (1, "Superseded")]
+
+
+async def test_a_namespace_that_comes_after_the_deadline_is_noticed_by_itself(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with with_a_neighbour(tmp_path, access) as world:
+        more = "  sync: {timeout: 1s}\n"
+        world.repository.write({".kedge/late.yaml": application("late", more), "apps/late/a.yaml": config("hello")})
+        commit = world.pushed("into a namespace that no commit makes")
+        shown = await world.said("goes on once it is there", "get", "late")
+        assert "the namespace late does not exist" in shown
+        assert "timed out" in await world.said("timed out", "history", "late")
+        assert await outcomes(world, "shop/late") == [(1, "Failed")]
+        # Another unit makes it.
+        world.repository.write({"apps/other/late.yaml": NAMESPACE.replace("web", "late")})
+        world.pushed("the namespace, by another unit")
+        await world.synced("shop/late", commit)
+        assert await world.greeting("late") == "hello"
+        assert await outcomes(world, "shop/late") == [(2, "Succeeded"), (1, "Failed")]
+
+
+async def test_of_two_namespaces_that_others_make_each_is_gone_on_with_as_it_comes(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with with_a_neighbour(tmp_path, access) as world:
+        world.repository.write({".kedge/late.yaml": application("late"), "apps/late/config.yaml": config("hello")})
+        elsewhere = config("hello", "web", ", namespace: later")
+        world.repository.write({"apps/late/elsewhere.yaml": elsewhere})
+        commit = world.pushed("into two namespaces that no commit makes")
+        await world.said("waits until somebody makes it", "get", "late")
+        await world.call("POST", SPACES, {"metadata": {"name": "later"}})
+
+        async def there() -> bool:
+            return await world.greeting("later") == "hello"
+
+        await world.eventually(there)
+        await world.said("the namespace late does not exist", "get", "late")
+        await world.call("POST", SPACES, {"metadata": {"name": "late"}})
+        await world.synced("shop/late", commit)
+        assert await outcomes(world, "shop/late") == [(1, "Succeeded")]

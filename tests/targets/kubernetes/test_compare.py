@@ -198,7 +198,10 @@ async def test_an_object_in_a_namespace_of_the_set_is_presumed(world: World) -> 
 @staged
 async def test_an_object_in_a_namespace_that_nobody_makes_says_so(world: World) -> None:
     (pair,) = (await world.compare(config_map("settings", "nowhere"))).pairs
-    assert pair.why == "the namespace nowhere does not exist, and is not part of this set"
+    assert (
+        pair.why == "the namespace nowhere does not exist, and is not part of this set: waits until somebody makes it"
+    )
+    assert pair.by_others
 
 
 @staged

@@ -24,8 +24,8 @@ from kedge.model.pair import Scope
 from kedge.model.plan import Step
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
-from kedge.targets.kubernetes.awaited import not_yet
-from kedge.targets.kubernetes.compare import raise_if_passing, sentence_of
+from kedge.targets.kubernetes.awaited import no_home_yet, not_yet
+from kedge.targets.kubernetes.compare import lacks_namespace, raise_if_passing, sentence_of
 from kedge.targets.kubernetes.owners import hands, judged_owner, mark_of, taking_over
 from kedge.targets.kubernetes.replicas import scalable
 from kedge.targets.kubernetes.site import Site
@@ -111,8 +111,11 @@ def applied(deed: Deed, ref: Ref, answer: Answer) -> Outcome:
 
 
 def refused(deed: Deed, refusal: Refusal) -> Outcome:
-    """FAILED with the server's sentence. Raises Conflict and Unavailable for what will pass by itself."""
+    """FAILED with the server's sentence. Raises Conflict and Unavailable for what will pass by itself, Awaited for a
+    namespace that somebody else makes. One that this set makes has gone since: another plan makes it again."""
     raise_if_passing(refusal, str(deed.ref))
+    if lacks_namespace(deed.ref, refusal) and deed.site.awaited.waits(deed.scope.unit, deed.ref.namespace):
+        raise no_home_yet(deed.ref)
     more = " (only a replacement could change it)" if refusal.immutable else ""
     return deed.failed(f"{sentence_of(refusal)}{more}")
 

@@ -20,7 +20,7 @@ from kedge.model.manifest import Desired, Manifest
 from kedge.model.pair import Comparison, Known, Pair, Presumed, Scope, Seen
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
-from kedge.targets.kubernetes.awaited import definable, lacking
+from kedge.targets.kubernetes.awaited import definable, homeless, lacking, wanted_of
 from kedge.targets.kubernetes.gather import gathered
 from kedge.targets.kubernetes.owners import hands, judged_owner, without_declared, without_surplus
 from kedge.targets.kubernetes.replicas import overridden, scalable, scaled_in
@@ -43,6 +43,10 @@ class Setting:
     scaled: frozenset[Ref]
     since: float
 
+    def served(self, manifest: Manifest) -> bool:
+        catalog = self.site.client.discovery.seen
+        return catalog is not None and catalog.find(*wanted_of(manifest)) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -50,6 +54,11 @@ class Look:
 
     pair: Pair
     fingerprint: str = ""
+
+    @property
+    def awaited(self) -> Manifest | None:
+        """Its manifest, where somebody else has to bring what is missing."""
+        return self.pair.manifest if isinstance(self.pair, Presumed) and self.pair.by_others else None
 
 
 async def compare_set(
@@ -66,9 +75,7 @@ async def compare_set(
     open_ones = [manifest for manifest in manifests if manifest.ref not in unchanged]
     setting = await _setting(site, scope, desired, open_ones, since)
     looks = await gathered([*(_look(setting, manifest) for manifest in open_ones)])
-    site.awaited.declare(
-        scope.unit, [p.manifest for p in (k.pair for k in looks) if isinstance(p, Presumed) and p.by_others]
-    )
+    _declare_awaited(setting, [manifest for manifest in (look.awaited for look in looks) if manifest is not None])
     leftovers = await gathered([*(_leftover(setting, ref) for ref in extra)])
     digests = {manifest.ref: manifest.digest for manifest in manifests}
     return Comparison(
@@ -80,6 +87,13 @@ async def compare_set(
         ),
         as_of=min((w.fresh or 0.0 for m in same if (w := site.index.watching(m.ref))), default=started),
     )
+
+
+def _declare_awaited(setting: Setting, lacking_something: Sequence[Manifest]) -> None:
+    """What lacks no namespace lacks its kind."""
+    spaces = {m.ref.namespace for m in lacking_something if setting.served(m)}
+    kinds = [m for m in lacking_something if not setting.served(m)]
+    setting.site.awaited.declare(setting.scope.unit, kinds, sorted(spaces))
 
 
 async def _watch(site: Site, refs: Sequence[Ref]) -> None:
@@ -166,7 +180,7 @@ def _seen(setting: Setting, manifest: Manifest, slot: Slot, answer: Mapping[str,
 async def _refused(setting: Setting, kind: Kind, manifest: Manifest, refusal: Refusal) -> Look:
     ref = manifest.ref
     if refusal.missing:
-        return Look(Presumed(ref, manifest, _homeless(setting, ref, refusal)))
+        return Look(_homeless(setting, manifest, refusal))
     if "does not support dry run" in refusal.text:
         return Look(Presumed(ref, manifest, f"the cluster can not try it: {refusal.text}"))
     raise_if_passing(refusal, f"{ref} can not be compared")
@@ -212,12 +226,17 @@ def _undefined(setting: Setting, manifest: Manifest) -> Pair:
     return Presumed(ref, manifest, f"{missing} yet: waits for its definition", by_others=True)
 
 
-def _homeless(setting: Setting, ref: Ref, refusal: Refusal) -> str:
-    if not ref.namespace or "namespaces" not in refusal.text:
-        return f"the API server does not find it a place: {refusal.text}"
+def _homeless(setting: Setting, manifest: Manifest, refusal: Refusal) -> Presumed:
+    ref = manifest.ref
+    if not lacks_namespace(ref, refusal):
+        return Presumed(ref, manifest, f"the API server does not find it a place: {refusal.text}")
     if ref.namespace in setting.namespaces:
-        return f"the namespace {ref.namespace} is part of this set and does not exist yet"
-    return f"the namespace {ref.namespace} does not exist, and is not part of this set"
+        return Presumed(ref, manifest, f"the namespace {ref.namespace} is part of this set and does not exist yet")
+    return Presumed(ref, manifest, homeless(ref), by_others=True)
+
+
+def lacks_namespace(ref: Ref, refusal: Refusal) -> bool:
+    return refusal.missing and bool(ref.namespace) and "namespaces" in refusal.text
 
 
 async def _leftover(setting: Setting, ref: Ref) -> Seen | None:

@@ -12,7 +12,7 @@ from kedge.model.errors import Denied
 from kedge.model.manifest import Manifest
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
-from kedge.targets.kubernetes.awaited import AwaitedKinds, wanted_of
+from kedge.targets.kubernetes.awaited import AwaitedThings, wanted_of
 from kedge.targets.kubernetes.index import Index
 from kedge.targets.kubernetes.replicas import Autoscalers, with_replicas_left
 
@@ -23,7 +23,7 @@ class Site:
     client: Client
     index: Index
     autoscalers: Autoscalers
-    awaited: AwaitedKinds = field(default_factory=AwaitedKinds)
+    awaited: AwaitedThings = field(default_factory=AwaitedThings)
 
     def acting_as(self, account: str) -> Site:
         """The same cluster, written to as a service account; it is looked at as before."""
@@ -42,6 +42,10 @@ class Site:
         if kind is None or (ref.namespace and not kind.namespaced):
             return None
         return await self.client.get(kind, ref.namespace, ref.name)
+
+    async def has_namespace(self, name: str) -> bool:
+        """Raises Unavailable and Denied."""
+        return await self.get(Ref("", "Namespace", "", name)) is not None
 
     async def identity(self) -> str:
         """The uid of the namespace kube-system, which a cluster keeps for life; "" where it may not be read."""

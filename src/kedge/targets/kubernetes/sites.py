@@ -177,7 +177,7 @@ class Sites:
             for post in list(self._posts.values()):
                 async with post.lock:
                     await self._renew(post)
-                    await self._look_for_kinds(post)
+                    await self._look_for_awaited(post)
 
     async def _renew(self, post: Post) -> None:
         """Take up what has changed since the site was opened, or could not be."""
@@ -200,14 +200,16 @@ class Sites:
             return
         await self._compared(post, post.site, access)
 
-    async def _look_for_kinds(self, post: Post) -> None:
-        if post.site is None:
+    async def _look_for_awaited(self, post: Post) -> None:
+        site = post.site
+        if site is None:
             return
-        try:
-            arrived = await post.site.awaited.arrived(post.site.client.discovery)
-        except (Unavailable, Denied):
-            return  # whoever waits is still waiting
-        self._ring(post, dict.fromkeys(arrived))
+        for look in (site.awaited.arrived(site.client.discovery), site.awaited.appeared(site.has_namespace)):
+            try:
+                arrived = await look
+            except (Unavailable, Denied):
+                continue  # whoever waits is still waiting
+            self._ring(post, dict.fromkeys(arrived))
 
     async def _compared(self, post: Post, site: Site, access: Access) -> None:
         before, post.access = post.access, access
