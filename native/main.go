@@ -30,6 +30,7 @@ type request struct {
 	Op      string             `json:"op"`
 	Options json.RawMessage    `json:"options"`
 	After   *after             `json:"after"`
+	Keys    []namedKey         `json:"keys"` // of encrypted files
 	Limits  limits             `json:"limits"`
 	Folders map[string]*folder `json:"folders"`
 	Blobs   []struct {
@@ -57,6 +58,7 @@ type job struct {
 	frames   <-chan frame
 	raw      []byte
 	after    *after
+	keys     *keys
 	count    int
 	total    int64
 	result   any
@@ -115,11 +117,12 @@ func serve(w *wire, f frame, frames <-chan frame, blobs *blobs, warnings *bytes.
 	end := served{Count: j.count, Reads: j.tree.reads, Evicted: blobs.takeEvicted(), Result: j.result}
 	for _, line := range bytes.Split(bytes.TrimSpace(warnings.Bytes()), []byte("\n")) {
 		if len(line) > 0 {
-			end.Warnings = append(end.Warnings, string(line))
+			end.Warnings = append(end.Warnings, j.keys.mask(string(line)))
 		}
 	}
 	kind := frameDone
 	if failed != nil {
+		failed.What = j.keys.mask(failed.What)
 		end.Error, kind, j.body = failed, frameError, nil
 	}
 	if w.write(f.request, kind, end, j.body) != nil {
@@ -144,7 +147,10 @@ func (j *job) run(r request) (failed *failure) {
 	if !known {
 		return &failure{Code: "bug", What: fmt.Sprintf("no operation is named %q", r.Op)}
 	}
-	err := j.begin(r.After)
+	var err error
+	if j.keys, err = readKeys(r.Keys); err == nil {
+		err = j.begin(r.After)
+	}
 	if err == nil {
 		err = op(j, r.Options)
 	}

@@ -232,6 +232,9 @@ func (j *job) emit(value any, head object, depth int) error {
 	if why := identify(fields, &head); why != "" {
 		return wrong("%s %s", head.Kind, why)
 	}
+	if file := j.keys.leaked(fields); file != "" {
+		return wrong("%s %s shows a value of the encrypted file %s; only the data of a Secret may hold it", head.Kind, head.Name, file)
+	}
 	return j.send(fields, head)
 }
 

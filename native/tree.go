@@ -119,7 +119,7 @@ func (t *tree) open(name string) (*folder, error) {
 	return t.folders[name], nil
 }
 
-// file answers a file's bytes and logs the read, also of a file that is not there.
+// file answers a file's bytes and logs the read, also of a file that is not there. Encrypted files are opened.
 func (t *tree) file(name string) ([]byte, error) {
 	e, err := t.look(name)
 	if err != nil {
@@ -131,7 +131,14 @@ func (t *tree) file(name string) ([]byte, error) {
 	if e.Kind != "file" {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return t.bytes(name, e)
+	data, err := t.bytes(name, e)
+	if err != nil || t.job.keys == nil || !encrypted(data) {
+		return data, err
+	}
+	if data, err = t.job.keys.decrypt(name, data); err != nil {
+		return nil, t.refuse(err.(*failure))
+	}
+	return data, nil
 }
 
 func (t *tree) bytes(name string, e entry) ([]byte, error) {

@@ -368,9 +368,10 @@ def worker_renderer(size: int = 2, kept: Kept | None = None) -> WorkerRenderer:
 
 
 @asynccontextmanager
-async def offline() -> AsyncIterator[Offline]:
-    """A renderer over native workers, ended with the block. Raises Unavailable when the worker is not built."""
-    renderer = worker_renderer(1)
+async def offline(kept: Kept | None = None) -> AsyncIterator[Offline]:
+    """A renderer over native workers, ended with the block; `kept` answers secrets by name. Raises Unavailable when the
+    worker is not built."""
+    renderer = worker_renderer(1, kept)
     try:
         yield Offline(renderer)
     finally:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kedge.model.declaration import Application, ApplicationSpec
 from kedge.model.errors import Invalid, Where
 from kedge.model.manifest import Desired
 from kedge.model.rendering import HelmSection
@@ -16,28 +17,97 @@ from kedge.model.unit import RenderSpec
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`values` are files, `sets` are `a.b=c`; either makes it a chart. Later ones win, and sets win over files."""
+    """`values` are files, `sets` are `a.b=c`; either makes it a chart. Later ones win, and sets win over files.
+
+    `declared` is a file with an Application that says how it is rendered, `unit` which one (`NAME` or `NAME@ENV`);
+    `secrets` are `NAME=FILE`, in place of those of the store."""
 
     name: str = "offline"
     namespace: str = "default"
     values: tuple[Path, ...] = ()
     sets: tuple[str, ...] = ()
+    declared: Path | None = None
+    unit: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 def rendered(directories: Sequence[Path], wish: Wish) -> list[Desired]:
     """The rendered set of each directory. Raises Invalid with file and line, Unavailable without a worker."""
-    from kedge.compose import offline
-
-    spec = spec_of(wish)
     for directory in directories:
         if not directory.is_dir():
             raise Invalid("there is no such directory", where=Where(str(directory)))
+    return _rendered([(directory, "") for directory in directories], wish)
+
+
+def _rendered(places: Sequence[tuple[Path, str]], wish: Wish) -> list[Desired]:
+    """The rendered sets of directories, each at a ref ("": the working tree)."""
+    from kedge.compose import offline
+
+    secrets = dict(_secret(text) for text in wish.secrets)
+    wish, spec = _asked(wish)
+
+    async def kept(name: str) -> str | None:
+        return secrets.get(name)
 
     async def work() -> list[Desired]:
-        async with offline() as house:
-            return [await house.render(d, spec, name=wish.name, namespace=wish.namespace) for d in directories]
+        async with offline(kept) as house:
+            return [await house.render(d, spec, name=wish.name, namespace=wish.namespace, ref=ref) for d, ref in places]
 
     return asyncio.run(work())
+
+
+def _secret(text: str) -> tuple[str, str]:
+    """`NAME=FILE` → name and value. The value is never an argument: those are seen by every user of the machine."""
+    from kedge.cli.objects import read_file
+
+    name, equals, file = text.partition("=")
+    if not name or not equals or not file:
+        raise Invalid(f"--secret {text}: write NAME=FILE")
+    return name, read_file(file)[0].decode("utf-8", "replace")
+
+
+def _asked(wish: Wish) -> tuple[Wish, RenderSpec]:
+    """Name, namespace and options: as declared, with what the command line says laid over them."""
+    spec = spec_of(wish)
+    if wish.declared is None:
+        return wish, spec
+    name, found = declared_in(wish.declared, wish.unit)
+    helm = found.helm
+    if spec.helm is not None:
+        from kedge.dialects.kedge import laid_over
+
+        base = helm if helm is not None else HelmSection()
+        helm = replace(base, values=laid_over(base.values, spec.helm.values))
+    made = RenderSpec(
+        found.directory, found.kustomize, helm, found.patches, found.jsonnet, found.substitute, found.decrypt
+    )
+    named = replace(wish, name=name if wish.name == Wish().name else wish.name)
+    if wish.namespace == Wish().namespace and found.target.namespace:
+        named = replace(named, namespace=found.target.namespace)
+    return named, made
+
+
+def declared_in(file: Path, unit: str) -> tuple[str, ApplicationSpec]:
+    """The name and fields of the unit that a file declares; `unit` is NAME or NAME@ENV, "" where there is only one.
+    Raises Invalid for a file with problems, and where there is no such unit or several."""
+    from kedge.cli.objects import read_file
+    from kedge.dialects.kedge import read
+
+    raw, name = read_file(str(file))
+    reading = read(raw, name)
+    if reading.problems:
+        raise Invalid("", problems=reading.problems)
+    units: dict[str, tuple[str, ApplicationSpec]] = {}
+    for one in reading.declarations:
+        if isinstance(one, Application):
+            within = {f"{one.name}@{env}": (one.name, spec) for env, spec in one.spec.environments}
+            units |= within or {one.name: (one.name, one.spec)}
+    if not unit and len(units) == 1:
+        return next(iter(units.values()))
+    if unit not in units:
+        known = ", ".join(units) or "none"
+        raise Invalid(f"which application? {name} declares {known}", hint="--unit NAME, or NAME@ENVIRONMENT")
+    return units[unit]
 
 
 def spec_of(wish: Wish) -> RenderSpec:
@@ -83,16 +153,6 @@ def _set(text: str) -> dict[str, Any]:
 
 def rendered_at(directory: Path, refs: tuple[str, str], wish: Wish) -> tuple[Desired, Desired]:
     """The rendered sets of a directory of a local repository at two refs; "" is the working tree. Raises as
-    `rendered`."""
-    from kedge.compose import offline
-
-    spec = spec_of(wish)
-
-    async def work() -> tuple[Desired, Desired]:
-        async with offline() as house:
-            before, after = [
-                await house.render(directory, spec, name=wish.name, namespace=wish.namespace, ref=ref) for ref in refs
-            ]
-        return before, after
-
-    return asyncio.run(work())
+    `rendered`. A declaration is that of the working tree for both."""
+    before, after = _rendered([(directory, ref) for ref in refs], wish)
+    return before, after

@@ -20,6 +20,7 @@ from kedge.model.declaration import (
 from kedge.model.errors import Invalid
 from kedge.model.ref import is_name
 from kedge.model.rendering import (
+    DecryptSection,
     FileParameter,
     HelmSection,
     JsonnetSection,
@@ -177,6 +178,7 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (KustomizeSection, "namespace"): name,
     (JsonnetSection, "libs"): path,
     (Patch, "path"): beside,
+    (DecryptSection, "keys"): name,
     (SubstituteSection, "secrets"): name,
     (ApproveSection, "by"): approver,
     (Project, "environments"): name,

@@ -164,7 +164,7 @@ def _unit(
         root=trust.root.name,
         source=source,
         target=spec.target,
-        render=RenderSpec(spec.directory, spec.kustomize, helm, spec.patches, spec.jsonnet, spec.substitute),
+        render=RenderSpec(spec.directory, spec.kustomize, helm, spec.patches, spec.jsonnet, spec.substitute, spec.decrypt),
         sync=spec.sync,
         approve=approve,
         on_remove=spec.onRemove,

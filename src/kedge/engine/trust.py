@@ -110,7 +110,11 @@ def target_problem(trust: Trust, project: Project, target: TargetSection, where:
 
 def secrets_problem(project: Project, spec: ApplicationSpec, where: Where) -> Problem | None:
     """Secrets of the store are for whom the project says: a unit's rendering would hand them out to anybody else."""
-    for section, names in (("substitute.secrets", spec.substitute.secrets.values() if spec.substitute else ()),):
+    asked = {
+        "substitute.secrets": tuple(spec.substitute.secrets.values()) if spec.substitute else (),
+        "decrypt.keys": spec.decrypt.keys if spec.decrypt else (),
+    }
+    for section, names in asked.items():
         for name in names:
             if not any(fnmatchcase(name, glob) for glob in project.secrets):
                 place = Where(where.file, where.line, where.document, f"spec.{section}")

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from kedge.model.errors import Where
 from kedge.model.rendering import (
+    DecryptSection,
     DirectorySection,
     HelmSection,
     JsonnetSection,
@@ -119,6 +120,7 @@ class ApplicationSpec:
     jsonnet: JsonnetSection | None = None
     patches: Annotated[tuple[Patch, ...], "Patches that are laid over what was rendered, whatever rendered it."] = ()
     substitute: SubstituteSection | None = None
+    decrypt: DecryptSection | None = None
     after: Annotated[
         tuple[str, ...], "Units that must be synced and healthy first, as `app/NAME`: same project and environment."
     ] = ()

@@ -149,3 +149,13 @@ class SubstituteSection:
         dict[str, str], "Variables whose value is a secret of the store, by its name; for the `stringData` of Secrets."
     ] = field(default_factory=dict)
     unknown: Annotated[Unknown, "What becomes of a variable that is not declared and has no default."] = Unknown.FAIL
+
+
+@dataclass(frozen=True, slots=True)
+class DecryptSection:
+    """Files that SOPS has encrypted are opened as they are read: manifests, values files, what Kustomize makes secrets
+    of. What was encrypted may only come to stand in the data of Secrets."""
+
+    keys: Annotated[
+        tuple[str, ...], "Secrets of the store that hold age identities, or a PGP private key without passphrase."
+    ] = ()

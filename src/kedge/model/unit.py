@@ -14,6 +14,7 @@ from kedge.model.declaration import (
 from kedge.model.errors import Where
 from kedge.model.ref import UnitName
 from kedge.model.rendering import (
+    DecryptSection,
     DirectorySection,
     HelmSection,
     JsonnetSection,
@@ -35,11 +36,13 @@ class RenderSpec:
     patches: tuple[Patch, ...] = ()
     jsonnet: JsonnetSection | None = None
     substitute: SubstituteSection | None = None
+    decrypt: DecryptSection | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Names of all secrets of the store that rendering asks for, in order."""
-        return tuple(sorted(set(self.substitute.secrets.values()))) if self.substitute is not None else ()
+        filled = self.substitute.secrets.values() if self.substitute is not None else ()
+        return tuple(sorted({*filled, *(self.decrypt.keys if self.decrypt is not None else ())}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,9 @@ class Past:
 
 def key_of(call: Call) -> str:
     """What is asked, without the contents: those are in the reads."""
-    return sha256(orjson.dumps([call.op, call.root, call.options, call.after], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return sha256(
+        orjson.dumps([call.op, call.root, call.options, call.after, call.keys], option=orjson.OPT_SORT_KEYS)
+    ).hexdigest()
 
 
 class Memory:

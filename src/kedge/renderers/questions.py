@@ -104,14 +104,15 @@ def fetch(snapshot: Snapshot, path: str) -> Answer:
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request to the worker. `wanted` are files that the operation is sure to read, sent along unasked; `after` is
-    what is done to every object once it is rendered."""
+    what is done to every object once it is rendered; `keys` are names and texts of keys for encrypted files."""
 
     op: str
     options: Mapping[str, Any]
     folders: Folders = field(default_factory=dict)
     wanted: tuple[Entry, ...] = ()
     root: str = ""
-    after: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    keys: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
 
 
 def reads_of(header: Mapping[str, Any]) -> tuple[Read, ...]:

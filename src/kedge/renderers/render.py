@@ -109,7 +109,9 @@ class WorkerRenderer:
 def request(snapshot: Snapshot, unit: Unit, secrets: Mapping[str, str] = MappingProxyType({})) -> Call:
     """What to ask of the worker for a unit. Raises Invalid when its folder is not there, or a path leads out."""
     call, after = _rendering(snapshot, unit), afterwards(unit, secrets)
-    return replace(call, after=after) if after else call
+    decrypt = unit.render.decrypt
+    keys = None if decrypt is None else tuple((name, secrets[name]) for name in decrypt.keys)
+    return replace(call, after=after, keys=keys)
 
 
 def _rendering(snapshot: Snapshot, unit: Unit) -> Call:

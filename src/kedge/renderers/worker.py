@@ -260,6 +260,7 @@ def _request(number: int, call: Call, snapshot: Snapshot, held: set[str], limits
         "op": call.op,
         "options": call.options,
         "after": call.after or None,
+        "keys": None if call.keys is None else [{"name": name, "value": value} for name, value in call.keys],
         "limits": limits.for_worker(),
         "folders": call.folders,
         "blobs": [{"id": key, "size": len(content)} for key, content in blobs.items()],

@@ -42,7 +42,7 @@ def check_command(directory: Path, render: bool, **given: Any) -> int:
         place = f" {finding.ref}" if finding.ref else ""
         click.echo(clean(f"{unit}{place}: {finding.severity} {finding.rule}: {finding.text}"))
     for name in checked.elsewhere:
-        say(f"{name} is built from another repository: not rendered here")
+        say(f"{name} is built from another repository, or from encrypted files: not rendered here")
     total = len(checked.problems) + len(checked.findings)
     say(f"{len(checked.units)} units, {f'{total} problems and findings' if total else 'nothing wrong'}")
     return code

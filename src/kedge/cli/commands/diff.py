@@ -57,7 +57,7 @@ def _offline(words: tuple[str, ...], old: str, new: str, given: dict[str, Any]) 
     from kedge.cli.rendering import Wish, rendered, rendered_at
     from kedge.model.errors import Invalid
 
-    wish = Wish(given["name"], given["namespace"], given["values"], given["sets"])
+    wish = Wish(**{key: given[key] for key in ("name", "namespace", "values", "sets", "declared", "unit", "secrets")})
     if not old and not new:
         before, after = rendered([Path(word) for word in words], wish)
         return compared(before, after, wish.name)

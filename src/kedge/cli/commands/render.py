@@ -20,6 +20,19 @@ def with_rendering(command: Any) -> Any:
             type=click.Path(path_type=Path, dir_okay=False),
             help="A file of values for the chart; may be repeated.",
         ),
+        click.option(
+            "--declared",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="A file with an Application that says how to render.",
+        ),
+        click.option("--unit", default="", metavar="NAME[@ENV]", help="Which one, where the file declares several."),
+        click.option(
+            "--secret",
+            "secrets",
+            multiple=True,
+            metavar="NAME=FILE",
+            help="A secret in place of the store's; may be repeated.",
+        ),
         click.option("--set", "sets", multiple=True, metavar="A.B=VALUE", help="One value; may be repeated."),
     ):
         command = add(command)
@@ -39,7 +52,9 @@ def with_rendering(command: Any) -> Any:
     help="How the set is written.",
 )
 def render_command(directory: Path, output: str, sets: tuple[str, ...], **given: Any) -> None:
-    """Render DIRECTORY offline: plain YAML, Kustomize or a Helm chart, detected. Secrets are shown as they stand."""
+    """Render DIRECTORY offline: plain YAML, Jsonnet, Kustomize or a Helm chart, detected, or as --declared.
+
+    Secrets are shown as they stand."""
     from kedge.cli.rendering import Wish, rendered
     from kedge.cli.views.human import clean, say
     from kedge.cli.views.manifests import as_json, as_yaml

@@ -25,7 +25,14 @@ class Furnished:
 
 def spec_of(unit: Unit, version: str, stamp: str = "") -> str:
     """Digest of everything beside the files that decides what a render answers; `stamp` is that of its secrets."""
-    lines = [str(unit.name), repr(unit.source), repr(unit.target), repr(unit.render), version, *([stamp] if stamp else [])]
+    lines = [
+        str(unit.name),
+        repr(unit.source),
+        repr(unit.target),
+        repr(unit.render),
+        version,
+        *([stamp] if stamp else []),
+    ]
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
