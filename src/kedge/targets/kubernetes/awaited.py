@@ -1,6 +1,6 @@
-"""What units need and a cluster lacks: kinds that it does not serve (somebody else brings their definitions, an operator
-most often), and namespaces that no commit makes. While anybody waits, it is looked for again now and then; nothing else
-would tell.
+"""What units need and a cluster lacks: kinds that it does not serve (somebody else brings their definitions, an
+operator most often), and namespaces that no commit makes. While anybody waits, it is looked for again now and then;
+nothing else would tell.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ class AwaitedThings:
         self._spaces: dict[str, set[str]] = {}
 
     def declare(self, unit: str, manifests: Iterable[Manifest], namespaces: Iterable[str] = ()) -> None:
-        """`manifests` are those whose kinds are not served, `namespaces` those that are missing; none: the unit waits no
-        more."""
+        """`manifests` have kinds that are not served, `namespaces` are those that are missing; none: the unit waits no more."""
         found = frozenset(wanted_of(manifest) for manifest in manifests)
         if found:
             self._by_unit[unit] = found
