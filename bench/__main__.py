@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import bench
 
 QUICK = "--quick"
-ORDER = ("renders", "records", "health", "objects", "fleet")
+ORDER = ("renders", "sources", "records", "health", "objects", "fleet")
 
 
 def known() -> list[str]:

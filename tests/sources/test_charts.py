@@ -242,3 +242,11 @@ async def test_what_is_lost_on_disk_is_fetched_anew(tmp_path: Path, charts: Char
     found = fresh.snapshot(after).entry("web/values.yaml")
     assert found is not None
     assert fresh.snapshot(after).read(found) == b"greeting: hello\n"
+
+
+async def test_a_version_that_yaml_would_take_for_a_number_stays_as_it_is_written(charts: ChartSource, site: Site):
+    publish(site, of("1.10.0"))
+    page = site.pages["/stable/index.yaml"]
+    assert isinstance(page, Reply)
+    page.body = page.body.replace(b"version: 1.10.0", b"version: 1.10")
+    assert (await charts.fetch(f"{site.url}/stable", "chart web 1.x")).version == "1.10"

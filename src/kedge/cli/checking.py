@@ -17,6 +17,7 @@ from kedge.model.change import Finding
 from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
 from kedge.model.errors import Invalid, KedgeError, Problem, Where
 from kedge.model.manifest import Desired
+from kedge.model.origin import assembly_of, chart_of
 from kedge.model.unit import Unit
 from kedge.policy.admit import admit
 from kedge.policy.lint import lint
@@ -29,7 +30,8 @@ _MOST_FILES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`findings` are by unit name. `elsewhere` are units whose files are in another repository: not rendered."""
+    """`findings` are by unit name. `elsewhere` are units whose files, or the keys to them, are elsewhere: not
+    rendered."""
 
     units: tuple[Unit, ...]
     problems: tuple[Problem, ...]
@@ -48,11 +50,20 @@ def check(directory: Path, *, render: bool = True) -> Checked:
         raise Invalid("there is no such directory", where=Where(str(directory)))
     reading = declarations(directory)
     resolved = resolve(_trust(reading), reading.declarations)
-    local = [unit for unit in resolved.units if unit.source.repository == HERE and unit.render.decrypt is None]
+    local = [unit for unit in resolved.units if _is_here(unit)]
     problems, findings = asyncio.run(_rendered(directory, local)) if render and local else ([], [])
-    here = {unit.name for unit in local}
-    elsewhere = tuple(str(unit.name) for unit in resolved.units if unit.name not in here)
+    elsewhere = tuple(str(unit.name) for unit in resolved.units if not _is_here(unit))
     return Checked(resolved.units, (*reading.problems, *resolved.problems, *problems), tuple(findings), elsewhere)
+
+
+def _is_here(unit: Unit) -> bool:
+    """Whether all of its files are in the folder: other sources and what files name are fetched by a server only."""
+    return (
+        unit.source.repository == HERE
+        and assembly_of(unit.source.ref) is None
+        and chart_of(unit.source.ref) is None
+        and unit.render.decrypt is None
+    )
 
 
 def declarations(directory: Path) -> Reading:

@@ -24,7 +24,7 @@ _SMALL = 1 << 20
 _MOST = 50_000
 _ENTRIES = re.compile(rb"^entries:[ \t]*\r?\n", re.MULTILINE)
 _FIRST = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n)*( +)[^\s#-][^\n]*:[ \t]*\r?$", re.MULTILINE)
-_TOP = re.compile(rb"^[^\s#]", re.MULTILINE)
+_TOP = re.compile(rb"\n[^\s#]")
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})\Z")
 
 
@@ -47,7 +47,7 @@ def choose(raw: bytes, name: str, wanted: versions.Range) -> Chosen:
         raise Invalid(
             f"chart {name} has no version in “{wanted.text}”", hint="correct source.version; a prerelease needs its own"
         )
-    return _chosen(name, found[1]())
+    return _chosen(name, found[0], found[1]())
 
 
 def _versions(raw: bytes, name: str) -> Iterator[tuple[str, Any]]:
@@ -103,25 +103,27 @@ def _section(raw: bytes, name: str) -> bytes | None:
     first = _FIRST.match(raw, start.end()) if start is not None else None
     if start is None or first is None:
         return None
-    following = _TOP.search(raw, start.end())
-    end, indent = following.start() if following else len(raw), re.escape(first[1])
-    written = re.escape(name.encode())
-    key = re.compile(rb"^%s([\"']?)%s\1:[ \t]*\r?$" % (indent, written), re.MULTILINE).search(raw, start.end(), end)
-    keys = re.compile(rb"^%s[\"']?([^\s#\-\"'][^\s\"':]*)" % indent, re.MULTILINE)
-    if key is not None:
-        after = keys.search(raw, key.end(), end)
-        return raw[key.end() : after.start() if after else end]
+    begin, indent = start.end() - 1, b"\n" + first[1]  # patterns that begin with a line's end are found far quicker
+    for written in (name, f'"{name}"', f"'{name}'"):
+        found = raw.find(indent + written.encode() + b":", begin)
+        if found >= 0:
+            after = re.compile(rb"\n(?:%s)?[^\s#\-]" % first[1]).search(raw, found + 1)
+            return raw[found + 1 : after.start() + 1 if after else len(raw)].partition(b"\n")[2]
     if len(raw) <= _SMALL:
         return None
-    raise _unknown(name, [found[1].decode("utf-8", "replace") for found in keys.finditer(raw, start.end(), end)])
+    following = _TOP.search(raw, begin)
+    keys = re.compile(re.escape(indent) + rb"[\"']?([^\s#\-\"'][^\s\"':]*)")
+    known = keys.finditer(raw, begin, following.start() if following else len(raw))
+    raise _unknown(name, [found[1].decode("utf-8", "replace") for found in known])
 
 
 def _items(section: bytes) -> Iterator[bytes]:
     """The items of a list in block style."""
-    match = re.search(rb"^( *)- ", section, re.MULTILINE)
+    section = b"\n" + section
+    match = re.search(rb"\n( *)- ", section)
     if match is None:
         return
-    begins = [found.start() for found in re.finditer(rb"^" + match[1] + rb"- ", section, re.MULTILINE)]
+    begins = [found.start() + 1 for found in re.finditer(rb"\n" + match[1] + rb"- ", section)]
     for begin, end in zip(begins, [*begins[1:], len(section)], strict=True):
         yield section[begin:end]
 
@@ -134,14 +136,14 @@ def _version(item: bytes) -> str:
     return text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] else text
 
 
-def _chosen(name: str, item: Mapping[str, Any]) -> Chosen:
+def _chosen(name: str, version: str, item: Mapping[str, Any]) -> Chosen:
     urls, digest, created = item.get("urls"), item.get("digest"), item.get("created")
     if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
-        raise Invalid(f"chart {name} {item.get('version')} has no URL in the index")
+        raise Invalid(f"chart {name} {version} has no URL in the index")
     match = _DIGEST.match(digest) if isinstance(digest, str) else None
     if digest and match is None:
-        raise Invalid(f"chart {name} {item.get('version')} has a digest in the index that is no sha256")
-    return Chosen(name, str(item["version"]), tuple(urls[:5]), match[1] if match else "", _moment(created))
+        raise Invalid(f"chart {name} {version} has a digest in the index that is no sha256")
+    return Chosen(name, version, tuple(urls[:5]), match[1] if match else "", _moment(created))
 
 
 def _moment(text: Any) -> float:
