@@ -110,6 +110,33 @@ def worker(renderer: WorkerRenderer, files: Files, path: str) -> Work:
     return lambda _: renderer.render(files, unit)
 
 
+def shared_apps() -> Path | None:
+    """The folder of example applications, where it is beside the checkout."""
+    place = Path(os.environ.get("KEDGE_SHARED") or ROOT.parent / "shared") / "cases" / "example-apps"
+    return place if place.is_dir() else None
+
+
+def jsonnet_files() -> dict[str, bytes]:
+    """Twenty objects that a library's function makes."""
+    head = "{make(n):: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'c%d' % n}, data: {key: 'value %d' % n}}}"
+    program = "local lib = import 'lib.libsonnet'; [lib.make(n) for n in std.range(1, 20)]"
+    return {"jsonnet/all.jsonnet": program.encode(), "jsonnet/lib.libsonnet": head.encode()}
+
+
+async def examples(renderer: WorkerRenderer) -> None:
+    """Applications as people write them."""
+    folder = shared_apps()
+    if folder is None:
+        print(f"{'examples':<10} the example applications are not here: set KEDGE_SHARED")
+        return
+    files = read_folder(folder)
+    for name in ("helm-guestbook", "sock-shop", "jsonnet-guestbook-tla"):
+        print(f"{'example':<10} {name:<21} {await rate(worker(renderer, files, name)):4.0f} renders/s")
+    if helm := program("helm"):
+        theirs = await rate(command([helm, "template", "web", "helm-guestbook", "-n", "shop"], folder))
+        print(f"{'example':<10} helm-guestbook, helm  {theirs:4.1f} renders/s")
+
+
 def plain_files() -> dict[str, bytes]:
     text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{0}}}\ndata:\n  key: value {0}\n"
     return {f"plain/{n}.yaml": text.format(n).encode() for n in range(20)}
@@ -136,6 +163,9 @@ async def compare(renderer: WorkerRenderer) -> None:
             print(f"{tool:<10} {name:<17} {theirs:8.1f} renders/s   worker ÷ it = {ours / theirs:.0f}")
     plain = await rate(worker(renderer, Files(plain_files()), "plain"))
     print(f"{'plain':<10} worker            {plain:8.0f} renders/s of 20 files")
+    jsonnet = await rate(worker(renderer, Files(jsonnet_files()), "jsonnet"))
+    print(f"{'jsonnet':<10} worker            {jsonnet:8.0f} renders/s of 20 objects")
+    await examples(renderer)
 
 
 async def remembered(pool: Pool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,14 @@ def test_what_the_renderer_noted_is_a_finding() -> None:
     (finding,) = lint_of([manifest(CONFIG)], "renders differently each time")
     assert (finding.severity, finding.rule) == (Severity.WARNING, "lint/render")
     assert "differently" in finding.text
+
+
+def test_an_object_that_is_still_encrypted_is_an_error() -> None:
+    still = manifest(CONFIG)
+    body = b'{"data":{"a":"ENC[AES256_GCM,data:x]"},"sops":{"age":[]}}'
+    (finding,) = lint_of([replace(still, body=body)])
+    assert (finding.severity, finding.rule) == (Severity.ERROR, "lint/encrypted")
+    assert "decrypt.keys" in finding.text
 
 
 def test_a_plain_set_has_no_findings() -> None:

@@ -52,7 +52,8 @@ async def test_every_shared_case_is_filled_as_it_expects(filled: Any, shared: Pa
 
 
 TYPED = (
-    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: '${name}', labels: {count: '${n}'}}\nspec:\n  replicas: ${n}\n"
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: '${name}', labels: {count: '${n}'}}\n"
+    "spec:\n  replicas: ${n}\n"
 )
 
 

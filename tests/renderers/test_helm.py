@@ -231,3 +231,16 @@ async def test_a_template_can_not_read_the_environment(
 ) -> None:
     with pytest.raises(Invalid, match="not defined"):
         await renderer.render(repository(chart(f'{{{{ {function} "HOME" }}}}')), unit("c"))
+
+
+async def test_a_template_is_read_for_random_values_once_whatever_else_of_the_chart_changes(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    template = config("{{ .Values.v }}")
+    first, second = (
+        repository(chart(template, **{"values.yaml": "v: a"})),
+        repository(chart(template, **{"values.yaml": "v: b"})),
+    )
+    await renderer.render(first, unit("c"))
+    await renderer.render(second, unit("c"))
+    assert second.read_paths.count("c/templates/t.yaml") < first.read_paths.count("c/templates/t.yaml")

@@ -70,6 +70,9 @@ def _one(manifest: Manifest) -> list[Finding]:
     if ref.group_kind == ("", "ConfigMap") and _PRIVATE_KEY.search(manifest.body):
         text = f"{ref} holds a private key in plain text: everybody who can read Git or the namespace has it"
         findings.append(Finding(Severity.WARNING, "lint/private-key", text, ref))
+    if b'"sops":{' in manifest.body and b"ENC[AES256_GCM," in manifest.body:
+        text = f"{ref} is encrypted with SOPS, and would be applied as it is: name a key in `decrypt.keys`"
+        findings.append(Finding(Severity.ERROR, "lint/encrypted", text, ref))
     if ref.group_kind in _NAMESPACED and not ref.namespace:
         text = f"{ref} names no namespace, and the unit's target gives none"
         findings.append(Finding(Severity.WARNING, "lint/namespace", text, ref))

@@ -6,7 +6,7 @@ import re
 
 from kedge.model.errors import Invalid, Where
 from kedge.model.rendering import HelmSection
-from kedge.model.source import EntryKind
+from kedge.model.source import Entry, EntryKind
 from kedge.model.unit import Unit
 from kedge.ports import Snapshot
 from kedge.renderers.detect import CHART
@@ -52,7 +52,24 @@ def call(snapshot: Snapshot, unit: Unit, *, is_upgrade: bool = False) -> Call:
     return Call("helm", options, listing(snapshot, folder, entries), files, folder)
 
 
-def may_differ(snapshot: Snapshot, call: Call) -> bool:
-    """Whether the chart asks for what is another thing each time, or holds packed charts that may."""
-    asked = (entry for entry in call.wanted if entry.path.endswith(_TEMPLATES))
-    return any(entry.path.endswith(".tgz") or _UNSTABLE.search(snapshot.read(entry)) for entry in asked)
+class Steadiness:
+    """Whether charts ask for what is another thing each time. A file is read for it once: what it holds never changes
+    under its id. Bounded: the oldest files are forgotten first."""
+
+    def __init__(self, most: int = 20_000) -> None:
+        self._most = most
+        self._unsteady: dict[str, bool] = {}
+
+    def may_differ(self, snapshot: Snapshot, call: Call) -> bool:
+        """Whether a chart asks for such a thing, or holds packed charts that may."""
+        asked = (entry for entry in call.wanted if entry.path.endswith(_TEMPLATES))
+        return any(entry.path.endswith(".tgz") or self._asks(snapshot, entry) for entry in asked)
+
+    def _asks(self, snapshot: Snapshot, entry: Entry) -> bool:
+        found = self._unsteady.get(entry.id)
+        if found is None:
+            found = bool(_UNSTABLE.search(snapshot.read(entry)))
+            if len(self._unsteady) >= self._most:
+                del self._unsteady[next(iter(self._unsteady))]
+            self._unsteady[entry.id] = found
+        return found

@@ -46,6 +46,7 @@ class WorkerRenderer:
         """`kept` answers a secret of the store by its name; without it there are none."""
         self._pool = pool
         self._kept = kept
+        self._steadiness = helm.Steadiness()
         self._version = version
         self._memory = memory if memory is not None else Memory()
 
@@ -68,7 +69,7 @@ class WorkerRenderer:
         try:
             rendered = await self._pool.call(call, snapshot)
             desired = desired_of(rendered, self._version)
-            if call.op == "helm" and helm.may_differ(snapshot, call):
+            if call.op == "helm" and self._steadiness.may_differ(snapshot, call):
                 again = desired_of(await self._pool.call(call, snapshot), self._version)
                 desired = compared(desired, again)
         except Refused as error:
