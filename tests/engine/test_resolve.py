@@ -292,3 +292,8 @@ def test_a_project_judges_every_repository_that_a_unit_reads() -> None:
         assert "does not allow the repository https://evil.example" in told(
             resolved(app(source=more), projects=(shop,))
         )
+
+
+def test_charts_of_the_same_repository_need_no_leave_of_the_project() -> None:
+    shop = Project("shop", sources=("https://git.example.com/*",))
+    assert one(resolved(app(source=SourceSection("x", allow=("file://",))), projects=(shop,))).source.path == "x"

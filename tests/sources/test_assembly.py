@@ -163,6 +163,20 @@ async def test_a_lock_that_helm_wrote_is_kept_to_and_one_about_something_else_is
         await every.fetch(repository.url, ref)
 
 
+async def test_charts_of_the_same_repository_alone_reach_no_other(every: EverySource, repository: Repository):
+    text = (
+        "apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies:\n- {name: common, repository: 'file://../common'}\n"
+    )
+    more = text + "- {name: web, repository: 'file.example'}\n"
+    common = {"common/Chart.yaml": "apiVersion: v2\nname: common\nversion: 0.1.0\n"}
+    repository.commit({"top/Chart.yaml": text, **common})
+    ref = of_assembly(Assembly("main", "top", allow=("file://",)))
+    assert "top/charts/common/Chart.yaml" in tree(every, await every.fetch(repository.url, ref), "top")
+    repository.commit({"top/Chart.yaml": more.replace("file.example", "https://charts.example.com")})
+    with pytest.raises(Invalid, match="which the declaration does not allow"):
+        await every.fetch(repository.url, ref)
+
+
 @pytest.mark.parametrize("climbs", ["file://../../../etc", "file:///etc", "file://..\\x"])
 async def test_a_dependency_out_of_the_repository_is_refused(every: EverySource, repository: Repository, climbs: str):
     text = f"apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies: [{{name: evil, repository: '{climbs}'}}]\n"

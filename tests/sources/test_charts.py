@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -250,3 +251,13 @@ async def test_a_version_that_yaml_would_take_for_a_number_stays_as_it_is_writte
     assert isinstance(page, Reply)
     page.body = page.body.replace(b"version: 1.10.0", b"version: 1.10")
     assert (await charts.fetch(f"{site.url}/stable", "chart web 1.x")).version == "1.10"
+
+
+async def test_an_index_that_does_not_end_is_refused_at_the_bound(
+    charts: ChartSource, site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("kedge.sources.index.SIZE_LIMIT", 100_000)
+    bomb = gzip.compress(b"# nothing\n" * 1_000_000)
+    site.pages["/stable/index.yaml"] = Reply(bomb, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(Invalid, match="more than the 100000 bytes allowed"):
+        await charts.fetch(f"{site.url}/stable", "chart web *")

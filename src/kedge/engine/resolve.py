@@ -34,7 +34,7 @@ from kedge.model.declaration import (
     SourceSection,
 )
 from kedge.model.errors import Problem, Where
-from kedge.model.origin import MAIN, OTHERS, Assembly, Part, assembly_of, of_assembly, of_chart, of_range
+from kedge.model.origin import MAIN, OTHERS, SAME, Assembly, Part, assembly_of, of_assembly, of_chart, of_range
 from kedge.model.ref import UnitName
 from kedge.model.rendering import HelmSection
 from kedge.model.rule import HealthRule
@@ -164,7 +164,9 @@ def _unit(
         root=trust.root.name,
         source=source,
         target=spec.target,
-        render=RenderSpec(spec.directory, spec.kustomize, helm, spec.patches, spec.jsonnet, spec.substitute, spec.decrypt),
+        render=RenderSpec(
+            spec.directory, spec.kustomize, helm, spec.patches, spec.jsonnet, spec.substitute, spec.decrypt
+        ),
         sync=spec.sync,
         approve=approve,
         on_remove=spec.onRemove,
@@ -220,7 +222,8 @@ def _values(helm: HelmSection | None, source: SourceSpec) -> tuple[HelmSection |
 def _reached(project: Project, source: SourceSpec, where: Where) -> list[Problem]:
     """What the project says of every repository that the unit reads."""
     assembly = assembly_of(source.ref)
-    more = (*(part.repository for part in assembly.others), *assembly.allow) if assembly is not None else ()
+    parts = [part.repository for part in assembly.others] if assembly is not None else []
+    more = [*parts, *(url for url in (assembly.allow if assembly is not None else ()) if url != SAME)]
     found = [source_problem(project, repository, where) for repository in (source.repository, *more)]
     return [problem for problem in found if problem is not None]
 

@@ -14,6 +14,8 @@ _CHART = "chart "
 _WITH = "with "
 OTHERS = ".others"
 """The folder that other sources are below, from the root of what is put together."""
+SAME = "file://"
+"""What `allow` says for charts of the same repository alone: it reaches nothing else."""
 MAIN = "main"
 """The folder of a main source whose own root is asked for, beside others: their files are none of it."""
 
