@@ -149,3 +149,8 @@ async def test_declared_globs_reach_the_render(renderer: Any, repository: Any, u
     files = repository({"a/x/1.yaml": config("one"), "a/2.yaml": config("two")})
     spec = RenderSpec(directory=DirectorySection(recurse=True, exclude="x/*"))
     assert [m.ref.name for m in (await renderer.render(files, unit("a", spec))).manifests] == ["two"]
+
+
+def test_what_says_how_sops_encrypts_is_no_manifest(repository: Any) -> None:
+    files = repository({"a/.sops.yaml": "creation_rules: []", "a/x.yaml": "-", "a/b/.sops.yaml": "-"})
+    assert chosen(files, "a", DirectorySection(recurse=True)) == ["a/x.yaml"]

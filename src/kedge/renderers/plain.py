@@ -24,14 +24,15 @@ MOST_FILES = 20_000
 def select(folder: str, section: DirectorySection, entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """The files to read, in order of path: suffix, `recurse`, `include` and `exclude` as Argo CD's directory source.
 
-    Kedge's own declarations (`kedge.yaml` and `.kedge/` at the repository's root) are no manifests. Raises Invalid for
+    Kedge's own declarations (`kedge.yaml` and `.kedge/` at the repository's root) are no manifests, nor is what says how
+    SOPS encrypts. Raises Invalid for
     a symlink or submodule that stands where a manifest is expected; others are left alone.
     """
     prefix = f"{folder}/" if folder else ""
     chosen = []
     for entry in entries:
         name = entry.path.removeprefix(prefix)
-        if entry.kind is EntryKind.FOLDER or not name.endswith(SUFFIXES) or _is_ours(entry.path):
+        if entry.kind is EntryKind.FOLDER or not name.endswith(SUFFIXES) or _is_none(entry.path):
             continue
         if ("/" in name and not section.recurse) or not _admitted(section, name):
             continue
@@ -50,8 +51,8 @@ def select(folder: str, section: DirectorySection, entries: Iterable[Entry]) -> 
 _WORDS = {EntryKind.SYMLINK: "symbolic link", EntryKind.SUBMODULE: "Git submodule"}
 
 
-def _is_ours(path: str) -> bool:
-    return path in ("kedge.yaml", "kedge.yml") or path.startswith(".kedge/")
+def _is_none(path: str) -> bool:
+    return path in ("kedge.yaml", "kedge.yml") or path.startswith(".kedge/") or path.rpartition("/")[2] == ".sops.yaml"
 
 
 def _admitted(section: DirectorySection, name: str) -> bool:
