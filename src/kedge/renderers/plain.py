@@ -24,9 +24,9 @@ MOST_FILES = 20_000
 def select(folder: str, section: DirectorySection, entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """The files to read, in order of path: suffix, `recurse`, `include` and `exclude` as Argo CD's directory source.
 
-    Kedge's own declarations (`kedge.yaml` and `.kedge/` at the repository's root) are no manifests, nor is what says how
-    SOPS encrypts. Raises Invalid for
-    a symlink or submodule that stands where a manifest is expected; others are left alone.
+    Kedge's own declarations (`kedge.yaml` and `.kedge/` at the repository's root) are no manifests, nor is what says
+    how SOPS encrypts. Raises Invalid for a symlink or submodule that stands where a manifest is expected; others are
+    left alone.
     """
     prefix = f"{folder}/" if folder else ""
     chosen = []
