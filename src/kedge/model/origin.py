@@ -94,6 +94,12 @@ def parts_of(repository: str, ref: str) -> tuple[tuple[str, str], ...]:
     return ((repository, found.ref), *((part.repository, part.ref) for part in found.others))
 
 
+def followed_by_parts(ref: str) -> bool:
+    """Whether news of it is news of one of its parts. What files name may move by itself: then it is asked too."""
+    found = assembly_of(ref)
+    return found is not None and bool(found.others) and not found.allow
+
+
 def spoken(ref: str) -> str:
     """As people read it."""
     found = assembly_of(ref)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
 from tests.doors.town import Town, file, in_town
 
+from kedge.clock import SystemClock, SystemEntropy
+from kedge.control.shift.rounds import POLL, Rounds
 from kedge.model.dossier import Sync
+from kedge.model.origin import Assembly, Part, of_assembly, spoken
+from kedge.model.source import Revision
+from kedge.ports import Head
 
 
 def test_a_unit_whose_first_turn_failed_is_still_told_of_news() -> None:
@@ -101,3 +108,56 @@ def test_it_is_known_when_a_source_was_asked_and_when_it_last_answered() -> None
         assert later - still > 400
 
     in_town(story)
+
+
+class Parts:
+    """Answers whatever it is asked, and remembers what that was."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.commits: dict[str, str] = {}
+
+    async def fetch(self, repository: str, ref: str) -> Revision:
+        self.asked.append(spoken(ref))
+        return Revision(repository, ref, self.commits.get(ref, "a" * 40))
+
+    def changed(self, before: Revision, after: Revision) -> None:
+        return None
+
+    def descends(self, before: Revision, after: Revision) -> bool:
+        return True
+
+
+class Shelf:
+    async def set_head(self, head: Head, events: object = ()) -> None:
+        return None
+
+
+def test_what_is_put_together_is_not_asked_again_until_a_part_has_moved() -> None:
+    async def story() -> None:
+        source, rung = Parts(), []
+        doors: Any = SimpleNamespace(source=source, store=Shelf(), clock=SystemClock(), entropy=SystemEntropy())
+
+        async def moved(revision: Revision, changed: object) -> bool:
+            return True
+
+        rounds = Rounds(doors, Any, rung.append, moved)  # type: ignore[arg-type]
+        one, other = ("https://h/main", "main"), ("https://h/values", "values")
+        whole = (one[0], of_assembly(Assembly("main", "web", (Part("v", *other),))))
+        rounds.add(whole)
+        assert set(rounds.asked()) == set()
+        for key in (whole, one, other, whole):
+            await rounds.check(key)
+        stops = rounds._stops
+        assert stops[whole].due > stops[one].due + 5 * POLL
+        assert not stops[whole].hinted
+        source.commits["values"] = "b" * 40
+        await rounds.check(other)
+        assert stops[whole].hinted
+        await rounds.check(whole)
+        assert not stops[whole].hinted
+        checked, answered = rounds.asked()[whole]
+        assert checked == min(stops[key].checked for key in (one, other))
+        assert answered is not None
+
+    asyncio.run(story())

@@ -14,7 +14,7 @@ from kedge.control.shift.readers import Readers
 from kedge.model.dossier import Dossier
 from kedge.model.errors import KedgeError
 from kedge.model.event import Event
-from kedge.model.origin import parts_of, range_of, spoken
+from kedge.model.origin import followed_by_parts, parts_of, range_of, spoken
 from kedge.model.person import AUTOMATION
 from kedge.model.source import Revision
 from kedge.ports import Head
@@ -25,6 +25,9 @@ POLL = 60.0
 
 WINDOW = 1.0
 """Seconds in which any number of hints for one (repository, ref) cost one fetch."""
+
+RARELY = 10
+"""Polls of its parts to one of what is put together of them."""
 
 AT_ONCE = 8
 """Fetches in flight at once."""
@@ -70,6 +73,7 @@ class Rounds:
         self._bell = asyncio.Event()
         self._stops: dict[Key, Stop] = {}
         self._key_of: dict[str, Key] = {}
+        self._wholes: dict[Key, dict[Key, None]] = {}
 
     async def load(self, keys: Iterable[Key]) -> None:
         """Take up where the store left off: heads, and who reads what."""
@@ -169,6 +173,9 @@ class Rounds:
         stop = self._stop(key)
         stop.hinted, stop.checked, stop.looked = False, self._doors.clock.now(), self._doors.clock.monotonic()
         stop.due = stop.looked + self._poll * (0.8 + 0.4 * self._doors.entropy.uniform())
+        if followed_by_parts(key[1]) and stop.head is not None and not stop.problem:
+            # What it is put together of is asked, once for all, and rings it. This is for what was lost on disk.
+            stop.due = stop.looked + RARELY * self._poll
         try:
             revision = await self._doors.source.fetch(*key)
         except KedgeError as error:
@@ -185,6 +192,7 @@ class Rounds:
         event = Event("source.trouble", stop.checked, AUTOMATION.name, message=f"{key[0]} {spoken(key[1])}: {text}")
         await self._doors.store.set_head(Head(*key, stop.head, stop.checked, text), (event,))
         stop.problem = text
+        self._tell_wholes(key)
         for unit in stop.readers.all():
             if stop.head is None:
                 self._ring(unit)
@@ -197,6 +205,7 @@ class Rounds:
         events = self._events(key, before, revision, stop.checked)
         await self._doors.store.set_head(Head(*key, revision, stop.checked), events)
         stop.head, stop.problem = revision, ""
+        self._tell_wholes(key)
         units = stop.readers.all() if changed is None else stop.readers.of(changed)
         for unit in units:
             self._ring(unit)
@@ -220,10 +229,29 @@ class Rounds:
 
     def asked(self) -> dict[Key, tuple[float, float | None]]:
         """(repository, ref) → when it was last asked, and when it last answered (None: not since the start)."""
-        return {key: (stop.checked, stop.answered) for key, stop in self._stops.items() if stop.checked}
+        return {key: self._times(key) for key, stop in self._stops.items() if stop.checked}
+
+    def _times(self, key: Key) -> tuple[float, float | None]:
+        """Of what is put together, those of the part that was asked, and that answered, longest ago."""
+        own = self._stops[key]
+        stops = [self._stops[part] for part in parts_of(*key)] if followed_by_parts(key[1]) else [own]
+        answers = [stop.answered for stop in stops if stop.answered is not None]
+        answered = min(answers) if len(answers) == len(stops) else own.answered
+        return min((stop.checked for stop in stops if stop.checked), default=own.checked), answered
+
+    def _tell_wholes(self, key: Key) -> None:
+        """What is put together of it is looked at anew."""
+        for whole in self._wholes.get(key, ()):
+            self._stops[whole].hinted = True
+        self._bell.set()
 
     def _stop(self, key: Key) -> Stop:
-        return self._stops.setdefault(key, Stop(Readers()))
+        if key not in self._stops:
+            self._stops[key] = Stop(Readers())
+            for part in parts_of(*key) if followed_by_parts(key[1]) else ():
+                self._wholes.setdefault(part, {})[key] = None
+                self._stop(part)
+        return self._stops[key]
 
 
 def _same_ref(pushed: str, wanted: str) -> bool:
