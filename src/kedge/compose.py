@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 WORKER = Path(__file__).parent / "bin" / "kedge-worker"
 DEFAULT_CLUSTER = "default"
+COLLECTED = (20_000, 20, 20)
+"""How many objects come to be between two searches for garbage in cycles. There is little of it, and Python's own 700
+cost a sixth of all processor time when every application changes (`bench objects`)."""
 REPO_TOKEN = "KEDGE_REPO_TOKEN"  # noqa: S105 - the variable's name
 REPO_SSH_KEY = "KEDGE_REPO_SSH_KEY"
 REPO_KNOWN_HOSTS = "KEDGE_REPO_KNOWN_HOSTS"
@@ -70,6 +73,8 @@ class Parts:
 @asynccontextmanager
 async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     """Every room over its real adapter; closed in reverse order. Raises Invalid and Unavailable."""
+    import gc
+
     from kedge.control.road.doors import Doors, RenderedSets
     from kedge.house import build
     from kedge.sources.every import EverySource
@@ -81,6 +86,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     from kedge.targets.kubernetes import KubernetesTarget
     from kedge.targets.kubernetes.judging import Judging
 
+    gc.set_threshold(*COLLECTED)
     spawner = Spawner(report_bug)
     name = parts.data / IDENTITY
     store = open_store(
