@@ -9,6 +9,7 @@ from tests.kube.scripted import Scripted, ok, status, virtual
 from tests.simulation.loop import SeededEntropy, VirtualClock
 
 from kedge.kube.ask import Asker
+from kedge.kube.transport import Lost
 from kedge.kube.window import Window
 from kedge.model.errors import Unavailable
 
@@ -41,10 +42,54 @@ async def test_a_429_that_asks_for_too_long_is_given_back_at_once(clock: Virtual
 
 
 @virtual
-async def test_a_500_is_never_asked_again(clock: VirtualClock) -> None:
-    transport = Scripted(status(500))
-    assert (await asker(transport, clock).ask("PATCH", "/x")).status == 500
+async def test_a_write_that_may_have_been_carried_out_is_never_asked_again(clock: VirtualClock) -> None:
+    for code in (500, 502, 503, 504):
+        transport = Scripted(status(code))
+        assert (await asker(transport, clock).ask("PATCH", "/x")).status == code
+        assert len(transport.asked) == 1
+
+
+@virtual
+async def test_a_write_whose_answer_was_lost_is_never_asked_again(clock: VirtualClock) -> None:
+    transport = Scripted(Lost("PATCH /x", "reset"))
+    with pytest.raises(Lost, match="reset"):
+        await asker(transport, clock).ask("PATCH", "/x")
     assert len(transport.asked) == 1
+
+
+@virtual
+async def test_what_changes_nothing_is_asked_again_after_what_passes(clock: VirtualClock) -> None:
+    asked: tuple[tuple[str, dict[str, str]], ...] = (("GET", {}), ("PATCH", {"dryRun": "All"}))
+    for method, query in asked:
+        transport = Scripted(Lost(f"{method} /x", "reset"), status(503), status(504), ok({}))
+        began = clock.monotonic()
+        assert (await asker(transport, clock).ask(method, "/x", query)).status == 200
+        assert 0.5 < clock.monotonic() - began < 4
+
+
+@virtual
+async def test_a_500_to_a_read_passes_and_to_a_dry_run_is_an_answer(clock: VirtualClock) -> None:
+    transport = Scripted(status(500), ok({}))
+    assert (await asker(transport, clock).ask("GET", "/x")).status == 200
+    transport = Scripted(status(500))
+    assert (await asker(transport, clock).ask("PATCH", "/x", {"dryRun": "All"})).status == 500
+
+
+@virtual
+async def test_what_does_not_pass_is_told_after_a_few_tries(clock: VirtualClock) -> None:
+    transport = Scripted(*[status(503)] * 4)
+    assert (await asker(transport, clock).ask("GET", "/x")).status == 503
+    assert len(transport.asked) == 4
+    transport = Scripted(*[Lost("GET /x", "reset")] * 3)
+    with pytest.raises(Lost, match="reset"):
+        await asker(transport, clock).ask("GET", "/x")
+    assert len(transport.asked) == 3, "the third loss in a row opens the breaker"
+
+
+@virtual
+async def test_a_read_that_is_refused_for_long_is_not_waited_for(clock: VirtualClock) -> None:
+    transport = Scripted(status(503, **{"retry-after": "300"}))
+    assert (await asker(transport, clock).ask("GET", "/x")).status == 503
 
 
 @virtual

@@ -17,8 +17,9 @@ AWAY = Lost("GET /x", "no answer from https://c: refused")
 
 
 async def asked(asker: Asker, path: str = "/x") -> str:
+    """Of a write, which is asked once; reads are asked again by themselves."""
     try:
-        await asker.ask("GET", path)
+        await asker.ask("PATCH", path)
     except Unavailable as error:
         return str(error)
     return ""
@@ -31,7 +32,7 @@ async def test_after_some_losses_nobody_waits_for_the_cluster(clock: VirtualCloc
     for _ in range(LOSSES):
         await asked(asker)
     sentence = await asked(asker, "/mine")
-    assert sentence.startswith("GET /mine: no answer from https://c: refused")
+    assert sentence.startswith("PATCH /mine: no answer from https://c: refused")
     assert len(transport.asked) == LOSSES
 
 

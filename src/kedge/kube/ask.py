@@ -1,8 +1,9 @@
 """One request, kept within bounds: a place in the window, a deadline, patience with 429, and none with a cluster that
 is away.
 
-A 429 was not carried out, so it is asked again here, after the time the server names. Nothing else is repeated: a lost
-reply may have been carried out, and only the caller knows whether that matters.
+A 429 was not carried out, so it is asked again here, after the time the server names. What changes nothing, a read or
+a dry run, is asked again after a lost connection and an answer that passes, too: an outage of a moment must not cost
+a turn of many questions. A write is not: it may have been carried out, and only the caller knows whether that matters.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ DEADLINE = 30.0
 MAX_PATIENCE = 20.0
 TRIES = 4
 TROUBLED = (429, 502, 503, 504)
+PASSING = (500, 502, 503, 504)
 
 
 class Asker:
@@ -44,21 +46,26 @@ class Asker:
     ) -> Response:
         """Raises Unavailable when no answer came in time, or the server wants to be left alone for longer than anybody
         waits here."""
-        sent = {"accept": JSON, **(headers or {})}
+        what, sent = f"{method} {path}", {"accept": JSON, **(headers or {})}
         for attempt in range(TRIES):
-            self._refrain(f"{method} {path}")
+            last = attempt == TRIES - 1
+            self._refrain(what)
             async with self.window.slot() as started:
-                self.pulse.admit(f"{method} {path}")
-                response = await self._once(method, path, query or {}, sent, body)
-            self._feel(response)
-            if response.status != 429:
-                if response.status < 500:
-                    self.window.succeeded()
-                return response
-            wait = read_refusal(response).retry_after
-            self.window.throttled(started, wait)
-            if attempt == TRIES - 1 or (wait or 0.0) > MAX_PATIENCE:
-                return response
+                self.pulse.admit(what)
+                found = await self._once(method, path, query or {}, sent, body)
+            if isinstance(found, Lost):
+                if last or self.pulse.away or not _harmless(method, query or {}):
+                    raise found
+                await self.clock.sleep(self._pause(attempt, None))
+                continue
+            self._feel(found)
+            if found.status < 500 and found.status != 429:
+                self.window.succeeded()
+            wait = read_refusal(found).retry_after if found.status in (429, *PASSING) else None
+            if found.status == 429:
+                self.window.throttled(started, wait)
+            if last or (wait or 0.0) > MAX_PATIENCE or not _passes(method, query or {}, found.status):
+                return found
             await self.clock.sleep(self._pause(attempt, wait))
         raise AssertionError("unreachable: the last try returns")
 
@@ -86,7 +93,8 @@ class Asker:
 
     async def _once(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
-    ) -> Response:
+    ) -> Response | Lost:
+        """The answer, or how it was lost. One that is late is raised: nobody waits that long again."""
         try:
             async with asyncio.timeout(self._deadline):
                 return await self.transport.request(method, path, query, headers, body)
@@ -97,4 +105,16 @@ class Asker:
             raise late from None
         except Lost as error:
             self.pulse.lost(error)
-            raise
+            return error
+
+
+def _harmless(method: str, query: Mapping[str, str]) -> bool:
+    return method == "GET" or "dryRun" in query
+
+
+def _passes(method: str, query: Mapping[str, str], status: int) -> bool:
+    """Whether another try may well be answered otherwise. By a 500 an API server also tells that what it was to apply
+    does not fit, or that a webhook failed: only a read is asked again after one."""
+    if status == 500:
+        return method == "GET"
+    return status == 429 or (status in PASSING and _harmless(method, query))

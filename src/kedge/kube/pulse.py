@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kedge.kube.transport import Lost
-from kedge.model.health import Ailment
+from kedge.model.health import Ailment, Sickness
 from kedge.ports import Clock
 
 LOSSES = 3
@@ -37,9 +37,14 @@ class Pulse:
         self.ailment: Ailment | None = None
         self.recovered: Callable[[], None] = _nobody
 
+    @property
+    def away(self) -> bool:
+        """Whether the breaker is open, or was when the question under way was let through."""
+        return self._losses >= LOSSES
+
     def admit(self, what: str) -> None:
         """Raises Lost, at once, while the breaker is open; now and then one question is let through."""
-        if self._losses < LOSSES:
+        if not self.away:
             return
         left = self._until - self._clock.monotonic()
         if left > 0:
@@ -53,18 +58,18 @@ class Pulse:
         if self._losses == LOSSES:
             self._open(FIRST)
         self._serious = self._serious or self._losses >= LOSSES
-        self._ail(error.reason)
+        self._ail(error.reason, Sickness.UNREACHABLE)
 
     def refused(self, reason: str) -> None:
         """It answered, and does not know us (401): whoever we ask for, the answer is the same."""
         self._shut()
         self._serious = True
-        self._ail(reason)
+        self._ail(reason, Sickness.REFUSED)
 
     def troubled(self, reason: str) -> None:
         """It answered that it can not answer (429, 503)."""
         self._shut()
-        self._ail(reason)
+        self._ail(reason, Sickness.THROTTLED)
 
     def answered(self) -> None:
         self._shut()
@@ -80,9 +85,9 @@ class Pulse:
     def _shut(self) -> None:
         self._losses = 0
 
-    def _ail(self, reason: str) -> None:
+    def _ail(self, reason: str, kind: Sickness) -> None:
         since = self.ailment.since if self.ailment is not None else self._clock.now()
-        self.ailment = Ailment(reason, since)
+        self.ailment = Ailment(reason, since, kind)
 
 
 def _nobody() -> None:
