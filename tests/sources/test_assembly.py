@@ -13,10 +13,11 @@ import orjson
 import pytest
 from scripts.build_native import cache_folder
 
-from kedge.model.errors import Invalid
+from kedge.model.errors import Invalid, Unavailable
 from kedge.model.origin import Assembly, Part, assembly_of, of_assembly, of_chart, parts_of, spoken
 from kedge.model.source import Revision
 from kedge.sources.every import EverySource
+from kedge.sources.mirror import folder_of
 
 from .conftest import CANARY, LOCAL, Repository, WebServer
 from .packing import chart, indexed
@@ -259,3 +260,20 @@ async def test_an_index_that_lists_its_charts_twice_over_is_read_by_its_indentat
     }
     site.pages |= {"/index.yaml": indexed(archives), "/b.tgz": archives["web", "1.0.1"][1]}
     assert (await every.fetch(site.url, "chart web 1.x")).version == "1.0.1"
+
+
+async def test_what_a_part_has_lost_on_disk_is_fetched_anew(
+    every: EverySource, site: Site, repository: Repository, tmp_path: Path
+):
+    publish(site, of("1.0.0"))
+    repository.commit({"prod.yaml": "greeting: prod"})
+    ref = of_assembly(Assembly(of_chart("web", "1.x"), "web", (Part("values", repository.url, "main"),)))
+    found = await every.fetch(f"{site.url}/stable", ref)
+    files = tree(every, found)
+    mirror = folder_of(tmp_path / "data" / "mirrors", repository.url)
+    for held in [*mirror.glob("objects/??/*"), *mirror.glob("objects/pack/*")]:
+        held.unlink()
+    again = EverySource(tmp_path / "data", Prefixed(), allowed=LOCAL)
+    with pytest.raises(Unavailable):
+        tree(again, found)
+    assert tree(again, await again.fetch(f"{site.url}/stable", ref)) == files

@@ -41,6 +41,8 @@ class Stocked(Source, Protocol):
 
     def objects(self, repository: str) -> Path: ...
 
+    def doubt(self, repository: str) -> None: ...
+
 
 @dataclass(slots=True)
 class _Work:
@@ -182,7 +184,13 @@ class AssembledSource:
         )
 
     def snapshot(self, revision: Revision) -> Snapshot:
-        return self._shelf.snapshot(revision)
+        """As `kedge.ports.Source.snapshot`. Where an object is not there, it is a part that has lost it."""
+
+        def lost() -> None:
+            for part in parts_of(revision.repository, revision.ref):
+                self._single(*part).doubt(part[0])
+
+        return self._shelf.snapshot(revision, lost)
 
     def changed(self, before: Revision, after: Revision) -> Sequence[str] | None:
         return self._shelf.changed(before, after)

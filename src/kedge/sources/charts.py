@@ -77,6 +77,9 @@ class ChartSource:
     def objects(self, repository: str) -> Path:
         return self._shelf.content(repository).objects
 
+    def doubt(self, repository: str) -> None:
+        self._shelf.content(repository).suspect()
+
     def snapshot(self, revision: Revision) -> Snapshot:
         return self._shelf.snapshot(revision)
 

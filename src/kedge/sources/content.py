@@ -157,13 +157,18 @@ class Shelf:
             self._contents[repository] = Content(folder_of(self._data, repository))
         return self._contents[repository]
 
-    def snapshot(self, revision: Revision) -> GitSnapshot:
-        """As `kedge.ports.Source.snapshot`."""
+    def snapshot(self, revision: Revision, lost: Callable[[], None] = lambda: None) -> GitSnapshot:
+        """As `kedge.ports.Source.snapshot`. `lost` is told too when an object is not there."""
         content = self.content(revision.repository)
         if revision.commit not in content.repository:  # thrown away since: that alone is no damage
             text = f"{revision.subject or revision.commit} of {revision.repository} is not here"
             raise Unavailable(text, hint="it is fetched again")
-        return GitSnapshot(content.repository, revision, self._file_limit, content.suspect)
+
+        def missing() -> None:
+            content.suspect()
+            lost()
+
+        return GitSnapshot(content.repository, revision, self._file_limit, missing)
 
     def changed(self, before: Revision, after: Revision) -> Sequence[str] | None:
         """As `kedge.ports.Source.changed`."""

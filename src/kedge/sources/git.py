@@ -171,6 +171,10 @@ class GitSource:
         """The folder of the object database that a repository's files are in."""
         return folder_of(self._data / "mirrors", repository) / "objects"
 
+    def doubt(self, repository: str) -> None:
+        """Something of it was not there: what is here is fetched anew."""
+        self._mirror(repository).suspect()
+
     def snapshot(self, revision: Revision) -> GitSnapshot:
         """As `kedge.ports.Source.snapshot`."""
         mirror = self._mirror(revision.repository)
