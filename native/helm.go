@@ -157,7 +157,18 @@ func renderChart(j *job, c *chart.Chart, o helmOptions) ([]*release.Hook, []rele
 
 func mergeValues(t *tree, o helmOptions) (map[string]any, error) {
 	values := map[string]any{}
-	for _, name := range o.ValuesFiles {
+	var names []string
+	for _, pattern := range o.ValuesFiles {
+		found, err := glob(t, pattern)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 && !o.IgnoreMissing {
+			return nil, fail("invalid", o.Chart, "there is no values file %s in the repository", pattern)
+		}
+		names = append(names, found...)
+	}
+	for _, name := range names {
 		text, err := t.file(name)
 		if errors.Is(err, fs.ErrNotExist) && o.IgnoreMissing {
 			continue

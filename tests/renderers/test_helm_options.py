@@ -153,3 +153,34 @@ async def test_parameters_mean_what_they_mean_to_the_command_line(
     ours = await renderer.render(repository(tree), unit("c", RenderSpec(helm=section)))
     theirs = await renderer.render(repository({"p/all.yaml": printed}), unit("p"))
     assert Counter(m.digest for m in ours.manifests) == Counter(m.digest for m in theirs.manifests)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("v/*.yaml", {"a": 1, "b": 2}),
+        ("v/[b-z].yaml", {"b": 2}),
+        ("v/**/?.yaml", {"a": 1, "b": 2, "c": 3, "d": 4}),
+        ("v/**/d.yaml", {"d": 4}),
+        ("../c/v/a.yaml", {"a": 1}),
+    ],
+)
+async def test_a_pattern_stands_for_every_values_file_that_it_matches(
+    seen: Any, pattern: str, expected: dict[str, int]
+) -> None:
+    more = {"v/a.yaml": "a: 1", "v/b.yaml": "b: 2", "v/x/c.yaml": "c: 3", "v/x/y/d.yaml": "d: 4", "v/n.txt": "n"}
+    assert await seen(HelmSection(valuesFiles=(pattern,)), **more) == expected
+
+
+async def test_a_pattern_that_matches_nothing_is_a_missing_file_and_a_new_match_is_noticed(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    with pytest.raises(Invalid, match=r"no values file v/\*\.yaml"):
+        await renderer.render(
+            repository(files()), unit("c", RenderSpec(helm=HelmSection(valuesFiles=("../v/*.yaml",))))
+        )
+    spec = RenderSpec(helm=HelmSection(valuesFiles=("../v/*.yaml",), ignoreMissingValuesFiles=True))
+    tree = {**files(), "v/a.yaml": "a: 1"}
+    one = await renderer.render(repository(tree), unit("c", spec))
+    two = await renderer.render(repository({**tree, "v/b.yaml": "b: 2"}), unit("c", spec))
+    assert one.digest != two.digest

@@ -102,7 +102,9 @@ class HelmSection:
     both, and `fileParameters` over all."""
 
     releaseName: Annotated[str, "The release's name; by default the unit's."] = ""
-    valuesFiles: Annotated[tuple[str, ...], "Values files, from `source.path`; later ones win."] = ()
+    valuesFiles: Annotated[
+        tuple[str, ...], "Values files, from `source.path`, or patterns (`env/*.yaml`); later ones win."
+    ] = ()
     ignoreMissingValuesFiles: Annotated[bool, "Pass over values files that are not there."] = False
     values: Annotated[dict[str, Any], "Values, which win over all files."] = field(default_factory=dict)
     parameters: Annotated[tuple[Parameter, ...], "Single values, which win over `values`."] = ()
