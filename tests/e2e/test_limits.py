@@ -16,11 +16,23 @@ pytestmark = pytest.mark.e2e
 LARGEST = 1024 * 1024
 """Bytes that the values of a ConfigMap may have, all together."""
 LARGE = "/api/v1/namespaces/web/configmaps/large"
+FREE = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+DEFINITION = {
+    "metadata": {"name": "blobs.large.example.com"},
+    "spec": {
+        "group": "large.example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "blobs", "kind": "Blob"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": FREE}],
+    },
+}
 
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     hasten(monkeypatch)
+    monkeypatch.setattr("kedge.targets.kubernetes.sites.RENEW", 0.2)
+    monkeypatch.setattr("kedge.kube.discovery.Discovery.UNKNOWN", 0.2)
 
 
 def large(size: int, letter: str = "x", metadata: str = "") -> dict[str, str | None]:
@@ -85,3 +97,34 @@ async def test_an_object_over_the_limit_is_refused_before_anything_is_applied(
         assert [run.number for run in await world.house.doors.store.operations("shop/web")] == [1]
         await world.synced("shop/web", await pushed(world, {"apps/web/large.yaml": None, **with_it}))
         assert await world.greeting("web") == "with it"
+
+
+def blob(size: int) -> dict[str, str | None]:
+    text = f"apiVersion: large.example.com/v1\nkind: Blob\nmetadata: {{name: one}}\ncontent: {'x' * size}\n"
+    return {"apps/web/blob.yaml": text}
+
+
+async def test_what_only_the_database_finds_too_large_fails_in_a_sentence_and_is_not_tried_again_until_it_changes(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with standing(tmp_path, access=access) as world:
+        await world.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION)
+        await world.synced("shop/web", await pushed(world, {}))
+        # Over etcd's limit, and over that of the way to it: no dry run gets as far.
+        for number, size in ((2, 1600), (3, 2200)):
+            with_it = {"apps/web/config.yaml": config(f"with {size}")}
+            commit = await pushed(world, {**blob(size * 1024), **with_it})
+
+            def over(dossier: Dossier, number: int = number) -> bool:
+                return dossier.operation is None and dossier.last.number == number
+
+            failed = await world.until("shop/web", over)
+            assert (failed.last.revision.commit, failed.last.result) == (commit, "Failed")
+            assert (failed.trouble.again, failed.due) == (None, None)
+            for words in (("get",), ("get", "web"), ("history", "web")):
+                shown = await world.said("takes no object so large", *words)
+                assert "Blob web/one" in shown, shown
+            assert await world.greeting("web") == f"with {size}"
+        await world.synced("shop/web", await pushed(world, blob(1400 * 1024)))
+        runs = await world.house.doors.store.operations("shop/web")
+        assert [str(run.result) for run in runs] == ["Succeeded", "Failed", "Failed", "Succeeded"]

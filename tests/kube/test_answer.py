@@ -51,6 +51,19 @@ def test_a_manifest_that_does_not_fit_its_schema_is_refused_although_the_server_
 @pytest.mark.parametrize(
     "text",
     [
+        "etcdserver: request is too large",
+        "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2200566 vs. 2097152)",
+    ],
+)
+def test_what_the_database_finds_too_large_is_refused_and_not_tried_again(text: str) -> None:
+    refusal = read_answer(status(500, text), "x").refusal
+    assert refusal is not None
+    assert (refusal.text, refusal.too_large) == (text, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         'Internal error occurred: failed calling webhook "a.example.com": failed to convert new object',
         "failed to convert live object (web/it; /v1, Kind=Secret) to proper version: no kind is registered",
         "etcdserver: request timed out",

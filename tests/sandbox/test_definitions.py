@@ -55,6 +55,19 @@ def test_a_value_against_the_schema_is_refused_with_its_field(lab: Lab) -> None:
     }
 
 
+def test_an_object_larger_than_etcd_takes_is_refused_when_it_is_stored_and_not_when_it_is_tried(lab: Lab) -> None:
+    _defined(lab)
+    large = _widget(size=1, free={"text": "x" * 1_600_000})
+    lab.post(f"{WIDGETS}?dryRun=All", large)
+    assert lab.status == 201
+    refusal = lab.post(WIDGETS, large)
+    assert (lab.status, refusal["message"]) == (500, "etcdserver: request is too large")
+    lab.post(WIDGETS, _widget(size=1, free={"text": "x" * 800_000}))
+    assert lab.status == 201
+    lab.patch(f"{WIDGETS}/one", {"spec": {"free": {"more": "x" * 800_000}}})
+    assert lab.status == 500
+
+
 def test_without_a_status_subresource_the_status_is_a_field_like_others(lab: Lab) -> None:
     _defined(lab)
     made = lab.post(WIDGETS, {**_widget(), "status": {"phase": "New"}})

@@ -99,11 +99,13 @@ def stumbled(dossier: Dossier, key: str, text: str, now: float, *, again: float 
 
 
 def failed(dossier: Dossier, operation: Operation, now: float) -> Trouble:
-    """How a failed operation is retried: the same plan again with backoff, as Argo CD's automated retry. No commit
-    comes for a unit that left Git, so its removal is tried for ever: what held it may let go."""
+    """How a failed operation is retried: the same plan again with backoff, as Argo CD's automated retry; not at all
+    where it would end the same. No commit comes for a unit that left Git, so its removal is tried for ever: what held
+    it may let go."""
     before = dossier.trouble
     attempts = before.attempts + 1 if before is not None and before.key == operation.rendered else 1
-    again = retry_at(attempts, now)
+    hopeless = any(outcome.lasting for outcome in operation.outcomes)
+    again = None if hopeless else retry_at(attempts, now)
     if again is None and operation.cause is Cause.REMOVAL:
         again = now + RETRY
     return Trouble(operation.rendered, operation.message, attempts, now, again)

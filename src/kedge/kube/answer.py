@@ -3,7 +3,7 @@
 Rules: 401 is Denied (the credential is bad for everything). 429, 5xx and answers that are no JSON are Unavailable. All
 other refusals are values, because what they mean depends on the question: 404 may be good news, 403 on one object must
 not hide its neighbours, 422 is a sentence for a person. So is the 500 by which the API server refuses to apply what
-does not fit the kind's schema.
+does not fit the kind's schema, and the one that hands on that its database takes no object so large.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _MISFIT = re.compile(
     r"failed to (create typed patch object|convert new (typed )?object|convert to unversioned) \([^)]*Kind=[^)]*\)"
 )
 """An unknown field, or a value that can not be one of its type: apimachinery's structured merge gives it no code."""
+_TOO_LARGE = re.compile(r"etcdserver: request is too large|trying to send message larger than max")
+"""What etcd, and the way to it, say of an object over their limits. A dry run never gets there."""
 _QUOTED = re.compile(r"(Invalid value: [\[{]).{100,}?([\]}](?=: ))", re.DOTALL)
 """A whole value in the middle of a sentence, such as a Job's template with every field that Go knows."""
 _WEBHOOK = "failed calling webhook"
@@ -54,6 +56,11 @@ class Refusal:
     @property
     def missing(self) -> bool:
         return self.code == 404
+
+    @property
+    def too_large(self) -> bool:
+        """The cluster's database takes no object of this size: nothing but a smaller one would do."""
+        return self.code == 500 and _TOO_LARGE.search(self.text) is not None
 
     @property
     def immutable(self) -> bool:
@@ -82,8 +89,8 @@ def read_answer(response: Response, what: str) -> Answer:
     if 200 <= response.status < 300:
         return Answer(response.status, parse_object(response.body, what))
     refusal = read_refusal(response)
-    misfit = response.status == 500 and _MISFIT.match(refusal.text) is not None
-    if response.status == 401 or response.status < 400 or (response.status in _RETRIABLE and not misfit):
+    lasting = refusal.too_large or (response.status == 500 and _MISFIT.match(refusal.text) is not None)
+    if response.status == 401 or response.status < 400 or (response.status in _RETRIABLE and not lasting):
         raise error_of(refusal, what)
     return Answer(response.status, {}, refusal)
 

@@ -40,7 +40,8 @@ class Did(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one step, at time `at`. `name` is the name that was given to a generated object, `overruled` the
-    paths at which the target made it otherwise than asked."""
+    paths at which the target made it otherwise than asked, `lasting` says that another try of a FAILED step would end
+    the same."""
 
     step: str
     did: Did
@@ -50,6 +51,7 @@ class Outcome:
     uid: str = ""
     at: float = 0.0
     overruled: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

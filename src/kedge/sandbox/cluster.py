@@ -25,7 +25,8 @@ class Options:
     ``start`` is how long a pod needs to become ready, ``work`` how long a Job's pod runs, ``bookmark`` how often a
     watch that wants bookmarks gets one, ``keep`` how many changes per resource are remembered for watches, ``grace``
     how long a deleted pod lingers, ``deadline`` caps ``progressDeadlineSeconds`` so that a failing rollout shows early,
-    ``pods`` how many pods controllers make in all: a billion replicas are a wish like any other.
+    ``object_limit`` how many bytes of JSON a stored custom object may have, ``pods`` how many pods controllers make in
+    all: a billion replicas are a wish like any other.
     """
 
     start: float = 0.3
@@ -34,6 +35,7 @@ class Options:
     bookmark: float = 60.0
     keep: int = 4096
     body_limit: int = 3 * 1024 * 1024
+    object_limit: int = 1536 * 1024
     deadline: float = 600.0
     pods: int = 10_000
     version: str = "v1.35.0"

@@ -66,6 +66,7 @@ def stored_new(call: Call, obj: Object, unknown: list[str]) -> Response:
     kept = as_stored(call.cluster, kind, obj, None)
     if call.dry:
         return answer(as_served(kind, kept), 201, warned(unknown))
+    fitting(call, kept, None)
     stored = call.cluster.store.put(kind.key, kept)
     return answer(served_raw(kind, stored), 201, warned(unknown))
 
@@ -253,8 +254,21 @@ def replaced(call: Call, obj: Object, live: Stored, unknown: list[str]) -> Respo
     if finished(Stored(obj, 0)):  # nobody sees the version that lets go of the last finalizer
         store.remove(Place(kind.key, live.meta.get("namespace", ""), live.meta["name"]))
         return answer(obj, 200, warned(unknown))
-    stored = store.put(kind.key, as_stored(call.cluster, kind, obj, live.obj))
+    kept = as_stored(call.cluster, kind, obj, live.obj)
+    fitting(call, kept, live)
+    stored = store.put(kind.key, kept)
     return answer(served_raw(kind, stored), 200, warned(unknown))
+
+
+def fitting(call: Call, kept: Object, live: Stored | None) -> None:
+    """As etcd, which refuses large objects only when they are to be stored. Built-in kinds are bounded by their own
+    validation; small ones are not measured."""
+    if not call.target.kind.custom:
+        return
+    limit = call.cluster.options.object_limit
+    rough = len(call.request.body) + (len(live.raw) if live is not None else 0)
+    if rough > limit // 2 and len(Stored(kept, 0).raw) > limit:
+        raise Problem(500, "", "etcdserver: request is too large")
 
 
 def finished(stored: Stored) -> bool:

@@ -62,7 +62,8 @@ class Deed:
         return marks.owner_text(self.scope.installation, self.scope.unit)
 
     def outcome(self, did: Did, message: str = "", **more: str) -> Outcome:
-        return Outcome(self.step.key, did, message, at=self.site.client.clock.now(), **more)
+        made = Outcome(self.step.key, did, message, at=self.site.client.clock.now())
+        return dataclasses.replace(made, **more)
 
     def failed(self, sentence: str) -> Outcome:
         return self.outcome(Did.FAILED, sentence)
@@ -111,11 +112,17 @@ def applied(deed: Deed, ref: Ref, answer: Answer) -> Outcome:
 
 
 def refused(deed: Deed, refusal: Refusal) -> Outcome:
-    """FAILED with the server's sentence. Raises Conflict and Unavailable for what will pass by itself, Awaited for a
-    namespace that somebody else makes. One that this set makes has gone since: another plan makes it again."""
+    """FAILED with the server's sentence; lasting where a dry run had nothing against what no other try would change.
+
+    Raises Conflict and Unavailable for what will pass by itself, Awaited for a namespace that somebody else makes. One
+    that this set makes has gone since: another plan makes it again."""
     raise_if_passing(refusal, str(deed.ref))
     if lacks_namespace(deed.ref, refusal) and deed.site.awaited.waits(deed.scope.unit, deed.ref.namespace):
         raise no_home_yet(deed.ref)
+    if refusal.too_large:
+        limit = "1.5 MiB, unless its etcd is told otherwise"
+        failed = deed.failed(f"the cluster's database takes no object so large ({limit}): {refusal.text}")
+        return dataclasses.replace(failed, lasting=True)
     more = " (only a replacement could change it)" if refusal.immutable else ""
     return deed.failed(f"{sentence_of(refusal)}{more}")
 
