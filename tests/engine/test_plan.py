@@ -1,11 +1,12 @@
 from dataclasses import replace
 
-from tests.builders import change, draft, hook, manifest, owned, plan_of, ref, unit, waved
+from tests.builders import change, draft, hook, manifest, operation, owned, plan_of, ref, unit, waved
 
 from kedge.engine.hooks import generated_name
-from kedge.engine.plan import make_plan, named
+from kedge.engine.plan import make_plan, named, unsettled
 from kedge.model.change import Act, Finding, Severity
 from kedge.model.declaration import ApproveSection, OnRemove, SyncSection, When
+from kedge.model.operation import Did, Outcome, Result
 from kedge.model.plan import Phase
 
 
@@ -152,3 +153,41 @@ def test_a_removal_does_not_prune_the_object_that_its_own_hook_makes_anew():
     left = owned(ref("Job", "bye"), hook="bye")
     plan = make_plan(draft(hook("PreDelete", "bye"), inventory=(left,), removal=True))
     assert order(plan) == ["PreDelete 0 create Job/bye"]
+
+
+def after_a_failure(did=Did.FAILED, result=Result.FAILED):
+    """What a plan of two waves left behind when its Deployment, in the first, did not become well."""
+    plan = plan_of(manifest("Deployment", "web"), waved("ConfigMap", "later", 1))
+    outcomes = (Outcome("Sync:apps/Deployment/web/web", did),)
+    return unsettled(plan, replace(operation(plan), outcomes=outcomes, result=result))
+
+
+def test_what_did_not_become_well_stands_in_front_of_later_waves_again():
+    sick, late = manifest("Deployment", "web"), waved("ConfigMap", "later", 1)
+    changes = (change(late.ref),)
+    for did in (Did.FAILED, Did.APPLIED):
+        plan = plan_of(sick, late, changes=changes, unsettled=after_a_failure(did))
+        assert order(plan) == ["Sync 0 update Deployment/web", "Sync 1 create ConfigMap/later"]
+        assert [c.ref for c in plan.changes] == [late.ref]
+    assert order(plan_of(sick, late, changes=changes)) == ["Sync 1 create ConfigMap/later"]
+
+
+def test_what_did_not_become_well_stands_in_front_of_a_deletion_again():
+    old = ref("ConfigMap", "old")
+    sick = manifest("Deployment", "web")
+    gone = (change(old, Act.DELETE),)
+    plan = plan_of(sick, changes=gone, inventory=(owned(old),), unsettled=after_a_failure())
+    assert order(plan) == ["Sync 0 update Deployment/web", "Prune 0 delete ConfigMap/old"]
+
+
+def test_what_became_well_or_is_wanted_otherwise_or_has_nothing_after_it_is_not_applied_again():
+    sick, late = manifest("Deployment", "web"), waved("ConfigMap", "later", 1)
+    changes = (change(late.ref),)
+    only_later = ["Sync 1 create ConfigMap/later"]
+    assert order(plan_of(sick, late, changes=changes, unsettled=after_a_failure(Did.SETTLED))) == only_later
+    assert after_a_failure(result=Result.SUCCEEDED) == {}
+    mended = manifest("Deployment", "web", replicas=3)
+    assert order(plan_of(mended, late, changes=changes, unsettled=after_a_failure())) == only_later
+    assert plan_of(sick, changes=(), unsettled=after_a_failure()).empty
+    drift = (change(late.ref, Act.UPDATE, drift=True),)
+    assert order(plan_of(sick, late, changes=drift, unsettled=after_a_failure())) == ["Sync 1 update ConfigMap/later"]

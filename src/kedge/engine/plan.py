@@ -18,7 +18,7 @@ from kedge.model.change import Act, Change, Finding, Severity
 from kedge.model.declaration import OnRemove, When
 from kedge.model.dossier import Dossier
 from kedge.model.manifest import Desired, Manifest
-from kedge.model.operation import Owned
+from kedge.model.operation import Did, Operation, Owned, Result
 from kedge.model.plan import Needs, Phase, Plan, Step, StepKind
 from kedge.model.ref import Ref
 from kedge.model.source import Revision
@@ -31,6 +31,8 @@ class Draft:
     and `destructive` are of what is `carried_out`. `holders` are those other units, and former owners that still are.
 
     `moved` says why a unit that moves has to be agreed to, "" for one that stays or may go.
+
+    `unsettled` are objects of a run that failed, by digest: see the function of that name.
 
     `uids` are the live objects' at comparison time; `run_hooks` runs hooks although nothing changes (a person's sync).
     """
@@ -48,6 +50,7 @@ class Draft:
     uids: Mapping[Ref, str] = field(default_factory=dict)
     removal: bool = False
     run_hooks: bool = False
+    unsettled: Mapping[Ref, str] = field(default_factory=dict)
     moved: str = ""
     now: float = 0.0
 
@@ -101,23 +104,49 @@ def _sync_steps(draft: Draft) -> list[Step]:
     drift_only = bool(draft.changes) and all(change.drift for change in draft.changes)
     if draft.run_hooks or (draft.changes and not drift_only):
         steps += _hook_steps(draft)
+    if not drift_only:
+        steps += _once_more(steps, manifests, draft)
     return _hoisted(steps, draft.desired.manifests)
+
+
+def unsettled(plan: Plan | None, run: Operation | None) -> Mapping[Ref, str]:
+    """What a run that failed or was given up applied, or was about to, and did not see well: by the manifest's digest.
+    `plan` is the run's, or the one that waits since then."""
+    if plan is None or run is None or run.result in (None, Result.SUCCEEDED):
+        return {}
+    outcomes = {outcome.step: outcome.did for outcome in run.outcomes}
+    steps = [step for step in plan.steps if step.kind is StepKind.CHANGE and step.act is not Act.DELETE]
+    return {step.ref: step.manifest for step in steps if outcomes.get(step.key) is not Did.SETTLED}
+
+
+def _once_more(steps: Sequence[Step], manifests: Mapping[Ref, Manifest], draft: Draft) -> list[Step]:
+    """What is unsettled and wanted as it is stands in front of whatever comes after it in the order: it is applied
+    again, which changes nothing, and has to become well first. Otherwise another try would go past it."""
+    end = max(((step.phase.rank, step.wave) for step in steps), default=(0, 0))
+    changed = {change.ref for change in draft.changes}
+    still = [manifests[ref] for ref, digest in draft.unsettled.items() if ref in manifests and ref not in changed]
+    again = [_apply_step(m, Act.UPDATE, draft) for m in still if m.digest == draft.unsettled[m.ref]]
+    return [step for step in again if (step.phase.rank, step.wave) < end]
 
 
 def _change_step(change: Change, manifests: Mapping[Ref, Manifest], draft: Draft) -> Step:
     if change.act is Act.DELETE:
         return _delete_step(change.ref, draft)
-    manifest = manifests[change.ref]
+    return _apply_step(manifests[change.ref], change.act, draft)
+
+
+def _apply_step(manifest: Manifest, act: Act, draft: Draft) -> Step:
+    ref = manifest.ref
     return Step(
-        key=f"Sync:{change.ref.key}",
+        key=f"Sync:{ref.key}",
         kind=StepKind.CHANGE,
-        act=change.act,
-        ref=change.ref,
+        act=act,
+        ref=ref,
         phase=Phase.SYNC,
         wave=wave_of(manifest),
-        rank=kind_rank(change.ref),
+        rank=kind_rank(ref),
         manifest=manifest.digest,
-        uid=draft.uids.get(change.ref, ""),
+        uid=draft.uids.get(ref, ""),
     )
 
 

@@ -27,6 +27,20 @@ async def test_the_sentence_names_pod_container_and_reason(world: World) -> None
 
 
 @staged
+async def test_the_workload_s_own_words_are_never_those_of_before(world: World) -> None:
+    await world.deploy(deployment(image="web:broken"))
+    await world.look(WEB)
+    await asyncio.sleep(10)
+    (before,) = await world.look(WEB)
+    await world.deploy(deployment(image="web:broken", replicas=7), act=Act.UPDATE)
+    sight = await world.until(WEB, "Progressing")
+    assert "has not looked at generation 2 yet; pod" in sight.message.replace("; the last one it saw is 1", ""), (
+        sight.message
+    )
+    assert before.message.rpartition("; ")[2] in sight.message
+
+
+@staged
 async def test_the_explanation_rings(world: World) -> None:
     await world.deploy(deployment(image="web:broken"))
     await world.look(WEB)

@@ -17,7 +17,7 @@ from kedge.engine.effects import effects
 from kedge.engine.holding import UNIT
 from kedge.engine.hooks import is_hook
 from kedge.engine.moving import Move, elsewhere, leaves, leaving, move, settled_in
-from kedge.engine.plan import Draft, carried_out, make_plan
+from kedge.engine.plan import Draft, carried_out, make_plan, unsettled
 from kedge.model.change import Act, Change, Finding
 from kedge.model.dossier import Dossier, Home
 from kedge.model.errors import Invalid
@@ -80,6 +80,7 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
         uids={pair.ref: pair.uid for pair in comparison.pairs if isinstance(pair, Seen) and pair.uid},
         removal=wish.removal,
         run_hooks=dossier.wish is not None and not wish.removal,
+        unsettled=unsettled(dossier.plan, dossier.last),
         moved=going.asked(doing),
         now=doors.clock.now(),
     )

@@ -30,7 +30,7 @@ class AwaitedThings:
         self._spaces: dict[str, set[str]] = {}
 
     def declare(self, unit: str, manifests: Iterable[Manifest], namespaces: Iterable[str] = ()) -> None:
-        """`manifests` have kinds that are not served, `namespaces` are those that are missing; none: the unit waits no more."""
+        """`manifests` have kinds that are not served, `namespaces` are missing; none: the unit waits no more."""
         found = frozenset(wanted_of(manifest) for manifest in manifests)
         if found:
             self._by_unit[unit] = found

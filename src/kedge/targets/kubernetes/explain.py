@@ -14,7 +14,7 @@ from typing import Any
 from kedge.engine.health import judge
 from kedge.kube.client import Client
 from kedge.model.errors import KedgeError
-from kedge.model.health import Health, Status
+from kedge.model.health import Status
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes.index import Index
 from kedge.targets.kubernetes.slot import Slot
@@ -76,12 +76,12 @@ class Explainer:
             try:
                 self._index.explain(ref, await self._sentence(slot))
             except KedgeError as error:
-                self._index.explain(ref, f"{slot.health.message}; its Pods can not be read: {error}")
+                self._index.explain(ref, f"its Pods can not be read: {error}")
         if ref not in self._pauses:
             self._plan(ref, min(LONGEST, pause * 2))
 
     async def _sentence(self, slot: Slot) -> str:
-        """The workload's own words, and those of its worst Pod; "" when no Pod has anything to say."""
+        """The words of the workload's worst Pod; "" when no Pod has anything to say."""
         selector = selector_of(slot.object())
         kind = await self._client.discovery.find("", "Pod")
         if not selector or kind is None:
@@ -96,12 +96,8 @@ class Explainer:
             return ""
         health, pod = max(ill, key=lambda entry: entry[0].status.rank)
         more = sum(1 for other, _ in ill if other.status is health.status) - 1
-        return _told(slot.health, f"pod {(pod.get('metadata') or {}).get('name')}: {health.message}", more)
-
-
-def _told(own: Health, words: str, more: int) -> str:
-    others = f" (and {more} more pods)" if more > 1 else " (and 1 more pod)" if more else ""
-    return f"{own.message}; {words}{others}" if own.message else f"{words}{others}"
+        others = f" (and {more} more pods)" if more > 1 else " (and 1 more pod)" if more else ""
+        return f"pod {(pod.get('metadata') or {}).get('name')}: {health.message}{others}"
 
 
 def selector_of(workload: Mapping[str, Any]) -> str:

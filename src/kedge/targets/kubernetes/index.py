@@ -89,8 +89,11 @@ class Index:
         return self._slots.get(ref)
 
     def message(self, ref: Ref) -> str:
-        """The explanation that Pods gave for an unhealthy object, "" when there is none."""
-        return self._messages.get(ref, "")
+        """What an unhealthy object says of itself now, and what its Pods said when they were last asked; "" when they
+        said nothing."""
+        words, slot = self._messages.get(ref, ""), self._slots.get(ref)
+        own = slot.health.message if slot is not None else ""
+        return f"{own}; {words}" if own and words else words
 
     def slots(self) -> Iterable[Slot]:
         return self._slots.values()
@@ -270,7 +273,7 @@ class Index:
         return slot
 
     def explain(self, ref: Ref, message: str) -> None:
-        """Keep what Pods say about an object; rings when that is news."""
+        """Keep what Pods say about an object, without its own words; rings when that is news."""
         slot = self._slots.get(ref)
         if slot is None or self._messages.get(ref, "") == message:
             return
