@@ -32,9 +32,22 @@ class Health:
     message: str = ""
 
 
+class Sickness(StrEnum):
+    """What kind of trouble a cluster is in."""
+
+    CLOSED = "closed"
+    """It can not be opened: its declaration or its secret is at fault."""
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    """It does not know us (401)."""
+    THROTTLED = "throttled"
+    """It answers that it has no time for us (429, 503)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ailment:
     """Why a cluster is of no use just now, as one sentence, and since when (epoch seconds)."""
 
     reason: str
     since: float
+    kind: Sickness = Sickness.CLOSED
