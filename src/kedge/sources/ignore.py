@@ -70,7 +70,9 @@ def _pattern(line: str) -> Pattern | None:
     names = [name for name in text.split("/") if name]
     if not names or len(names) > _PARTS or len(text) > _LONGEST:
         return None
-    parts = tuple(None if name == "**" else _name(name) for name in names)
+    # What ends in `**` is what is below a folder, not the folder itself: at least one name more.
+    written = [*names, "*"] if names[-1] == "**" else names
+    parts = tuple(None if name == "**" else _name(name) for name in written)
     return Pattern(parts if anchored else (None, *parts), again, folders)
 
 
@@ -91,8 +93,7 @@ def _matches(parts: Sequence[re.Pattern[str] | None], names: Sequence[str]) -> b
         places = _spread(parts, after)
         if not places:
             return False
-    # `a/**` is what is below a folder, not the folder itself.
-    return len(parts) in places and not (parts[-1] is None and len(names) < len(parts))
+    return len(parts) in places
 
 
 def _spread(parts: Sequence[re.Pattern[str] | None], places: set[int]) -> set[int]:
