@@ -55,6 +55,9 @@ class House:
             vitals=self.shift.vitals,
             follow=self.shift.follow,
             asked=self.shift.rounds.asked,
+            verified=self.shift.vigil.verified,
+            late=self.shift.vigil.late,
+            ailments=self.shift.vigil.ailments,
         )
 
     async def _look(self, dossier: Dossier) -> Mapping[Ref, Sight]:

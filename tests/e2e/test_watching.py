@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from tests.e2e.stories import PROJECT, application, folder_of, hasten
 from tests.e2e.wire import Wire, wired
-from tests.e2e.world import World, clustered, standing
+from tests.e2e.world import TOKEN, World, clustered, standing
 
 from kedge.kube.ask import Asker
 from kedge.kube.kubeconfig import Access
 from kedge.kube.transport import Response
 from kedge.kube.watch import Watcher
+from kedge.model.event import Event
 
 pytestmark = pytest.mark.e2e
 
@@ -67,6 +70,51 @@ async def test_what_a_silent_watch_missed_is_noticed_and_repaired(
         await edited(outside, "edited while nobody sees it")
         await healed(outside, 3)
         await outside.said("default", "get", "cluster")
+
+
+async def test_a_verification_that_grows_too_old_is_an_alarm_once_and_ends_by_itself(
+    tmp_path: Path, access: Access | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedge.targets.kubernetes.sites.RENEW", 0.5)
+    monkeypatch.setattr("kedge.control.shift.vigil.LOOK", 0.2)
+    monkeypatch.setattr("kedge.control.shift.vigil.QUIET", 8.0)
+    monkeypatch.setattr("kedge.control.shift.vigil.GRACE", 1.0)
+    async with on_a_wire(tmp_path, access) as (world, wire, outside):
+        wire.shut()
+        said = await world.said("not verified since", "get", "app")
+        assert "cluster default: no answer" in said, said
+        assert "alarm" in (await world.kedge("get", "web")).out
+        assert await metric(world, "kedge_units_unverified") == 1
+        assert await metric(world, "kedge_oldest_verification_seconds") > 8
+        assert await metric(world, 'kedge_cluster_trouble{cluster="default",kind="unreachable"}') == 1
+        assert [event.kind for event in await told(world)] == ["cluster.trouble", "unit.unverified"]
+        wire.open()
+        await world.said("cluster.well", "get", "event")
+        # A connection alone verifies nothing: each watch has to tell something, a bookmark after a minute or news now.
+        note = {"metadata": {"annotations": {"touched": "now"}}}
+        await outside.call("PATCH", "/api/v1/namespaces/web", note, "application/merge-patch+json")
+        await edited(outside, "edited as soon as it is over")
+        await world.said("unit.verified", "get", "event")
+        assert "not verified" not in (await world.kedge("get", "app")).out
+        assert await metric(world, "kedge_units_unverified") == 0
+        assert await metric(world, 'kedge_cluster_trouble{cluster="default",kind="unreachable"}') == 0
+        counted = Counter(event.kind for event in await told(world))
+        assert set(counted.values()) == {1}, counted
+        await healed(outside, 2)
+
+
+async def metric(world: World, name: str) -> float:
+    """What /metrics says of it."""
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
+        text = await (await session.get(f"{world.url}/metrics")).text()
+    return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).rpartition(" ")[2])
+
+
+async def told(world: World) -> list[Event]:
+    """What the vigil said, oldest first."""
+    events = reversed(await world.house.doors.store.latest(limit=100))
+    kinds = ("cluster.trouble", "cluster.well", "unit.unverified", "unit.verified")
+    return [event for event in events if event.kind in kinds]
 
 
 async def test_connections_that_are_cut_again_and_again_lose_nothing(tmp_path: Path, access: Access | None) -> None:

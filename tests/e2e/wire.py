@@ -20,6 +20,7 @@ class Wire:
     host: str
     port: int
     made: int = 0
+    closed: bool = False
     frozen: set[int] = field(default_factory=set)
     writers: dict[int, tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -34,7 +35,18 @@ class Wire:
             for writer in pair:
                 writer.transport.abort()
 
+    def shut(self) -> None:
+        """End every connection, and let none through from now on."""
+        self.closed = True
+        self.cut()
+
+    def open(self) -> None:
+        self.closed = False
+
     async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.closed:
+            writer.transport.abort()
+            return
         there, onward = await asyncio.open_connection(self.host, self.port)
         self.made += 1
         number = self.made

@@ -187,6 +187,8 @@ class Fakes:
     clock: FixedClock = field(default_factory=FixedClock)
     fresh: dict[str, float] = field(default_factory=dict)
     ailing: dict[str, Ailment] = field(default_factory=dict)
+    proved: dict[str, float] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
     sights: dict[Ref, Sight] = field(default_factory=dict)
     live: MemoryLive = field(default_factory=MemoryLive)
     pushes: list[Any] = field(default_factory=list)
@@ -227,6 +229,9 @@ class Fakes:
             webhook_secret=self.secret,
             vitals=lambda: {"units": float(len(self.store.dossiers)), "turns_total": 3.0},
             follow=self.listeners.append,
+            verified=self.proved.get,
+            late=lambda unit: self.late.get(unit, ""),
+            ailments=lambda: {name: self.ailing.get(name) for name in (*self.fresh, *self.ailing)},
         )
 
 

@@ -2,6 +2,7 @@ from tests.server.driver import Fakes, running
 
 from kedge import __version__
 from kedge.model.errors import Unavailable
+from kedge.model.health import Ailment, Sickness
 
 
 async def test_probes_and_version_need_no_token():
@@ -30,6 +31,18 @@ async def test_metrics_show_the_vitals_and_count_requests_by_status():
     assert "kedge_units 0.0" in text
     assert "kedge_turns_total 3.0" in text
     assert 'kedge_http_requests_total{status="4xx"} 1.0' in text
+
+
+async def test_metrics_show_of_each_cluster_what_is_wrong_and_how_old_its_watches_are():
+    away = Ailment("no answer", 999_940.0, Sickness.UNREACHABLE)
+    async with running(Fakes(fresh={"default": 999_990.0}, ailing={"prod": away})) as client:
+        text = (await client.get("/metrics")).body.decode()
+    assert 'kedge_cluster_trouble{cluster="prod",kind="unreachable"} 1.0' in text
+    assert 'kedge_cluster_trouble{cluster="prod",kind="throttled"} 0.0' in text
+    assert 'kedge_cluster_trouble{cluster="default",kind="unreachable"} 0.0' in text
+    assert 'kedge_cluster_trouble_seconds{cluster="prod"} 60.0' in text
+    assert 'kedge_cluster_watch_age_seconds{cluster="default"} 10.0' in text
+    assert 'kedge_cluster_watch_age_seconds{cluster="prod"}' not in text
 
 
 async def test_the_description_names_every_path_and_its_answer():

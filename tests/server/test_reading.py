@@ -113,6 +113,18 @@ async def test_last_verified_follows_the_watch_while_synced_and_stops_with_it():
         assert (unit["lastVerified"], unit["verifiedAge"]) == (900_000.0, 100_000.0)
 
 
+async def test_a_verification_that_is_too_old_says_so_and_one_that_was_not_written_down_counts():
+    fakes = Fakes(proved={"shop/web": 950_000.0}, late={"shop/web": "not verified since noon: no answer"})
+    fakes.put(named("shop/web", **synced(verified=900_000.0)))
+    fakes.put(named("shop/other", **synced(verified=900_000.0)))
+    async with running(fakes) as client:
+        rows = {row["name"]: row for row in (await client.get("/api/v1/units")).json["items"]}
+        unit = (await client.get(UNIT)).json["unit"]
+    for found in (rows["shop/web"], unit):
+        assert (found["lastVerified"], found["late"]) == (950_000.0, "not verified since noon: no answer")
+    assert (rows["shop/other"]["lastVerified"], rows["shop/other"]["late"]) == (900_000.0, "")
+
+
 async def test_a_unit_is_found_by_its_environment_in_the_name_or_in_the_query():
     fakes = Fakes()
     fakes.put(named("shop/web@prod"))

@@ -26,6 +26,8 @@ class Desk:
     `webhook_secret` "" turns webhooks off. `vitals` are gauges for `/metrics`; names that end in `_total` are counters.
     `asked` says of each (repository, ref) when it was last asked, and when it last answered (None: not since the
     start).
+    `verified` answers for a unit when a turn last found it as Git states, written down or not; `late` why that is too
+    long ago, "" while it is not. `ailments` are those of every cluster that units live in.
     `follow` takes a listener that is told a unit and its version (0: it is gone) after each of its turns.
     """
 
@@ -41,3 +43,6 @@ class Desk:
     follow: Callable[[Callable[[str, int], None]], None]
     ailment: Callable[[str], Ailment | None] = lambda cluster: None
     asked: Callable[[], Mapping[tuple[str, str], tuple[float, float | None]]] = dict
+    verified: Callable[[str], float | None] = lambda unit: None
+    late: Callable[[str], str] = lambda unit: ""
+    ailments: Callable[[], Mapping[str, Ailment | None]] = dict

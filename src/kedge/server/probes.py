@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from kedge import __version__
 from kedge.model.errors import KedgeError
+from kedge.model.health import Sickness
 from kedge.server import answers
 from kedge.server.access import Reader
 from kedge.server.answers import answer
@@ -38,6 +39,27 @@ class Vitals(Collector):
                 yield CounterMetricFamily(f"kedge_{name}", text, value=value)
             else:
                 yield GaugeMetricFamily(f"kedge_{name}", text, value=value)
+        yield from self._clusters()
+
+    def _clusters(self) -> Iterator[Metric]:
+        """One row a cluster and kind of trouble, 0 or 1, and the age of its watches: silence is no number."""
+        trouble = GaugeMetricFamily(
+            "kedge_cluster_trouble", "whether a cluster is in this kind of trouble", labels=["cluster", "kind"]
+        )
+        since = GaugeMetricFamily(
+            "kedge_cluster_trouble_seconds", "for how long a cluster has been in trouble", labels=["cluster"]
+        )
+        watched = GaugeMetricFamily(
+            "kedge_cluster_watch_age_seconds", "since when the watches of a cluster tell nothing", labels=["cluster"]
+        )
+        now = self._desk.clock.now()
+        for name, ailment in sorted(self._desk.ailments().items()):
+            for kind in Sickness:
+                trouble.add_metric([name, kind.value], float(ailment is not None and ailment.kind is kind))
+            since.add_metric([name], max(0.0, now - ailment.since) if ailment is not None else 0.0)
+            if (fresh := self._desk.fresh(name)) is not None:
+                watched.add_metric([name], max(0.0, now - fresh))
+        yield from (trouble, since, watched)
 
 
 class Meters:
@@ -77,7 +99,7 @@ async def version() -> Response:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request, person: Reader) -> Response:
-    """For Prometheus. Few labels: nothing here grows with the fleet."""
+    """For Prometheus. Few labels: nothing here grows with the fleet, only with the clusters."""
     meters: Meters = request.app.state.meters
     return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
+from kedge.engine.vigilance import last_verified
 from kedge.model.declaration import ApproveSection, SyncSection, TargetSection
 from kedge.model.dossier import Approval, Dossier, Shown, Sync
 from kedge.model.operation import Operation, Outcome
@@ -99,7 +100,7 @@ class TroubleView:
 @dataclass(frozen=True, slots=True)
 class UnitLine:
     """One row of the fleet. `lastVerified` is when desired and live were last known to be equal, `verifiedAge` that
-    many seconds ago; both null where nobody ever could say."""
+    many seconds ago; both null where nobody ever could say. `late` is why that is too long ago, "" while it is not."""
 
     name: str
     project: str
@@ -115,6 +116,7 @@ class UnitLine:
     subject: str
     lastVerified: float | None
     verifiedAge: float | None
+    late: str
     changed: float
     waiting: str
     pinned: bool
@@ -125,7 +127,8 @@ class UnitLine:
 @dataclass(frozen=True, slots=True)
 class UnitView:
     """One unit: what is declared, what is live, what is going on. `applied`: Synced, or not for what others make of it.
-    `turnDue`: somebody asked for something, and what is shown is from before it."""
+    `late` is why its verification is too old. `turnDue`: somebody asked for something, and what is shown is from before
+    it."""
 
     name: str
     project: str
@@ -149,6 +152,7 @@ class UnitView:
     drifted: tuple[str, ...]
     lastVerified: float | None
     verifiedAge: float | None
+    late: str
     head: RevisionView | None
     live: RevisionView | None
     run: RunView | None
@@ -196,11 +200,20 @@ class RootView:
     problems: tuple[ProblemView, ...]
 
 
-def last_verified(verified: float | None, sync: Sync, fresh: float | None) -> float | None:
-    """When desired and live were last known to be equal: a recorded look, or, while Synced, the watch's freshness
-    (a watch that is current and rang nothing has seen no change)."""
-    known = [moment for moment in (verified, fresh if sync is Sync.SYNCED else None) if moment is not None]
-    return max(known) if known else None
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is known of a unit beside what is written down: up to when its cluster's watches are current (`fresh`), when
+    a turn last found it as Git states (`proved`), and why that is too long ago (`late`, "" while it is not)."""
+
+    fresh: float | None = None
+    proved: float | None = None
+    late: str = ""
+
+
+def verified_at(written: float | None, sync: Sync, known: Verification) -> float | None:
+    """When desired and live were last known to be equal, in epoch seconds."""
+    looked = [moment for moment in (written, known.proved) if moment is not None]
+    return last_verified(max(looked, default=None), sync, known.fresh)
 
 
 def age(moment: float | None, now: float) -> float | None:
@@ -273,8 +286,8 @@ def summary(plan: Plan | None) -> PlanSummary | None:
     )
 
 
-def line(row: UnitRow, fresh: float | None, now: float) -> UnitLine:
-    verified = last_verified(row.verified, row.sync, fresh)
+def line(row: UnitRow, known: Verification, now: float) -> UnitLine:
+    verified = verified_at(row.verified, row.sync, known)
     return UnitLine(
         name=row.name,
         project=row.project,
@@ -290,6 +303,7 @@ def line(row: UnitRow, fresh: float | None, now: float) -> UnitLine:
         subject=row.subject,
         lastVerified=verified,
         verifiedAge=age(verified, now),
+        late=known.late,
         changed=row.changed,
         waiting=row.waiting,
         pinned=row.pinned,
@@ -298,9 +312,9 @@ def line(row: UnitRow, fresh: float | None, now: float) -> UnitLine:
     )
 
 
-def unit(dossier: Dossier, fresh: float | None, now: float) -> UnitView:
+def unit(dossier: Dossier, known: Verification, now: float) -> UnitView:
     declared, shown = dossier.unit, dossier.shown
-    verified = last_verified(dossier.verified, shown.sync, fresh)
+    verified = verified_at(dossier.verified, shown.sync, known)
     source = SourceSpec(public_url(declared.source.repository), spoken(declared.source.ref), declared.source.path)
     rendering = dossier.rendering
     return UnitView(
@@ -323,6 +337,7 @@ def unit(dossier: Dossier, fresh: float | None, now: float) -> UnitView:
         drifted=shown.drifted,
         lastVerified=verified,
         verifiedAge=age(verified, now),
+        late=known.late,
         head=revision(dossier.head),
         live=revision(dossier.applied),
         run=run(dossier.operation),

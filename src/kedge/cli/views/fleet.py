@@ -49,6 +49,7 @@ def _app(row: Row, wide: bool) -> list[object]:
         cells += [row["cluster"], row["namespace"], row["path"], moment(row["changed"])]
     marks = [word for word, on in (("pinned", row["pinned"]), ("suspended", row["suspended"])) if on]
     why = one_line(row["why"]) or row["waiting"] or ", ".join(marks)
+    why = "; ".join(text for text in (one_line(row.get("late", "")), why) if text)
     return [*cells, commit(row), ago(row["verifiedAge"]), why]
 
 

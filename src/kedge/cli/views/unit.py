@@ -28,6 +28,7 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
     if unit["head"] and unit["head"] != unit["live"]:
         yield "head", commit(unit["head"])
     yield "verified", _verified(unit)
+    yield "alarm", one_line(unit.get("late", ""))
     if unit["health"] != "Healthy" and unit["healthMessage"] != unit["why"]:
         yield "health", unit["healthMessage"]
     yield "source", f"{source['repository']} {source['ref']} {source['path']}".strip()

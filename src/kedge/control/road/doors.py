@@ -92,8 +92,10 @@ class Doors:
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What a turn left behind. `again` is when to come back without an event (epoch seconds), None: only on one.
-    `let_go` says that the unit owns less than before the turn: others may have waited for it."""
+    `let_go` says that the unit owns less than before the turn: others may have waited for it. `proved`: the turn found
+    the unit as Git states."""
 
     dossier: Dossier | None
     again: float | None = None
     let_go: bool = False
+    proved: bool = False

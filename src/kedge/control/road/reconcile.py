@@ -241,13 +241,13 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     shown = shown_verified(after, await look(doors, after), left, now)
     after = replace(after, shown=shown, applied=proposal.plan.revision or dossier.applied)
     if after == dossier:
-        return Turn(dossier, after.due)
+        return Turn(dossier, after.due, proved=True)
     if proposal.wanted.removal:
         after = replace(after, due=now)  # nothing of it is there: it is let go, or applied where it moves to
     # Keep the set: the unit's removal needs its hooks, and its commit may be gone by then.
     kept = (proposal.plan.rendered, proposal.desired.manifests) if _rendered_anew(dossier, after) else None
     recorded = await doors.store.record(Record(replace(after, verified=now), _expiry(dossier, now), rendered=kept))
-    return Turn(recorded, recorded.due)
+    return Turn(recorded, recorded.due, proved=True)
 
 
 def _until(dossier: Dossier, now: float, again: float | None = None) -> float | None:

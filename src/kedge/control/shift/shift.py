@@ -15,6 +15,8 @@ from kedge.control.road.recollect import tell_unclaimed
 from kedge.control.shift.queue import Lane
 from kedge.control.shift.rounds import POLL, Rounds
 from kedge.control.shift.turns import Turns
+from kedge.control.shift.vigil import Vigil
+from kedge.engine.vigilance import Word
 from kedge.model.declaration import Credential
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Invalid, KedgeError, Unavailable
@@ -56,13 +58,15 @@ class Shift:
         self._refused: dict[str, None] = {}
         self._units: dict[str, None] = {}
         self._listeners: list[Callable[[str, int], None]] = []
-        self.turns = Turns(doors, spawner, self._seen)
+        self.vigil = Vigil(doors, SWEEP)
+        self.turns = Turns(doors, spawner, self._seen, self.vigil.proved)
         self.rounds = Rounds(doors, spawner, self.turns.ring, self._moved, poll)
 
     async def start(self) -> None:
         """Load what is remembered, ring what is due, and begin."""
         await self.rounds.load([*self._enlister.places(), *await self._doors.store.sources()])
         await self._place()
+        await self.vigil.recall()
         await self._enlister.recall()
         for unit, due in await self._doors.store.wakeups():
             self._units[unit] = None
@@ -73,6 +77,7 @@ class Shift:
         self._spawner.start(self.turns.run(), "turns")
         self._spawner.start(self.rounds.run(), "rounds")
         self._spawner.start(self._sweep(), "sweep")
+        self._spawner.start(self.vigil.run(), "vigil")
         self._spawner.start(self._tidy(), "tidy")
         for root in self._enlister.roots():
             self._enlist(root)
@@ -83,6 +88,7 @@ class Shift:
         while True:
             for row in page.items:
                 self.turns.queue.place(row.name, row.cluster)
+                self.vigil.place(row.name, Word(row.cluster, row.sync, row.verified))
             if not page.next:
                 return
             page = await self._doors.store.units(UnitQuery(after=page.next, limit=PAGE))
@@ -120,6 +126,7 @@ class Shift:
             "units_due": float(len(queue)),
             "turns_total": float(self.turns.taken),
             "tasks": float(len(self._spawner)),
+            **self.vigil.vitals(),
         }
 
     def _rung(self, unit: str, ref: Ref, what: str) -> None:
@@ -130,6 +137,7 @@ class Shift:
         if dossier is None:
             self._units.pop(unit, None)
         self.rounds.seen(unit, dossier)
+        self.vigil.seen(unit, dossier)
         for tell in self._listeners:
             tell(unit, dossier.version if dossier is not None else 0)
 

@@ -30,12 +30,20 @@ but conflicts must not keep us spinning), after a cluster refused us, and when t
 
 
 class Turns:
-    """Works off the queue. `seen(dossier)` hears of every dossier a turn leaves behind (None with its name: gone)."""
+    """Works off the queue. `seen(dossier)` hears of every dossier a turn leaves behind (None with its name: gone),
+    `proved` of every unit that a turn found as Git states."""
 
-    def __init__(self, doors: Doors, spawner: Spawner, seen: Callable[[str, Dossier | None], None]) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        spawner: Spawner,
+        seen: Callable[[str, Dossier | None], None],
+        proved: Callable[[str], None] = lambda unit: None,
+    ) -> None:
         self._doors = doors
         self._spawner = spawner
         self._seen = seen
+        self._proved = proved
         self._bell = asyncio.Event()
         self._waiting = Waiting()
         self._unwritten: set[str] = set()
@@ -97,6 +105,8 @@ class Turns:
         except (Invalid, Denied, Unavailable) as error:
             return None, await self._stumble(name, error)
         self._remember(unit, turn.dossier)
+        if turn.proved:
+            self._proved(unit)
         if turn.dossier is None:
             self.queue.forget(unit)
         return turn, turn.again

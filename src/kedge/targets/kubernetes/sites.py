@@ -65,6 +65,7 @@ class Post:
     units: dict[str, None] = field(default_factory=dict)
     failed: dict[str, None] = field(default_factory=dict)
     explaining: asyncio.Task[None] | None = None
+    probing: asyncio.Task[None] | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     home: Home | None = None
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -178,6 +179,7 @@ class Sites:
                 async with post.lock:
                     await self._renew(post)
                     await self._look_for_awaited(post)
+                self._probe(post)
 
     async def _renew(self, post: Post) -> None:
         """Take up what has changed since the site was opened, or could not be."""
@@ -199,6 +201,14 @@ class Sites:
                 self._ring(post, post.units)
             return
         await self._compared(post, post.site, access)
+
+    def _probe(self, post: Post) -> None:
+        """Ask a cluster in trouble whether that is over: at rest nobody does, and its watches try ever more seldom.
+        Beside the round, for one that is silent must not hold up the others."""
+        site = post.site
+        if site is None or site.client.asker.pulse.ailment is None or (post.probing and not post.probing.done()):
+            return
+        post.probing = self._means.spawner.start(_probed(site), f"probe {post.name}")
 
     async def _look_for_awaited(self, post: Post) -> None:
         site = post.site
@@ -228,3 +238,11 @@ class Sites:
         units.clear()
         for unit in ringing:
             self._again(post.name, unit)
+
+
+async def _probed(site: Site) -> None:
+    try:
+        await site.client.version()
+    except (Unavailable, Denied):
+        return  # the pulse has heard why
+    site.index.nudge()
