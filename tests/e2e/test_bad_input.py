@@ -20,7 +20,7 @@ CHART = "apiVersion: v2\nname: sick\nversion: 0.1.0\n"
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     hasten(monkeypatch)
     # A render may take this long here, so that one which never ends is known after seconds.
-    monkeypatch.setattr("kedge.compose.worker_renderer", lambda: renderer(Limits(deadline=2.0)))
+    monkeypatch.setattr("kedge.compose.worker_renderer", lambda kept: renderer(Limits(deadline=2.0)))
 
 
 def renderer(limits: Limits) -> WorkerRenderer:
