@@ -20,6 +20,10 @@ from tests.parts.fixtures import RealCluster
 
 from kedge.certificate import self_signed
 from kedge.control.shift.queue import Lane
+from kedge.model.dossier import Dossier
+from kedge.sandbox.faults import Outcome
+from kedge.sandbox.problems import Problem
+from kedge.sandbox.wire import Request
 
 pytestmark = pytest.mark.e2e
 
@@ -263,4 +267,60 @@ async def test_a_webhook_that_overrules_git_is_told_and_not_fought(tmp_path: Pat
         assert "otherwise" not in (await world.kedge("get")).out
 
 
-REFUSING_DRY_RUNS = "admission webhook"
+def side_effects(request: Request) -> Outcome | None:
+    """A webhook whose side effects are Some or Unknown: what it is asked about can not be tried. No server takes such
+    a configuration any more (version v1 refuses it), but those of old clusters are still in force."""
+    if request.query.get("dryRun") != "All" or not request.path.endswith("/configmaps/web"):
+        return None
+    text = 'admission webhook "judge.example.com" does not support dry run'
+    return Outcome(Problem(400, "BadRequest", text).response())
+
+
+async def test_what_a_webhook_forbids_to_try_counts_as_rendered_is_applied_once_and_left_alone(tmp_path: Path) -> None:
+    async with standing(tmp_path) as world:
+        world.cluster.meet = side_effects
+        world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web")})
+        world.repository.write({**folder_of("web", "hello"), "apps/web/beside.yaml": config("hello", "beside")})
+        await world.synced("shop/web", world.pushed("begin"))
+        more = config("goodbye, more: x")
+        world.repository.write({"apps/web/config.yaml": more, ".kedge/web.yaml": application("web", WAITING)})
+        pushed = world.pushed("goodbye")
+        shown = await world.said("does not support dry run", "diff", "web")
+        assert "as rendered: the cluster can not try it" in shown
+        assert "goodbye" in shown, shown
+        await world.kedge("sync", "web", "-y")
+        await world.synced("shop/web", pushed)
+        assert await world.greeting("web") == "goodbye"
+
+        # Nobody applies it again: not on looks at everything, nor with the next commit.
+        for number in range(2):
+            world.repository.write({"apps/web/beside.yaml": config(f"again {number}", "beside")})
+            world.house.shift.turns.ring("shop/web", Lane.SWEEP)
+            dossier = await applied_by_hand(world, world.pushed("another object"))
+            assert [str(outcome.step) for outcome in dossier.last.outcomes] == ["Sync:/ConfigMap/web/beside"]
+
+        # A field that Git states no longer goes, and what a person changes goes as well.
+        world.repository.write({"apps/web/config.yaml": config("goodbye"), ".kedge/web.yaml": application("web")})
+        await world.synced("shop/web", world.pushed("a field less"))
+        assert (await world.call("GET", f"{MAPS}/web"))["data"] == {"greeting": "goodbye"}
+        edit = {"data": {"greeting": "edited", "byhand": "x"}}
+        await world.call("PATCH", f"{MAPS}/web?fieldManager=kubectl-edit", edit, MERGE)
+
+        async def repaired() -> bool:
+            return bool((await world.call("GET", f"{MAPS}/web"))["data"] == {"greeting": "goodbye"})
+
+        await world.eventually(repaired)
+        runs = len(await world.house.doors.store.operations("shop/web"))
+        world.house.shift.turns.ring("shop/web", Lane.SWEEP)
+        await world.synced("shop/web")
+        await world.kedge("sync", "web", "-y")
+        assert len(await world.house.doors.store.operations("shop/web")) == runs
+
+
+WAITING = "  sync: {auto: false}\n"
+
+
+async def applied_by_hand(world: World, commit: str) -> Dossier:
+    await world.until("shop/web", lambda d: d.head is not None and d.head.commit == commit and d.plan is not None)
+    await world.kedge("sync", "web", "-y")
+    return await world.synced("shop/web", commit)

@@ -93,7 +93,8 @@ def _deleted(pair: Seen, key: bytes) -> Change:
 def _updated(pair: Seen, live: Object, predicted: Object, how: tuple[bytes, tuple[str, ...], bool]) -> Change | None:
     key, ignore, wished = how
     adopts = _adopts(pair.owner)
-    if not adopts and same(live, predicted):
+    blind = wished and bool(pair.untried)  # a field that Git states no longer is in both, and goes all the same
+    if not adopts and not blind and same(live, predicted):
         return None
     found = sensitive(pair.ref.kind, live, predicted)
     shown, hidden = _compared(pair, live, predicted, found, ignore)
@@ -101,9 +102,10 @@ def _updated(pair: Seen, live: Object, predicted: Object, how: tuple[bytes, tupl
         hidden = (*hidden, Hidden("spec.replicas", "autoscaled"))
     why = _why(pair, live, predicted, bool(shown))
     marks = _ownership(live) != _ownership(predicted)
-    if not shown and not adopts and not marks:
+    if not shown and not adopts and not marks and not blind:
         return None
-    deed = Deed(pair.ref, Act.UPDATE, shown, adopts=adopts)
+    body = _body(pair.manifest) if pair.untried and pair.manifest else None
+    deed = Deed(pair.ref, Act.UPDATE, shown, body, adopts)
     return Change(
         ref=pair.ref,
         act=Act.UPDATE,
@@ -189,7 +191,7 @@ def _ownership(obj: Object) -> tuple[dict[str, Any], ...]:
 
 
 def _why(pair: Seen, live: Object, predicted: Object, differs: bool) -> str:
-    reasons = []
+    reasons = [f"as rendered: {pair.untried}"] if pair.untried else []
     if _ownership(live) != _ownership(predicted):
         had = any(_ownership(live))
         reasons.append("Kedge's marks of ownership are restored" if had else "taken over: Kedge did not manage it")

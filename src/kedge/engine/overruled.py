@@ -41,7 +41,7 @@ def overruled(kind: str, wish: Mapping[str, Any], made: Mapping[str, Any]) -> st
     with line breaks). Values are not shown."""
     if _kept(wish, made):
         return ""
-    after = _laid(made, {name: value for name, value in wish.items() if name != "status"})
+    after = laid(made, {name: value for name, value in wish.items() if name != "status"})
     found = sensitive(kind, made, after)
     if found.secret:
         made, after = folded(made), folded(after)
@@ -62,11 +62,13 @@ def _kept(wish: Any, made: Any) -> bool:
     return same(wish, made)
 
 
-def _laid(made: Any, wish: Any) -> Any:
-    """`made` with what is stated laid over it. What stands in `made` alone stays: it was added."""
+def laid(made: Any, wish: Any) -> Any:
+    """`made` with what `wish` states laid over it. What stands in `made` alone stays: it was added.
+
+    Also the best guess at an apply that nobody can try: items of lists are told apart as people tell them apart."""
     if isinstance(made, dict) and isinstance(wish, dict):
         stated = {name: value for name, value in wish.items() if value is not None or name in made}
-        return {**made, **{name: _laid(made[name], value) if name in made else value for name, value in stated.items()}}
+        return {**made, **{name: laid(made[name], value) if name in made else value for name, value in stated.items()}}
     if isinstance(made, list) and isinstance(wish, list):
         return _laid_list(made, wish)
     return made if wish is None else wish
@@ -78,9 +80,9 @@ def _laid_list(made: list[Any], wish: list[Any]) -> list[Any]:
     fields = shared_key(made, wish)
     if fields:
         there, stated = keyed(made, fields), keyed(wish, fields)
-        laid = {key: _laid(item, stated[key]) if key in stated else item for key, item in there.items()}
-        return list({**laid, **{key: item for key, item in stated.items() if key not in there}}.values())
-    return [_laid(*both) for both in zip(made, wish, strict=True)] if len(made) == len(wish) else wish
+        known = {key: laid(item, stated[key]) if key in stated else item for key, item in there.items()}
+        return list({**known, **{key: item for key, item in stated.items() if key not in there}}.values())
+    return [laid(*both) for both in zip(made, wish, strict=True)] if len(made) == len(wish) else wish
 
 
 def _same_text(before: Any, after: Any) -> bool:

@@ -31,7 +31,8 @@ class Seen:
     `rejection` is the API server's refusal of the dry run, and `immutable` says that only a replacement would do.
     `interactive` names the people's tools (kubectl edit …) whose fields would go. `uid` is the live object's.
     `autoscaled`: an autoscaler has set other replicas than the manifest states, and was left its number. `going`: it is
-    being deleted already, and something holds it.
+    being deleted already, and something holds it. `untried`: why the cluster could not be asked; `predicted` is then a
+    guess (Git's values over the live ones), and what Git no longer states can not be seen in it.
     """
 
     ref: Ref
@@ -45,6 +46,7 @@ class Seen:
     uid: str = ""
     autoscaled: bool = False
     going: bool = False
+    untried: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tests.doors.kube_world import (
     staged,
 )
 
+from kedge.engine.diff import diff
 from kedge.model.change import Act
 from kedge.model.pair import Presumed, Seen
 
@@ -228,6 +229,27 @@ async def test_a_webhook_that_can_not_be_tried_makes_it_presumed(world: World) -
     (pair,) = (await world.compare(config_map("settings"))).pairs
     assert isinstance(pair, Presumed)
     assert "a.b" in pair.why
+
+
+@staged
+async def test_what_is_there_and_can_not_be_tried_is_compared_by_its_values(world: World) -> None:
+    await settled(world, deployment(), config_map("settings", color="red"))
+    handle = world.transport._handle
+
+    def guarded(method, path, query, headers, body):
+        if "dryRun" in query:
+            text = b'{"kind":"Status","code":400,"message":"admission webhook \\"a.b\\" does not support dry run"}'
+            return type("Answer", (), {"status": 400, "headers": {}, "body": text})()
+        return handle(method, path, query, headers, body)
+
+    world.transport._handle = guarded
+    pairs = (await world.compare(deployment(), config_map("settings", color="blue"))).pairs
+    assert ["a.b" in pair.untried for pair in pairs] == [True, True]
+    assert diff(pairs[0], b"key", wished=False) is None
+    blind = diff(pairs[0], b"key", wished=True)
+    assert (blind.act, blind.fields) == (Act.UPDATE, ())
+    assert "as rendered" in blind.why
+    assert [field.path for field in diff(pairs[1], b"key", wished=False).fields] == ["data.color"]
 
 
 @staged

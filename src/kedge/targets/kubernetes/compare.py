@@ -7,12 +7,13 @@ and the watch that tells so is fresh. Everything else costs one call; what exist
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from kedge.engine.hooks import is_hook
+from kedge.engine.overruled import laid
 from kedge.kube.answer import Refusal
 from kedge.kube.discovery import Kind
 from kedge.model.errors import Conflict, Denied, Unavailable
@@ -140,6 +141,8 @@ async def _look(setting: Setting, manifest: Manifest) -> Look:
     body = await site.sendable(manifest, setting.scaled if live is not None else frozenset(), live)
     answer = await site.client.apply(kind, ref.namespace, ref.name, body, dry_run=True)
     if answer.refusal is not None:
+        if "does not support dry run" in answer.refusal.text:
+            return await _untried(setting, kind, manifest, body, answer.refusal)
         return await _refused(setting, kind, manifest, answer.refusal)
     if answer.created:
         return Look(Seen(ref, None, bare(answer.value), manifest))
@@ -177,12 +180,22 @@ def _seen(setting: Setting, manifest: Manifest, slot: Slot, answer: Mapping[str,
     )
 
 
+async def _untried(setting: Setting, kind: Kind, manifest: Manifest, body: bytes, refusal: Refusal) -> Look:
+    """A webhook with side effects forbids dry runs: values decide, and a moved wish is applied as it is rendered."""
+    ref, why = manifest.ref, f"the cluster can not try it: {refusal.text}"
+    found = await setting.site.client.get(kind, ref.namespace, ref.name)
+    if found is None:
+        return Look(Presumed(ref, manifest, why))
+    slot = slot_of(found, setting.site.client.clock.now())
+    guess = _seen(setting, manifest, slot, found)
+    rest = bare(without_surplus(found, hands(found, adopt=guess.owner)))
+    return Look(replace(guess, predicted=laid(rest, orjson.loads(body)), untried=why), slot.fingerprint)
+
+
 async def _refused(setting: Setting, kind: Kind, manifest: Manifest, refusal: Refusal) -> Look:
     ref = manifest.ref
     if refusal.missing:
         return Look(_homeless(setting, manifest, refusal))
-    if "does not support dry run" in refusal.text:
-        return Look(Presumed(ref, manifest, f"the cluster can not try it: {refusal.text}"))
     raise_if_passing(refusal, f"{ref} can not be compared")
     slot = await _live(setting, kind, ref, None)
     desired = orjson.loads(manifest.body)
