@@ -7,7 +7,6 @@ fetched once: it is kept under its digest, or under what the index says of it wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -17,10 +16,10 @@ from kedge.model import version as versions
 from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.model.origin import chart_of
 from kedge.model.source import Revision
-from kedge.ports import Secrets, Snapshot
+from kedge.ports import Secrets
 from kedge.sources import index
 from kedge.sources.address import Allowed
-from kedge.sources.content import Shelf
+from kedge.sources.content import OnShelf, Shelf
 from kedge.sources.mirror import folder_of
 from kedge.sources.tarball import LIMITS, File, files, fit
 from kedge.sources.web import Ask, Web, judge
@@ -42,14 +41,14 @@ class _Place:
     chosen: dict[tuple[str, str], index.Chosen] = field(default_factory=dict)
 
 
-class ChartSource:
+class ChartSource(OnShelf):
     """`kedge.ports.Source` over chart repositories. A chart's files are below a folder of its name."""
 
     def __init__(self, data: Path, secrets: Secrets, *, allowed: Allowed = _STANDARD) -> None:
+        super().__init__(Shelf(data))
         self._data = data
         self._allowed = allowed
         self._web = Web(secrets, allowed)
-        self._shelf = Shelf(data)
         self._places: dict[str, _Place] = {}
 
     async def fetch(self, repository: str, ref: str) -> Revision:
@@ -73,25 +72,6 @@ class ChartSource:
             version=chosen.version,
             digest=f"sha256:{digest}",
         )
-
-    def objects(self, repository: str) -> Path:
-        return self._shelf.content(repository).objects
-
-    def doubt(self, repository: str) -> None:
-        self._shelf.content(repository).suspect()
-
-    def snapshot(self, revision: Revision) -> Snapshot:
-        return self._shelf.snapshot(revision)
-
-    def changed(self, before: Revision, after: Revision) -> Sequence[str] | None:
-        return self._shelf.changed(before, after)
-
-    def touched(self, revision: Revision, paths: Sequence[str]) -> Revision:
-        """The archive has no history: it is what brought every file of it."""
-        return revision
-
-    def descends(self, before: Revision, after: Revision) -> bool:
-        return self._shelf.descends(before, after)
 
     async def _choose(self, repository: str, name: str, wanted: str) -> index.Chosen:
         place = self._places.setdefault(repository, _Place(folder_of(self._data, repository).with_suffix(".yaml")))

@@ -20,6 +20,7 @@ from pygit2.enums import FileMode
 
 from kedge.model.errors import Invalid, Unavailable
 from kedge.model.source import Revision
+from kedge.ports import Snapshot
 from kedge.sources import history
 from kedge.sources.mirror import folder_of
 from kedge.sources.snapshot import FILE_LIMIT, GitSnapshot
@@ -182,6 +183,32 @@ class Shelf:
         return before.repository == after.repository and (
             before.version != after.version or before.digest == after.digest
         )
+
+
+class OnShelf:
+    """The half of `kedge.ports.Source` that asks nobody, of sources whose archives stand on a shelf."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def objects(self, repository: str) -> Path:
+        return self._shelf.content(repository).objects
+
+    def doubt(self, repository: str) -> None:
+        self._shelf.content(repository).suspect()
+
+    def snapshot(self, revision: Revision) -> Snapshot:
+        return self._shelf.snapshot(revision)
+
+    def changed(self, before: Revision, after: Revision) -> Sequence[str] | None:
+        return self._shelf.changed(before, after)
+
+    def touched(self, revision: Revision, paths: Sequence[str]) -> Revision:
+        """An archive has no history: it is what brought every file of it."""
+        return revision
+
+    def descends(self, before: Revision, after: Revision) -> bool:
+        return self._shelf.descends(before, after)
 
 
 def changed_in(repository: Callable[[], pygit2.Repository], before: Revision, after: Revision) -> Sequence[str] | None:

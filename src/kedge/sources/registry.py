@@ -19,10 +19,10 @@ from kedge.model import version as versions
 from kedge.model.errors import Denied, Invalid
 from kedge.model.origin import chart_of, range_of
 from kedge.model.source import Revision
-from kedge.ports import Secrets, Snapshot
+from kedge.ports import Secrets
 from kedge.sources.address import Allowed
 from kedge.sources.charts import of_chart
-from kedge.sources.content import Shelf
+from kedge.sources.content import OnShelf, Shelf
 from kedge.sources.tarball import LIMITS, File, files
 from kedge.sources.web import Answer, Ask, Web, judge, origin, shown
 
@@ -113,14 +113,14 @@ def _fits(layer: Mapping[str, object]) -> bool:
     )
 
 
-class RegistrySource:
+class RegistrySource(OnShelf):
     """`kedge.ports.Source` over repositories of registries (`oci://`)."""
 
     def __init__(self, data: Path, secrets: Secrets, *, allowed: Allowed = _STANDARD) -> None:
+        super().__init__(Shelf(data))
         self._allowed = allowed
         self._secrets = secrets
         self._web = Web(secrets, allowed)
-        self._shelf = Shelf(data)
 
     async def fetch(self, repository: str, ref: str) -> Revision:
         """As `kedge.ports.Source.fetch`: a tag, a digest, a range of versions or a chart of a range; "" is `latest`."""
@@ -136,25 +136,6 @@ class RegistrySource:
         version = "" if _DIGEST.match(tag) else tag.replace("_", "+") if chart else tag
         what = f"chart {name}" if chart else place.name
         return Revision(repository, ref, commit, subject=f"{what} {version}".strip(), version=version, digest=digest)
-
-    def objects(self, repository: str) -> Path:
-        return self._shelf.content(repository).objects
-
-    def doubt(self, repository: str) -> None:
-        self._shelf.content(repository).suspect()
-
-    def snapshot(self, revision: Revision) -> Snapshot:
-        return self._shelf.snapshot(revision)
-
-    def changed(self, before: Revision, after: Revision) -> Sequence[str] | None:
-        return self._shelf.changed(before, after)
-
-    def touched(self, revision: Revision, paths: Sequence[str]) -> Revision:
-        """An artifact has no history: it is what brought every file of it."""
-        return revision
-
-    def descends(self, before: Revision, after: Revision) -> bool:
-        return self._shelf.descends(before, after)
 
     async def _tag(self, talk: _Talk, wanted: str, *, exact: bool) -> str:
         """The tag or digest that is meant."""
