@@ -10,6 +10,26 @@ from kedge.model.ref import UnitName
 SICK = UnitName("shop", "sick")
 PROJECT = "apiVersion: kedge.dev/v1alpha1\nkind: Project\nmetadata: {name: shop}\n"
 SOON = 0.3
+DEFINITION = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: things, kind: Thing}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, properties: {replicas: {type: integer, default: 1}, size: {type: string, enum: [s, l]}}}
+          status: {type: object, properties: {phase: {type: string}}}
+"""
+"""Of the kind Thing, in namespaces."""
 
 
 def application(name: str, more: str = "", *, source: str = "", namespace: str = "") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.stories import PROJECT, SICK, application, config, folder_of, reported
+from tests.e2e.stories import DEFINITION, PROJECT, SICK, application, config, folder_of, reported
 from tests.e2e.world import World, standing
 
 from kedge.model.dossier import Dossier
@@ -121,25 +121,6 @@ apiVersion: scheduling.k8s.io/v1
 kind: PriorityClass
 metadata: {name: web}
 value: 10
-"""
-DEFINITION = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: things.example.com}
-spec:
-  group: example.com
-  scope: Namespaced
-  names: {plural: things, kind: Thing}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, properties: {replicas: {type: integer, default: 1}, size: {type: string, enum: [s, l]}}}
-          status: {type: object, properties: {phase: {type: string}}}
 """
 THING = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: one}\nspec: {size: s}\n"
 

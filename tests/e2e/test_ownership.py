@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.e2e.stories import PROJECT, application
+from tests.e2e.stories import DEFINITION, PROJECT, application
 from tests.e2e.world import MONA, World, standing
 
 from kedge.model.dossier import Dossier
@@ -165,24 +165,6 @@ async def test_what_people_add_goes_and_what_a_controller_adds_stays(tmp_path, a
         await world.synced("shop/web")
 
 
-DEFINITION = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: things.example.com}
-spec:
-  group: example.com
-  scope: Namespaced
-  names: {plural: things, kind: Thing}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, properties: {size: {type: string}}}
-"""
 THING = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: one}\nspec: {size: s, sise: l}\n"
 
 
