@@ -12,15 +12,18 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.e2e.stories import PROJECT, application, folder_of, hasten
+from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
 from tests.e2e.wire import Wire, wired
 from tests.e2e.world import TOKEN, World, clustered, standing
+from tests.parts.fixtures import RealCluster
+from tests.parts.proxy import Asked, Fate, Proxy, proxied
 
 from kedge.kube.ask import Asker
 from kedge.kube.kubeconfig import Access
 from kedge.kube.transport import Response
 from kedge.kube.watch import Watcher
 from kedge.model.event import Event
+from kedge.targets.kubernetes import marks
 
 pytestmark = pytest.mark.e2e
 
@@ -46,6 +49,127 @@ async def on_a_wire(folder: Path, access: Access | None) -> AsyncIterator[tuple[
         )
         await world.synced("shop/web", world.pushed("begin"))
         yield world, wire, replace(world, access=access)
+
+
+CONFIG_MAPS = "/api/v1/configmaps"
+
+
+async def test_a_snapshot_comes_with_the_watch_and_nothing_is_listed(tmp_path: Path, access: Access | None) -> None:
+    async with behind_a_proxy(tmp_path, access) as (_, proxy, _, _):
+        watches = [asked for asked in proxy.asked if asked.watching]
+        assert {asked.path for asked in watches} == {CONFIG_MAPS, "/api/v1/namespaces"}
+        for asked in watches:
+            assert asked.query["sendInitialEvents"] == asked.query["allowWatchBookmarks"] == "true"
+            assert asked.query["labelSelector"].startswith("kedge.dev/")
+        # A unit that was never at work is looked for once, in every kind: that is the only list.
+        lists = [asked for asked in proxy.asked if asked.path == CONFIG_MAPS and not asked.watching]
+        assert [asked.query["labelSelector"] for asked in lists] == [marks.UNIT]
+        # The end of a snapshot is a bookmark; what came after it is an event.
+        assert proxy.heard[CONFIG_MAPS, "BOOKMARK"] == 1
+        assert proxy.heard[CONFIG_MAPS, "ADDED"] == 1
+
+
+async def test_a_watch_whose_version_is_forgotten_begins_anew_and_has_missed_nothing(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with behind_a_proxy(tmp_path, access) as (_, proxy, wire, outside):
+        proxy.meet = lambda asked: Fate.EXPIRED if "resourceVersion" in asked.query else Fate.FINE
+        wire.shut()
+        await edited(outside, "edited while nobody sees it")
+        begun = len(proxy.asked)
+        wire.open()
+        await healed(outside, 2)
+        queries = [asked.query for asked in proxy.asked[begun:] if asked.watching and asked.path == CONFIG_MAPS]
+        assert "resourceVersion" in queries[0]
+        assert any("sendInitialEvents" in query for query in queries[1:])
+        # What vanished meanwhile nobody tells any more: a snapshot does not mention it.
+        wire.shut()
+        await outside.call("DELETE", GREETING)
+        wire.open()
+        await healed(outside, 3)
+
+
+WIDGETS = "/apis/example.com/v1/widgets"
+DEFINITION = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets, singular: widget, listKind: WidgetList}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {
+      type: object, properties: {spec: {type: object, properties: {size: {type: integer}}}}}}}
+---
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: web}
+spec: {size: 2}
+"""
+
+
+async def test_a_version_that_the_server_itself_has_forgotten_costs_a_snapshot_and_no_event(
+    tmp_path: Path, real_cluster: RealCluster
+) -> None:
+    async with behind_a_proxy(tmp_path, real_cluster.access) as (world, proxy, wire, outside):
+        world.repository.write({"apps/web/widget.yaml": DEFINITION})
+        await world.synced("shop/web", world.pushed("a kind of our own"))
+        proxy.change = ancient
+        wire.shut()
+        path, change = "/apis/example.com/v1/namespaces/web/widgets/web", {"spec": {"size": 3}}
+        kind = "application/merge-patch+json"
+        await outside.call("PATCH", f"{path}?fieldManager=kubectl-edit", change, kind)
+        begun = len(proxy.asked)
+        wire.open()
+        await world.until("shop/web", lambda d: d.operation is None and d.last.cause == "drift")
+        assert (await outside.call("GET", path))["spec"] == {"size": 2}
+        queries = [asked.query for asked in proxy.asked[begun:] if asked.watching and asked.path == WIDGETS]
+        assert ["resourceVersion" in queries[0], "sendInitialEvents" in queries[1]] == [True, True]
+        assert proxy.heard[WIDGETS, "ERROR"] == 1
+
+
+async def test_pages_that_expire_midway_are_read_again_and_nothing_is_lost(
+    tmp_path: Path, access: Access | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedge.kube.client.PAGE", 2)
+    async with behind_a_proxy(tmp_path, access) as (world, proxy, _, _):
+        more = {f"apps/web/more{number}.yaml": config("x", f"more{number}") for number in range(6)}
+        world.repository.write(more)
+        await world.synced("shop/web", world.pushed("more"))
+        expired: list[str] = []
+
+        def midway(asked: Asked) -> Fate:
+            if asked.path == CONFIG_MAPS and "continue" in asked.query and len(expired) < 1:
+                expired.append(asked.query["continue"])
+                return Fate.EXPIRED
+            return Fate.FINE
+
+        proxy.meet, before = midway, len(proxy.asked)
+        target = world.house.doors.target
+        found = await target.recover("default", world.house.doors.installation.id)
+        names = [ref.name for ref in found.units["shop/web"] if ref.kind == "ConfigMap"]
+        assert (sorted(names), found.unread) == (sorted(["web", *(f"more{number}" for number in range(6))]), ())
+        pages = [asked for asked in proxy.asked[before:] if asked.path == CONFIG_MAPS and not asked.watching]
+        assert (len(expired), len(pages)) == (1, 2 + 4)  # two pages, the second of which expired, and all four
+
+
+def ancient(asked: Asked) -> Asked:
+    """Watch from a version that no server remembers."""
+    if asked.watching and "resourceVersion" in asked.query:
+        return replace(asked, query={**asked.query, "resourceVersion": "1"})
+    return asked
+
+
+@asynccontextmanager
+async def behind_a_proxy(folder: Path, access: Access | None) -> AsyncIterator[tuple[World, Proxy, Wire, World]]:
+    """As `on_a_wire`, with a proxy at its end that reads what is said."""
+    async with AsyncExitStack() as stack:
+        if access is None:
+            _, access = await stack.enter_async_context(clustered(folder / "sandbox"))
+        proxy, seen = await stack.enter_async_context(proxied(access, folder / "proxy"))
+        async with on_a_wire(folder, seen) as (world, wire, _):
+            yield world, proxy, wire, replace(world, access=access)
 
 
 async def edited(world: World, greeting: str) -> None:

@@ -48,13 +48,14 @@ class Fate(StrEnum):
     BROKEN = "500"
     AWAY = "503"
     OVERDUE = "504"
+    EXPIRED = "410"  # the page, or the version to watch from, is forgotten
     STALE = "stale"  # an earlier answer to the same list
     CUT = "cut"  # a watch that is reset after its first news
     SILENT = "silent"  # a watch that stays open and tells nothing more after its first news
 
 
 CODES = {Fate.THROTTLED: "TooManyRequests", Fate.BROKEN: "InternalError", Fate.AWAY: "ServiceUnavailable"}
-CODES[Fate.OVERDUE] = "Timeout"
+CODES[Fate.OVERDUE], CODES[Fate.EXPIRED] = "Timeout", "Expired"
 OF_WATCHES = (Fate.CUT, Fate.SILENT)
 OF_WRITES = (Fate.TWICE, Fate.GHOST)
 
@@ -120,8 +121,8 @@ def fits(fate: Fate, asked: Asked) -> bool:
 
 
 def storm(chance: float, *without: Fate) -> dict[Fate, float]:
-    """Every fate alike often, but those in `without`."""
-    return {fate: chance for fate in Fate if fate is not Fate.FINE and fate not in without}
+    """Every fate alike often, but those in `without` and what is no weather."""
+    return {fate: chance for fate in Fate if fate not in (Fate.FINE, Fate.EXPIRED, *without)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +136,16 @@ class Said:
 
 @dataclass
 class Proxy:
-    """`meet` may be exchanged at any time. `wrote` are the writes that were carried out; `struck` counts fates."""
+    """`meet` may be exchanged at any time, and so may `change`, which says what is asked of the server instead of what
+    was asked of the proxy. `heard` counts what watches told, by path and type of event.
+    `wrote` are the writes that were carried out; `struck` counts fates."""
 
     upstream: Access
     session: aiohttp.ClientSession
     tls: ssl.SSLContext
     meet: Meet = fine
+    change: Callable[[Asked], Asked] = lambda asked: asked
+    heard: Counter[tuple[str, str]] = field(default_factory=Counter)
     asked: list[Asked] = field(default_factory=list)
     wrote: list[Asked] = field(default_factory=list)
     struck: Counter[Fate] = field(default_factory=Counter)
@@ -160,6 +165,7 @@ class Proxy:
         asked = replace(asked, times=self.times[key])
         self.times[key] += 1
         self.asked.append(asked)
+        asked = self.change(asked)
         fate = self.meet(asked)
         self.struck[fate] += 1
         try:
@@ -229,8 +235,11 @@ class Proxy:
             outgoing = web.StreamResponse(status=found.status, headers=headers)
             outgoing.enable_chunked_encoding()
             await outgoing.prepare(incoming)
+            rest = b""
             async for chunk in found.content.iter_any():
                 await outgoing.write(chunk)
+                *lines, rest = (rest + chunk).split(b"\n")
+                self.heard.update((asked.path, str(json.loads(line)["type"])) for line in lines)
                 if fate is Fate.CUT:
                     return reset(incoming)
                 if fate is Fate.SILENT:
