@@ -6,7 +6,9 @@ import pytest
 from tests.e2e.stories import DEFINITION, PROJECT, SICK, application, config, folder_of, reported
 from tests.e2e.world import World, standing
 
+from kedge.control.shift.queue import Lane
 from kedge.model.dossier import Dossier
+from kedge.model.ref import UnitName
 
 pytestmark = pytest.mark.e2e
 
@@ -131,7 +133,18 @@ def web(**files: str) -> dict[str, str | None]:
 
 
 async def quiet(world: World, number: int) -> None:
-    """A commit that changes another object finds nothing else to do."""
+    """A look at everything, and a commit that changes another object, find nothing else to do, nor anything that the
+    cluster would make otherwise than Git states."""
+    turns = world.house.shift.turns
+    taken = turns.taken
+
+    async def looked() -> bool:
+        return (
+            turns.taken > taken and (await world.house.doors.store.load(UnitName("shop", "web"))).shown.sync == "Synced"
+        )
+
+    turns.ring("shop/web", Lane.SWEEP)
+    await world.eventually(looked)
     world.repository.write({"apps/web/other.yaml": config("x", "other")})
     dossier = await world.synced("shop/web", world.pushed("another object"))
     runs = await world.house.doors.store.operations("shop/web")

@@ -61,7 +61,7 @@ class Deed:
     def owner(self) -> str:
         return marks.owner_text(self.scope.installation, self.scope.unit)
 
-    def outcome(self, did: Did, message: str = "", **more: str) -> Outcome:
+    def outcome(self, did: Did, message: str = "", **more: Any) -> Outcome:
         made = Outcome(self.step.key, did, message, at=self.site.client.clock.now())
         return dataclasses.replace(made, **more)
 
