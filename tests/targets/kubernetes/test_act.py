@@ -308,6 +308,15 @@ def test_an_object_that_asks_to_be_kept_loses_only_our_marks(fields: object, key
 
 
 @staged
+async def test_an_object_that_was_let_go_without_an_answer_is_known_as_kept(world: World) -> None:
+    """By the next try it carries no mark of ours: neither a reason to delete it, nor one to fail for ever."""
+    (made,) = await world.deploy(config_map("settings", annotations={"helm.sh/resource-policy": "keep"}))
+    await removed(world, uid=made.uid)
+    assert (await removed(world, uid=made.uid)).did is Did.KEPT
+    assert not world.missing(URL)
+
+
+@staged
 async def test_a_lost_reply_is_unavailable_and_the_step_can_be_done_again(world: World) -> None:
     placed = (await world.place(config_map("settings"))).manifests[0]
     await world.look(SETTINGS)

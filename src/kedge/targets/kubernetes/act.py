@@ -196,6 +196,8 @@ async def delete(deed: Deed) -> Outcome:
     if marks.owner_of(live) != deed.owner or marks.is_copy(live):
         if deed.step.uid and uid != deed.step.uid:
             return deed.outcome(Did.DELETED, "it was gone already; another object has its name", uid=deed.step.uid)
+        if not marks.owner_of(live) and keeps(live):
+            return deed.outcome(Did.KEPT, "it was let go already", uid=uid)  # by a try whose answer was lost
         return deed.failed(not_ours(deed, live, "deleted"))
     if deed.step.uid and uid != deed.step.uid:
         raise Conflict(f"{deed.ref} was made anew since the plan: look again before it is deleted")
