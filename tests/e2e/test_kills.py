@@ -191,10 +191,15 @@ async def test_a_server_that_is_killed_at_every_write_ends_as_git_says(tmp_path:
         life.strikes = (lambda what: True) if WHOLE else sampled
         commit = life.push("fifty objects and three hooks", second())
         life.proxy.meet = life.meet
+        begun_with = len(life.proxy.wrote)
         await life.hint()
         await life.through(commit)
         assert life.deaths == sum(map(len, life.struck.values()))
-        assert life.deaths > (120 if WHOLE else 5)
+        meant = {asked.what for asked in life.proxy.wrote[begun_with:] if life.strikes(asked.what)}
+        assert meant <= life.struck.keys(), "no write of the commit was spared"
+        assert len(meant) > (50 if WHOLE else 4)
+        lost = [died for died in life.struck.values() if not died[0]]
+        assert all(len(died) == 1 + WHOLE for died in lost), "what was lost is asked again, and dies once more"
 
         uids, values = await life.evidence.uids("web"), await life.evidence.values("web")
         stays = {**living, **{("ConfigMap", f"config-{n}"): before["ConfigMap", f"config-{n}"] for n in CHANGED}}
