@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
+import yaml
 from tests.kube.scripted import CONFIG_MAP, Scripted, client, item, ok, status, virtual
 from tests.simulation.loop import VirtualClock
 
@@ -26,6 +27,16 @@ async def test_apply_is_forced_as_kedge(clock: VirtualClock) -> None:
     assert query["fieldManager"] == "kedge"
     assert (query["force"], query["dryRun"]) == ("true", "All")
     assert headers["content-type"] == "application/apply-patch+yaml"
+
+
+@virtual
+async def test_what_is_applied_means_the_same_as_json_and_as_yaml(clock: VirtualClock) -> None:
+    value = {"data": {"text": "\x00\x1b\x7f\x80\x85\x9f\xa0\u2028\u2029\ufeff\ufffd\ufffe\uffffé\U0001f986\\u2028"}}
+    transport = Scripted(ok(item("a", 1)))
+    await client(transport, clock).apply(CONFIG_MAP, "web", "a", orjson.dumps(value))
+    sent = transport.asked[0][4]
+    assert orjson.loads(sent) == value
+    assert yaml.safe_load(sent) == value
 
 
 @virtual

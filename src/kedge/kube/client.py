@@ -7,6 +7,7 @@ here that may have been carried out, see `ask.py`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ MAX_OBJECTS = 200_000
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+_NOT_YAML = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
+"""In UTF-8: DEL, C1, the separators of lines and paragraphs, the mark of byte order, what is no character."""
 MAX_PAGES = 2_000
 MAX_BYTES = 256 * 1024 * 1024
 RESTARTS = 3
@@ -122,7 +125,7 @@ class Client:
         """Server-side apply as `kedge`, taking by force what the body names; without `force`, fields that others have
         set otherwise are refused with 409. 201 tells that it was created."""
         query = {**_options(dry_run), "force": "true" if force else "false"}
-        return await self._write("PATCH", kind.path(namespace, name), query, body, APPLY)
+        return await self._write("PATCH", kind.path(namespace, name), query, _as_yaml(body), APPLY)
 
     async def json_patch(
         self, kind: Kind, namespace: str, name: str, operations: Sequence[Mapping[str, Any]], *, dry_run: bool = False
@@ -192,6 +195,12 @@ class Client:
 
     async def close(self) -> None:
         await asyncio.shield(self.transport.close())
+
+
+def _as_yaml(body: bytes) -> bytes:
+    """JSON that means the same when it is read as YAML, as an API server reads what is applied: what YAML refuses as a
+    control character, or folds as the end of a line, is written as an escape."""
+    return _NOT_YAML.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), body)
 
 
 def _options(dry_run: bool) -> dict[str, str]:

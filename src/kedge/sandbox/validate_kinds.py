@@ -24,14 +24,20 @@ SUBJECTS = ("ServiceAccount", "User", "Group")
 SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
 
+def config_key(path: str, key: str) -> list[Cause]:
+    causes = [wrong(path, key, "must be no more than 253 characters")] if len(key) > 253 else []
+    if not CONFIG_KEY.fullmatch(key):
+        causes.append(wrong(path, key, CONFIG_TOLD))
+    return causes
+
+
 def config_map(obj: Object) -> list[Cause]:
     causes: list[Cause] = []
     size = 0
     for field in ("data", "binaryData"):
         for key, value in (obj.get(field) or {}).items():
             size += len(value)
-            if not CONFIG_KEY.fullmatch(key):
-                causes.append(wrong(f"{field}[{key}]", key, CONFIG_TOLD))
+            causes += config_key(f"{field}[{key}]", key)
     for key in sorted(set(obj.get("data") or ()) & set(obj.get("binaryData") or ())):
         causes.append(wrong(f"data[{key}]", key, "duplicate of key present in binaryData"))
     if size > DATA_LIMIT:
@@ -41,7 +47,7 @@ def config_map(obj: Object) -> list[Cause]:
 
 def secret(obj: Object) -> list[Cause]:
     data = obj.get("data") or {}
-    causes = [wrong(f"data[{key}]", key, CONFIG_TOLD) for key in data if not CONFIG_KEY.fullmatch(key)]
+    causes = [cause for key in data for cause in config_key(f"data[{key}]", key)]
     needs = {
         "kubernetes.io/tls": ("tls.crt", "tls.key"),
         "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
