@@ -123,3 +123,10 @@ def test_a_run_that_failed_for_want_of_a_definition_goes_on_when_it_is_there_and
     other = replace(failed, trouble=Trouble(plan.rendered, "it is forbidden", 1, 0.0, 50.0))
     assert gate(other, waiting, 100.0).go
     assert gate(replace(failed, wish=Wish(Cause.SYNC, "ann", "", 0.0)), waiting, 100.0).go
+
+
+def test_a_removal_that_finds_everything_gone_is_not_asked_for_again():
+    before = replace(plan_of(manifest("Service", "web"), unit=ALWAYS), removal=True)
+    left = replace(before, changes=(), effects="3" * 64)
+    assert approved(left, before.needs, [yes(before), yes(before, "bob")])
+    assert not approved(left, before.needs, [])

@@ -105,11 +105,13 @@ def _lacked(plan: Plan, failure: str) -> bool:
 def approved(plan: Plan, needs: Needs, approvals: Sequence[Approval]) -> bool:
     """Whether enough people who may have agreed to every one of the plan's effects (a subset of what they saw).
 
-    An approval of other effects is worth nothing here; one person counts once; breaking the glass counts for all.
+    An approval of other effects is worth nothing here; one person counts once; breaking the glass counts for all. A
+    removal that finds everything gone deletes nothing: whoever agreed to it before need not agree again.
     """
     fitting = [approval for approval in approvals if approval.break_glass or may_approve(approval, needs.by)]
     for effect in {change.effect for change in plan.changes} or {plan.effects}:
-        agreed = [a for a in fitting if effect in a.changes or a.effects == plan.effects]
+        over = plan.removal and not plan.changes
+        agreed = [a for a in fitting if over or effect in a.changes or a.effects == plan.effects]
         if len({a.person for a in agreed}) < needs.count and not any(a.break_glass for a in agreed):
             return False
     return True
