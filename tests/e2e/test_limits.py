@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
-from tests.e2e.world import World, standing
+from tests.e2e.world import MONA, World, standing
 
+from kedge.control.road import perform
 from kedge.kube.kubeconfig import Access
-from kedge.model.dossier import Dossier
+from kedge.model.dossier import Dossier, Shown
+from kedge.model.ref import UnitName
 
 pytestmark = pytest.mark.e2e
 
@@ -128,3 +131,37 @@ async def test_what_only_the_database_finds_too_large_fails_in_a_sentence_and_is
         await world.synced("shop/web", await pushed(world, blob(1400 * 1024)))
         runs = await world.house.doors.store.operations("shop/web")
         assert [str(run.result) for run in runs] == ["Succeeded", "Failed", "Failed", "Succeeded"]
+
+
+def many(count: int, greeting: str) -> dict[str, str | None]:
+    return {"apps/web/many.yaml": "---\n".join(config(greeting, f"c{number:04}") for number in range(count))}
+
+
+async def test_a_unit_of_hundreds_tells_how_far_it_is_and_asks_before_they_are_deleted(
+    tmp_path: Path, access: Access | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedge.control.road.perform.AT_ONCE", 100)
+    told: list[str] = []
+    running = perform.shown_running
+
+    def heard(*asked: Any) -> Shown:
+        shown = running(*asked)
+        told.append(shown.why)
+        return shown
+
+    monkeypatch.setattr(perform, "shown_running", heard)
+    async with standing(tmp_path, access=access) as world:
+        commit = await pushed(world, many(500, "hello"))
+        await world.synced("shop/web", commit)
+        assert told == [f"run 1: {done} of 502 steps are done" for done in (101, 201, 301, 401, 501)]
+        commit = await pushed(world, many(500, "goodbye"))
+        await world.synced("shop/web", commit)
+        commit = await pushed(world, {"apps/web/many.yaml": None})
+        held = await world.until("shop/web", lambda d: d.head.commit == commit and "waits for" in d.shown.why)
+        assert "500 of 502 objects are deleted" in held.shown.why
+        assert await world.greeting("web", "c0499") == "goodbye"
+        unit = UnitName.parse("shop/web")
+        await world.retried(lambda: world.house.commands.approve(MONA, unit, held.plan.effects[:12], "meant"))
+        await world.synced("shop/web", commit)
+        left = await world.call("GET", "/api/v1/namespaces/web/configmaps")
+        assert "web" in {item["metadata"]["name"] for item in left["items"]} <= {"web", "kube-root-ca.crt"}

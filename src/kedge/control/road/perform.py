@@ -29,6 +29,8 @@ from kedge.model.ref import Ref
 from kedge.model.unit import Unit
 from kedge.ports import Record
 
+AT_ONCE = 500
+"""Steps after which a long run writes down how far it has come."""
 _TRIES = 8
 _AWAITED = 15.0
 
@@ -55,8 +57,10 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
                 looked = True
             case Apply(steps):
                 dossier, operation = await _ready(doors, dossier, operation, steps)
-                operation, error = await _act(doors, scope, operation, steps, manifests)
+                operation, error = await _act(doors, scope, operation, steps[:AT_ONCE], manifests)
                 looked = False
+                if error is None and len(steps) > AT_ONCE:
+                    dossier = await _progress(doors, dossier, operation, len(plan.steps))
                 if error is not None:
                     why = _hopeless(operation, steps, error, doors.clock.now())
                     if not why and isinstance(error, Awaited):
@@ -71,6 +75,17 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
                 return await _pause(doors, dossier, replace(operation, waiting=waiting), until)
             case Finish(result, message):
                 return await _finish(doors, dossier, operation, result, message)
+
+
+async def _progress(doors: Doors, dossier: Dossier, operation: Operation, steps: int) -> Dossier:
+    """What people see of a run of thousands while it is at work, and what a crash need not do again."""
+    told = replace(operation, waiting=f"{len(operation.outcomes)} of {steps} steps are done")
+
+    def running(current: Dossier) -> Record:
+        shown = shown_running(current, told, current.shown.health)
+        return Record(replace(current, operation=told, shown=shown), operation=told)
+
+    return await write_down(doors, dossier, running)
 
 
 def _hopeless(operation: Operation, steps: tuple[Step, ...], error: KedgeError, now: float) -> str:
