@@ -6,7 +6,7 @@ runs over every adapter. Errors are those of `kedge.model.errors`; anything else
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -133,8 +133,9 @@ class Target(Protocol):
     async def home(self, scope: Scope) -> Home:
         """Which cluster it is that the scope's name leads to now. Costs no call once it is known."""
 
-    async def recover(self, cluster: str, installation: str) -> Recovered:
-        """What a cluster alone tells of the units of an installation. Raises Unavailable when it tells nothing."""
+    async def recover(self, cluster: str, installation: str, namespaces: Collection[str] = ()) -> Recovered:
+        """What a cluster alone tells of the units of an installation; in `namespaces`, where Kedge may not list in all
+        of them. Raises Unavailable when it tells nothing, Denied when it does not know us."""
 
     def fresh(self, cluster: str) -> float | None:
         """Epoch seconds up to which the watches of a cluster are known to be current; None when not watching."""
@@ -159,11 +160,13 @@ class Target(Protocol):
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """`units`: unit name → the ordinary objects that carry its mark, in order. `pins`: unit name → what its objects say
-    of a rollback. `unread` are kinds and groups that could not be listed, with the reason: there may be more."""
+    of a rollback. `unread` are kinds and groups that could not be listed, with the reason: there may be more. `within`
+    are the namespaces that were looked into, None for all."""
 
     units: Mapping[str, Sequence[Ref]]
     pins: Mapping[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    within: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from kedge.model.ref import Ref, UnitName
 from kedge.model.rule import HealthRule
 from kedge.model.source import Revision
 from kedge.model.unit import Unit
-from kedge.ports import Enlisted, Enlistment, Head, Installation, Record, RootState
+from kedge.ports import Enlisted, Enlistment, Head, Installation, Page, Record, RootState, UnitQuery, UnitRow
 
 INSTALLATION = Installation("sim", b"k" * 32, "key")
 
@@ -111,6 +111,11 @@ class MemoryStore:
     async def rules(self) -> Sequence[HealthRule]:
         return ()
 
+    async def units(self, query: UnitQuery) -> Page[UnitRow]:
+        """Every unit of a cluster at once, and of each no more than where it lives and how it stands."""
+        found = [dossier for dossier in self.dossiers.values() if query.cluster in ("", dossier.unit.target.cluster)]
+        return Page(tuple(map(_row, found)), total=len(found))
+
     async def sources(self) -> Sequence[tuple[str, str]]:
         pairs = {(d.unit.source.repository, d.unit.source.ref) for d in self.dossiers.values()}
         return sorted(pairs)
@@ -161,3 +166,27 @@ class MemoryStore:
 
     async def close(self) -> None:
         return None
+
+
+def _row(dossier: Dossier) -> UnitRow:
+    unit, shown = dossier.unit, dossier.shown
+    return UnitRow(
+        name=str(dossier.name),
+        project=dossier.name.project,
+        sync=shown.sync,
+        health=shown.health.status,
+        why=shown.why,
+        cluster=unit.target.cluster,
+        namespace=unit.target.namespace,
+        repository=unit.source.repository,
+        path=unit.source.path,
+        commit="",
+        author="",
+        subject="",
+        verified=dossier.verified,
+        changed=0.0,
+        waiting="",
+        pinned=dossier.pin is not None,
+        suspended=bool(dossier.suspended),
+        version=dossier.version,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -160,7 +160,7 @@ class MemoryTarget:
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
         return {ref: self.index.get(ref) or Sight(ref, exists=False) for ref in refs}
 
-    async def recover(self, cluster: str, installation: str) -> Recovered:
+    async def recover(self, cluster: str, installation: str, namespaces: Collection[str] = ()) -> Recovered:
         found: dict[str, list[Ref]] = {}
         for ref, thing in sorted(self.cluster.things.items()):
             if thing.owner and not thing.operation:

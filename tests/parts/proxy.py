@@ -239,7 +239,8 @@ class Proxy:
             async for chunk in found.content.iter_any():
                 await outgoing.write(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
-                self.heard.update((asked.path, str(json.loads(line)["type"])) for line in lines)
+                if found.status == 200:
+                    self.heard.update((asked.path, str(json.loads(line)["type"])) for line in lines)
                 if fate is Fate.CUT:
                     return reset(incoming)
                 if fate is Fate.SILENT:

@@ -18,7 +18,7 @@ def test_a_unit_does_nothing_before_its_cluster_has_told_what_it_owns(
     async def story(town: Town) -> None:
         away, asked = True, 0
 
-        async def recover(self: MemoryTarget, cluster: str, installation: str) -> Recovered:
+        async def recover(self: MemoryTarget, cluster: str, installation: str, namespaces: object = ()) -> Recovered:
             nonlocal asked
             asked += 1
             if away:

@@ -6,12 +6,14 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from kedge.model.declaration import TargetSection
 from kedge.model.dossier import Dossier
 from kedge.model.manifest import Manifest
 from kedge.model.pair import Scope
 from kedge.model.unit import Unit
-from kedge.ports import Clock, Entropy, Installation, Recovered, Renderer, Source, Store, Target
+from kedge.ports import Clock, Entropy, Installation, Recovered, Renderer, Source, Store, Target, UnitQuery
 
+PAGE = 1000
 CACHE_BYTES = 32 * 1024 * 1024
 
 
@@ -24,16 +26,32 @@ class Recollections:
         self._locks: dict[str, asyncio.Lock] = {}
         self.fresh: dict[str, Recovered] = {}
 
-    async def of(self, target: Target, cluster: str, installation: str) -> Recovered:
-        """Raises Unavailable and Denied while the cluster can not be asked."""
+    async def of(self, target: Target, store: Store, home: TargetSection, installation: str) -> Recovered:
+        """What the cluster of `home` tells: asked again for a namespace that it was not asked about, where Kedge may
+        not ask about all. Raises Unavailable and Denied while the cluster can not be asked."""
+        cluster = home.cluster
         async with self._locks.setdefault(cluster, asyncio.Lock()):
-            if cluster not in self._told:
-                self.fresh[cluster] = self._told[cluster] = await target.recover(cluster, installation)
-            return self._told[cluster]
+            told = self._told.get(cluster)
+            if told is None or (told.within is not None and home.namespace not in {"", *told.within}):
+                spaces = {home.namespace, *await _namespaces(store, cluster)} - {""}
+                told = await target.recover(cluster, installation, spaces)
+                self.fresh[cluster] = self._told[cluster] = told
+            return told
 
     def forget(self, cluster: str) -> None:
         """Objects were let go of with their marks: the next new unit asks again."""
         self._told.pop(cluster, None)
+
+
+async def _namespaces(store: Store, cluster: str) -> set[str]:
+    """Where the units of a cluster live. Raises Unavailable."""
+    found: set[str] = set()
+    page = await store.units(UnitQuery(cluster=cluster, limit=PAGE))
+    while True:
+        found.update(row.namespace for row in page.items)
+        if not page.next:
+            return found
+        page = await store.units(UnitQuery(cluster=cluster, after=page.next, limit=PAGE))
 
 
 class RenderedSets:

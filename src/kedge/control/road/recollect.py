@@ -26,7 +26,7 @@ async def recollected(doors: Doors, dossier: Dossier) -> Dossier:
     if not _new(dossier):
         return dossier
     name, cluster = str(dossier.name), dossier.unit.target.cluster
-    found = await doors.recollections.of(doors.target, cluster, doors.installation.id)
+    found = await doors.recollections.of(doors.target, doors.store, dossier.unit.target, doors.installation.id)
     refs = found.units.get(name, ())
     if not refs:
         return dossier

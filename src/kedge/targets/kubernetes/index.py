@@ -44,6 +44,7 @@ class Watching:
     error: KedgeError | None = None
     seen: set[Ref] | None = None
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
 
     async def news(self, seconds: float) -> None:
         """Waits until the watch is synced or has failed (again), or the time is up."""
@@ -155,7 +156,7 @@ class Index:
             if isinstance(watch.error, Denied):
                 if watch.key[2] or not namespace:
                     raise watch.error
-                self._narrow.add((group, kind))
+                self._narrow_down(watch)
                 continue
             left = deadline - self._clock.monotonic()
             if left <= 0 or (watch.error is not None and tried):
@@ -165,6 +166,13 @@ class Index:
                 watch.watcher.nudge()
             tried = True
             await watch.news(left)
+
+    def _narrow_down(self, watch: Watching) -> None:
+        """Watch a kind in the namespaces in use, and do not ask for all of them again."""
+        self._narrow.add(watch.key[:2])
+        del self._watches[watch.key]
+        if watch.task is not None:
+            watch.task.cancel()
 
     def _watch(self, group: str, kind: str, namespace: str) -> Watching:
         """The watch over all namespaces, or over one where only that is permitted."""
@@ -177,7 +185,8 @@ class Index:
                 watch.error = self._given_up()
                 return watch
             name = f"watch {self._cluster} {kind} {key[2]}".strip()
-            self._tasks.append(self._spawner.start(self._follow(watch), name))
+            watch.task = self._spawner.start(self._follow(watch), name)
+            self._tasks.append(watch.task)
         return watch
 
     def _key(self, group: str, kind: str, namespace: str) -> Key:

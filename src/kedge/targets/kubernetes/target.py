@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kedge.engine.actions import Brought, nothing
 from kedge.model.change import Act
@@ -84,13 +84,13 @@ class KubernetesTarget:
         with self._sites.minding(scope.cluster, scope.unit):
             return await self._sites.home(scope.cluster)
 
-    async def recover(self, cluster: str, installation: str) -> Recovered:
+    async def recover(self, cluster: str, installation: str, namespaces: Collection[str] = ()) -> Recovered:
         try:
             site = await self._sites.open(cluster)
         except (Invalid, Denied) as error:
             # No unit is named here that could be rung when the declaration or its secret is mended: ask again.
             raise Unavailable(str(error), retry_after=RENEW) from error
-        return await recovered(site, installation)
+        return await recovered(site, installation, sorted(namespaces))
 
     def fresh(self, cluster: str) -> float | None:
         site = self._sites.get(cluster)
