@@ -6,7 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.builders import change, draft, gone, hook, manifest, operation, owned, plan_of, ref, sight, waved
 
-from kedge.engine.advance import SICK_GRACE, Apply, Fail, Finish, Look, Pause, advance, interruptible, observe
+from kedge.engine.advance import (
+    SICK_GRACE,
+    Apply,
+    Fail,
+    Finish,
+    Look,
+    Pause,
+    advance,
+    interruptible,
+    observe,
+    takes_a_witness,
+    unheard,
+)
 from kedge.engine.plan import make_plan
 from kedge.model.change import Act
 from kedge.model.operation import Did, Outcome, Result
@@ -147,9 +159,27 @@ def test_waiting_past_the_deadline_fails_with_what_it_waited_for():
 def test_a_newer_commit_takes_over_unless_a_hook_is_at_work():
     plan = plan_of(hook("PreSync", "migrate"), manifest("Service", "web"))
     story = Story(plan)
-    assert interruptible(story.operation, plan)
+    assert interruptible(story.operation, plan, {})
     story.step()
-    assert not interruptible(story.operation, plan)
+    assert not interruptible(story.operation, plan, {})
+
+
+def test_a_hook_whose_reply_was_lost_is_at_work_all_the_same():
+    migrate = hook("PreSync", "migrate")
+    plan = plan_of(migrate, manifest("Service", "web"))
+    run = operation(plan)
+    assert unheard(run, plan) == (migrate.ref,)
+    assert not interruptible(run, plan, {migrate.ref: sight(migrate.ref, "Progressing", operation=run.id)})
+    assert interruptible(run, plan, {migrate.ref: sight(migrate.ref, "Healthy", operation=run.id)})
+    assert interruptible(run, plan, {migrate.ref: sight(migrate.ref, "Progressing", operation="an earlier one")})
+
+
+def test_a_hooks_second_phase_takes_away_what_the_first_has_made():
+    plan = plan_of(hook("PreSync,PostSync", "warm"), manifest("Service", "web"))
+    first, _, second = plan.steps
+    fresh = operation(plan)
+    assert not takes_a_witness(fresh, plan, [first])
+    assert takes_a_witness(replace(fresh, outcomes=(Outcome(first.key, Did.SETTLED),)), plan, [second])
 
 
 @given(

@@ -207,7 +207,31 @@ def _success(operation: Operation, plan: Plan) -> str:
     return plan.summary() + (f", {kept} kept" if kept else "")
 
 
-def interruptible(operation: Operation, plan: Plan) -> bool:
-    """Whether a newer commit may take over now: not while a hook is at work (no half migrations)."""
-    running = {step.key for step in plan.steps if step.kind is StepKind.HOOK and step.act is not Act.DELETE}
-    return not any(o.step in running and o.did in (Did.APPLIED, Did.CLEARING) for o in operation.outcomes)
+def interruptible(operation: Operation, plan: Plan, sights: Mapping[Ref, Sight]) -> bool:
+    """Whether a newer commit may take over now: not while a hook is at work (no half migrations).
+
+    `sights` are of what is `unheard`: an object that says it is of this run is at work until it is well or sick."""
+    running = {step.key for step in _hooks(plan)}
+    if any(o.step in running and o.did in (Did.APPLIED, Did.CLEARING) for o in operation.outcomes):
+        return False
+    ours = [sight for sight in sights.values() if sight.exists and sight.operation == operation.id]
+    return not any(sight.gated and sight.status not in ("Healthy", "Degraded") for sight in ours)
+
+
+def unheard(operation: Operation, plan: Plan) -> tuple[Ref, ...]:
+    """Objects of hooks without an outcome: they may be at work all the same, where the reply was lost or the process
+    died before it was written down."""
+    known = {outcome.step for outcome in operation.outcomes}
+    return tuple(step.ref for step in _hooks(plan) if step.key not in known)
+
+
+def takes_a_witness(operation: Operation, plan: Plan, steps: Sequence[Step]) -> bool:
+    """Whether a step takes away the object of a hook: what that has done must be on record before. A hook of two phases
+    makes room for the second by deleting what the first has made."""
+    known = {outcome.step for outcome in operation.outcomes}
+    done = {step.ref for step in _hooks(plan) if step.key in known}
+    return any(step.kind is StepKind.HOOK and (step.act is Act.DELETE or step.ref in done) for step in steps)
+
+
+def _hooks(plan: Plan) -> list[Step]:
+    return [step for step in plan.steps if step.kind is StepKind.HOOK and step.act is not Act.DELETE]

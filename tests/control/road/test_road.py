@@ -10,7 +10,7 @@ from tests.doors.town import WEB, Town, file, in_town, ref, unit
 
 from kedge.model.declaration import ApproveSection, SyncSection, When
 from kedge.model.dossier import Dossier, Sync
-from kedge.model.errors import Conflict, Denied, Invalid
+from kedge.model.errors import Conflict, Denied, Invalid, Unavailable
 from kedge.model.operation import Cause, Result
 from kedge.model.person import Person
 from kedge.ports import Record
@@ -58,6 +58,28 @@ def test_a_commit_that_comes_in_during_a_hook_is_applied_right_after_the_run() -
         town.push(hook, file("ConfigMap", "a", n=2))
         await asyncio.sleep(45)
         assert town.witness.begun == 2
+
+    in_town(story)
+
+
+def test_a_hook_whose_reply_was_lost_is_not_cut_short_by_a_newer_commit() -> None:
+    """Nothing was on record of it: the newer run deleted it at work, and began it anew."""
+
+    async def lost(what: str) -> None:
+        if what.startswith("create batch/Job"):
+            raise Unavailable(f"{what}: connection reset")
+
+    async def story(town: Town) -> None:
+        hook = file("Job", "move", notes={HOOK: "PreSync"}, seconds=40)
+        await town.open(file("ConfigMap", "a", n=1))
+        await asyncio.sleep(60)
+        town.kedge.target.after = lost
+        town.push(hook, file("ConfigMap", "a", n=2))
+        await asyncio.sleep(3)
+        made = town.cluster.things[ref("Job", "move")].uid
+        town.push(hook, file("ConfigMap", "a", n=3))
+        await asyncio.sleep(20)
+        assert town.cluster.things[ref("Job", "move")].uid == made
 
     in_town(story)
 

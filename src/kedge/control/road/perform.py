@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from kedge.control.road.doors import Doors
 from kedge.engine import inventory
-from kedge.engine.advance import Apply, Fail, Finish, Look, Pause, advance, observe
+from kedge.engine.advance import Apply, Fail, Finish, Look, Pause, advance, observe, takes_a_witness
 from kedge.engine.delivery import failed, finished, pin_note, shown_running, shown_synced, wanted, worst
 from kedge.engine.gate import remembered_heals
 from kedge.engine.moving import departed
@@ -24,7 +24,7 @@ from kedge.model.health import Health, Status
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Cause, Operation, Outcome, Result, Sight
 from kedge.model.pair import Scope
-from kedge.model.plan import Step, StepKind
+from kedge.model.plan import Step
 from kedge.model.ref import Ref
 from kedge.model.unit import Unit
 from kedge.ports import Record
@@ -104,7 +104,7 @@ async def _ready(
     """Before each act: the run must still be open on record (a person may have cancelled it), and what a hook has
     done is written down before its object, the only other witness, is deleted. Raises Conflict when the run is over."""
     current = await _still_open(doors, dossier)
-    if any(step.kind is StepKind.HOOK and step.act is Act.DELETE for step in steps):
+    if dossier.plan is not None and takes_a_witness(operation, dossier.plan, steps):
         current = await write_down(
             doors, current, lambda now: Record(replace(now, operation=operation), (), None, operation)
         )

@@ -19,7 +19,7 @@ from kedge.control.road.propose import Proposal, leaving_already, propose
 from kedge.control.road.recollect import recollected
 from kedge.control.road.render import furnish
 from kedge.engine import inventory
-from kedge.engine.advance import interruptible
+from kedge.engine.advance import interruptible, unheard
 from kedge.engine.delivery import Wanted, finished, in_force, settled, shown_held, shown_verified, wanted
 from kedge.engine.gate import Verdict, cause_of, gate, pin_expired
 from kedge.engine.moving import departed, elsewhere
@@ -27,7 +27,7 @@ from kedge.engine.overruled import seen_overruled
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
 from kedge.model.dossier import Approval, Dossier, Wish
-from kedge.model.errors import Invalid, KedgeError, Unavailable
+from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
 from kedge.model.person import AUTOMATION
@@ -110,8 +110,18 @@ async def _superseded(doors: Doors, dossier: Dossier) -> bool:
 
     A newer commit that does not render supersedes nothing: its error is shown once the operation has ended."""
     operation, plan = dossier.operation, dossier.plan
-    if operation is None or plan is None or not interruptible(operation, plan):
+    if operation is None or plan is None or not interruptible(operation, plan, {}):
         return False
+    if not await _wished_otherwise(doors, dossier, operation, plan):
+        return False
+    scope = doors.scope(departed(dossier, wanted(dossier).unit), operation=operation.id)
+    try:
+        return interruptible(operation, plan, await doors.target.look(scope, unheard(operation, plan)))
+    except (Denied, Unavailable):
+        return False  # nobody can tell whether a hook is at work: the run goes on, and has its deadline
+
+
+async def _wished_otherwise(doors: Doors, dossier: Dossier, operation: Operation, plan: Plan) -> bool:
     wish = wanted(dossier)
     if wish.removal or plan.removal:
         return wish.removal != plan.removal
