@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests bench scripts
 
-.PHONY: help setup demo test lint check bench format oracles parts cluster reference clean
+.PHONY: help setup demo test lint check bench format oracles parts cluster reference soak clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -37,6 +37,9 @@ lint: setup ## format, lint, types and import contracts
 
 check: lint ## that, and the fast tests: under a minute
 	@$(BIN)/pytest -q -n 3 --dist worksteal -m "not slow and not e2e"
+
+soak: setup ## histories of the whole house in virtual time, with faults, for SOAK=10 minutes from seed START
+	@$(BIN)/python -m tests.simulation.soak --minutes $(or $(SOAK),10) --start $(or $(START),$(shell date +%y%m%d00000))
 
 format: setup ## put the code in order
 	@$(BIN)/ruff check --fix --quiet $(SOURCES); $(BIN)/ruff format --quiet $(SOURCES)

@@ -49,7 +49,8 @@ def run(seed: int | str, actions: int = 25) -> Story:
     except AssertionError as error:
         tail = "\n".join(world.story[-60:])
         raise Failed(
-            f"seed {seed}: {error}\n{tail}\nagain: python -m tests.simulation.soak --seed {seed} --story"
+            f"seed {seed}: {error}\n{tail}\n"
+            f"again: python -m tests.simulation.soak --seed {seed} --actions {actions} --story"
         ) from error
     finally:
         asyncio.set_event_loop(None)
