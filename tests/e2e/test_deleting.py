@@ -145,6 +145,41 @@ async def test_what_an_unfinished_run_made_is_pruned_by_the_commit_that_drops_it
         assert {entry.ref.name for entry in dossier.inventory if entry.ref.kind == "ConfigMap"} == left
 
 
+async def test_a_namespace_or_a_definition_goes_only_when_a_person_agreed_whatever_others_keep_in_it(
+    tmp_path: Path,
+) -> None:
+    async with standing(tmp_path) as world:
+        await begun(world, definition=DEFINITION, config=config("hello"))
+        await world.call("POST", MAPS, {"metadata": {"name": "stranger"}})
+        await world.call("POST", "/apis/example.com/v1/namespaces/web/things", {"metadata": {"name": "theirs"}})
+        world.repository.write({"apps/web/namespace.yaml": None, "apps/web/definition.yaml": None})
+        world.pushed("without its namespace and its definition")
+        held = await world.until("shop/web", lambda d: d.plan is not None and d.plan.needs is not None)
+        assert held.plan is not None
+        assert held.plan.needs is not None
+        reasons = " ".join(held.plan.needs.reasons)
+        assert "Namespace web" in reasons, reasons
+        assert "CustomResourceDefinition things.example.com" in reasons, reasons
+        assert await world.call("GET", f"{MAPS}/stranger") is not None
+        assert await world.call("GET", "/apis/example.com/v1/namespaces/web/things/theirs") is not None
+        assert held.operation is None
+
+
+DEFINITION = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: things, kind: Thing}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+"""
+
 STATEFUL = """
 apiVersion: apps/v1
 kind: StatefulSet
