@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.doors.kube_world import DEPLOYMENTS, World, deployment, staged
 
+from kedge.kube.transport import Response
 from kedge.model.change import Act
 
 URL = f"{DEPLOYMENTS}/web"
@@ -94,3 +95,24 @@ async def test_autoscalers_are_listed_once_for_many_units(world: World) -> None:
     for name in "bcdef":
         await world.compare(deployment(name))
     assert [path for method, path in world.transport.calls() if method == "GET"] == []
+
+
+@staged
+async def test_where_all_may_not_be_listed_those_of_the_namespace_are(world: World) -> None:
+    request, kind = world.transport.request, "horizontalpodautoscalers"
+
+    async def fenced(method: str, path: str, *more: Any) -> Response:
+        if path.endswith(kind) and "/namespaces/" not in path:
+            return Response(403, {}, b'{"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}')
+        return await request(method, path, *more)
+
+    world.transport.request = fenced  # type: ignore[method-assign]
+    await world.deploy(deployment(replicas=2))
+    world.call("POST", f"/apis/autoscaling/v2/namespaces/web/{kind}", autoscaler())
+    scale(world, 7)
+    await asyncio.sleep(31)
+    await world.deploy(deployment(replicas=3, image="web:2"), act=Act.UPDATE)
+    assert replicas(world) == 7
+    world.transport.log.clear()
+    await world.compare(deployment("other"))
+    assert [path for method, path in world.transport.calls() if kind in path] == []

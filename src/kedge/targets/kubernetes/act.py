@@ -76,7 +76,7 @@ async def apply(deed: Deed, manifest: Manifest) -> Outcome:
         await _take_over(deed, kind, manifest.ref)
         body = manifest.body
         if scalable(manifest):
-            scaled = await deed.site.autoscalers.targets(deed.scope.unit)
+            scaled = await deed.site.autoscalers.targets(deed.scope.unit, [manifest.ref.namespace])
             body = await deed.site.sendable(manifest, scaled, None)
         if deed.scope.pin:
             body = noted(body, deed.scope.pin)

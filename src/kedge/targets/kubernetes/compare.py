@@ -118,8 +118,8 @@ def _unchanged(site: Site, scope: Scope, manifest: Manifest, known: Known | None
 
 async def _setting(site: Site, scope: Scope, desired: Desired, manifests: Sequence[Manifest], since: float) -> Setting:
     site.autoscalers.declare(scope.unit, scaled_in(desired.manifests))
-    asked = any(scalable(manifest) for manifest in manifests)
-    scaled: frozenset[Ref] = await site.autoscalers.targets(scope.unit) if asked else frozenset()
+    asked = {manifest.ref.namespace for manifest in manifests if scalable(manifest)}
+    scaled: frozenset[Ref] = await site.autoscalers.targets(scope.unit, asked) if asked else frozenset()
     return Setting(
         site=site,
         scope=scope,

@@ -44,13 +44,16 @@ def scaled_in(manifests: Iterable[Manifest]) -> frozenset[Ref]:
 
 
 class Autoscalers:
-    """What the live autoscalers of a cluster scale: one list for all of them, kept for half a minute."""
+    """What the live autoscalers of a cluster scale: one list for all of them, kept for half a minute; one for each
+    namespace that is asked about, where all of them may not be listed at once."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._lock = asyncio.Lock()
         self._found: frozenset[Ref] = frozenset()
         self._until: float | None = None
+        self._inside: dict[str, frozenset[Ref]] = {}
+        self._narrow = False
         self._declared: dict[str, frozenset[Ref]] = {}
 
     def declare(self, unit: str, targets: frozenset[Ref]) -> None:
@@ -60,23 +63,30 @@ class Autoscalers:
         else:
             self._declared.pop(unit, None)
 
-    async def targets(self, unit: str) -> frozenset[Ref]:
-        """What is scaled by any live autoscaler, or by one that `unit` declares."""
+    async def targets(self, unit: str, namespaces: Iterable[str]) -> frozenset[Ref]:
+        """What is scaled by any live autoscaler (in `namespaces` at least), or by one that `unit` declares."""
         async with self._lock:
             if self._until is None or self._client.clock.monotonic() >= self._until:
-                self._found = await self._read()
+                found = await self._read("")
+                self._found, self._narrow, self._inside = found or frozenset(), found is None, {}
                 self._until = self._client.clock.monotonic() + KEPT
-            return self._found | self._declared.get(unit, frozenset())
+            inside: frozenset[Ref] = frozenset()
+            for namespace in sorted(set(namespaces) - {""}) if self._narrow else ():
+                if namespace not in self._inside:
+                    # Not permitted to look even there: those that units declare are still known.
+                    self._inside[namespace] = await self._read(namespace) or frozenset()
+                inside |= self._inside[namespace]
+            return self._found | inside | self._declared.get(unit, frozenset())
 
-    async def _read(self) -> frozenset[Ref]:
+    async def _read(self, namespace: str) -> frozenset[Ref] | None:
+        """None where they may not be listed."""
         kind = await self._client.discovery.find(*KIND)
         if kind is None:
             return frozenset()
         try:
-            listing = await self._client.list(kind)
+            listing = await self._client.list(kind, namespace)
         except Denied:
-            # Not permitted to look: those that units declare are still known.
-            return frozenset()
+            return None
         return frozenset(ref for ref in map(target_of, listing.items) if ref is not None)
 
 

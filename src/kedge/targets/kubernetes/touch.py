@@ -80,7 +80,7 @@ async def scale(site: Site, scope: Scope, ref: Ref, replicas: int, *, force: boo
     kind, live = await ours(site, scope, ref, "scaled")
     now = mapping(live.get("spec")).get("replicas")
     stated = _REPLICAS in owned(marks.managed_fields_of(live), MANAGER).paths
-    autoscaled = ref in await site.autoscalers.targets(scope.unit)
+    autoscaled = ref in await site.autoscalers.targets(scope.unit, [ref.namespace])
     if autoscaled and not force:
         raise Invalid(f"an autoscaler scales {ref}: it would put its own number back", hint="--force does it anyway")
     if stated and not autoscaled and not force:
