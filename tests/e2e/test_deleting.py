@@ -6,13 +6,16 @@ The ways of the API server that matter here are proved on a real one elsewhere, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 from tests.e2e.stories import PROJECT, application, config, hasten
-from tests.e2e.world import MONA, World, clustered, standing
+from tests.e2e.world import MONA, Forge, World, clustered, standing
 from tests.parts.proxy import Asked, Fate, Proxy, Weather, fine, proxied
 
 from kedge.kube.client import Client
@@ -179,6 +182,61 @@ spec:
       storage: true
       schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 """
+
+
+class Page(BaseHTTPRequestHandler):
+    """What a forge says instead of its refs: HTML, or the beginning of an answer. `says` is (status, body, length)."""
+
+    says: ClassVar[tuple[int, bytes, int]] = (200, b"", 0)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def do_GET(self) -> None:
+        status, body, length = self.says
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-git-upload-pack-advertisement" if length > 99 else "text/html")
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+SORRY = b"<html>We will be back soon</html>"
+PAGES = ((503, SORRY, len(SORRY)), (200, SORRY, len(SORRY)), (200, b"001e# service=git-upload-pack", 5000))
+
+
+@contextmanager
+def instead_of(forge: Forge, says: tuple[int, bytes, int]) -> Iterator[None]:
+    """Another server under the forge's address."""
+    port = int(forge.server.url.rpartition(":")[2])
+    forge.down()
+    page = ThreadingHTTPServer(("127.0.0.1", port), type("Said", (Page,), {"says": says}))
+    thread = Thread(target=page.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        page.shutdown()
+        page.server_close()
+        thread.join()
+        forge.up()
+
+
+async def test_a_forge_that_answers_nonsense_removes_nothing_and_is_told(tmp_path: Path) -> None:
+    async with standing(tmp_path) as world:
+        await begun(world, config=config("hello"))
+        for number, says in enumerate(PAGES):
+            with instead_of(world.forge, says):
+                world.hint()
+                await world.said("source http://127.0.0.1", "get")
+                dossier = await world.house.doors.store.load(WEB)
+                assert dossier is not None
+                assert dossier.removed is None
+                assert await world.greeting("web") == "hello"
+            world.repository.write({"apps/web/more.yaml": config(f"after-{number}", "more")})
+            await world.synced("shop/web", world.pushed("well again"))
+            assert await world.greeting("web", "more") == f"after-{number}"
+
 
 STATEFUL = """
 apiVersion: apps/v1
