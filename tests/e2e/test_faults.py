@@ -31,6 +31,7 @@ SEEDS = range(ASKED) if ASKED else (1,)
 """An odd seed storms from the very first request. More are a soak: KEDGE_SEEDS=100 pytest tests/e2e/test_faults.py."""
 COMMITS = 3 if ASKED else 2
 HOOKS = ("before", "after")
+MOST_REMOVED = 5
 KEEP = ", annotations: {helm.sh/resource-policy: keep}"
 MERGE = "application/merge-patch+json"
 MAPS = "/api/v1/namespaces/web/configmaps"
@@ -106,11 +107,15 @@ class Story:
     names: set[str]
     lost: set[tuple[str, str]]
     count: int = 0
+    removed: int = 0
 
     def commit(self) -> str:
-        """Change everything, add some and remove a few: never so many that a person would be asked."""
+        """Change everything, add some and remove a few: never so many, of all commits together as none may get
+        through before the last, that a person would be asked."""
         before, self.count = files("", self.names), self.count + 1
-        removed = set(self.draw.sample(sorted(self.names), self.draw.randint(0, 2))) if self.count > 1 else set()
+        few = min(self.draw.randint(0, 2), MOST_REMOVED - self.removed) if self.count > 1 else 0
+        removed = set(self.draw.sample(sorted(self.names), few))
+        self.removed += few
         added = {f"new-{self.count}-{number}" for number in range(self.draw.randint(0, 2))}
         self.names = (self.names - removed) | added
         after = files(f"v{self.count}", self.names)
