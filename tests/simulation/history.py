@@ -117,7 +117,7 @@ class History:
             (2, self.suspend),
             (3, self.resume),
             (2, self.rollback),
-            (1, self.cancel),
+            (3, self.cancel),
             (2, self.roots),
             (2, self.fault),
             (2, self.crash),
@@ -223,7 +223,10 @@ class History:
         await self._ask(f"resume {name}", self._commands.resume(PEOPLE[0], name, "go"))
 
     async def cancel(self) -> None:
-        name = self._some_unit()
+        """What is at work, where anything is."""
+        dossiers = self.world.store.dossiers
+        running = sorted(name for name, dossier in dossiers.items() if dossier.operation is not None)
+        name = UnitName.parse(self.random.choice(running)) if running else self._some_unit()
         await self._ask(f"cancel {name}", self._commands.cancel(PEOPLE[0], name, "stop"))
 
     async def rollback(self) -> None:

@@ -11,7 +11,10 @@ from tests.simulation.run import Failed, run
 
 from kedge.control.road import perform, propose, reconcile
 from kedge.control.road.doors import Turn
-from kedge.engine import delivery, gate, inventory
+from kedge.engine import delivery, diff, gate, inventory
+from kedge.engine.leaves import Leaf
+from kedge.model.change import FieldChange
+from kedge.ports import Record
 
 SEEDS = 150
 
@@ -27,6 +30,25 @@ def _plan_without_asking(draft: Any) -> Any:
 
 
 _make_plan = propose.make_plan
+_turn, _approved = reconcile._turn, gate.approved
+
+
+def _bare(leaf: Leaf, found: Any, key: bytes) -> FieldChange:
+    return FieldChange(leaf.path, leaf.act, str(leaf.before), str(leaf.after))
+
+
+async def _as_if_idle(doors: Any, dossier: Any, sweep: bool) -> Turn:
+    return await _turn(doors, replace(dossier, operation=None), sweep)
+
+
+def _untold(dossier: Any, events: Any = (), *rest: Any, **more: Any) -> Record:
+    return Record(dossier, (), *rest, **more)
+
+
+def _not_kept(dossier: Any, events: Any = (), *rest: Any, **more: Any) -> Record:
+    return replace(Record(dossier, events, *rest, **more), rendered=None)
+
+
 _sabotage: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "the inventory is written after the act": (inventory, "before", lambda owned, plan: tuple(owned), "I2"),
     "what is still wanted is pruned": (inventory, "surplus", lambda owned, _: tuple(o.ref for o in owned), "I1"),
@@ -35,6 +57,14 @@ _sabotage: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "what was done is never seen": (perform, "observe", lambda operation, plan, sights, now: operation, "I10"),
     "a run is not followed by a look": (reconcile, "_carry_on", _no_look_again, "I10"),
     "Synced is said unseen": (inventory, "moved", lambda owned, sights: (), "I3"),
+    "a run begins that nobody is told of": (reconcile, "Record", _untold, "I4"),
+    "a run ends that nobody is told of": (perform, "Record", _untold, "I4"),
+    "a run begins over another": (reconcile, "_turn", _as_if_idle, "I5"),
+    "one approval is enough for two": (gate, "approved", lambda p, n, a: _approved(p, replace(n, count=1), a), "I6"),
+    "secrets are not masked": (diff, "_field", _bare, "I8"),
+    "nothing is compared": (propose, "diff", lambda *_, **__: None, "I3"),
+    "what was made is let go at the end": (inventory, "after", lambda owned, plan, operation: (), "I2"),
+    "the rendered set is not kept": (reconcile, "Record", _not_kept, "I10"),
     "a failed turn never comes back": (
         delivery,
         "retry_at",

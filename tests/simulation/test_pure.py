@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.simulation.pure import Failed, run_pure
 
 from kedge.engine import advance, inventory
+from kedge.engine.advance import Finish, Move
+from kedge.model.operation import Operation, Result
+from kedge.model.plan import Phase, Plan, Step
 
 CHUNK = 100
 
@@ -26,6 +31,23 @@ def test_the_drawn_runs_meet_what_they_are_for() -> None:
     assert sum(story.superseded for story in lived) > 20
 
 
+_failing, _wave, _wait = advance._failing, advance._wave, advance._wait
+
+
+def _unwell(operation: Operation, wave: Sequence[Step], now: float, looked: bool) -> Move | None:
+    applied = wave[0].phase is Phase.SYNC and all(operation.outcome(step.key) for step in wave)
+    return None if applied else _wave(operation, wave, now, looked)
+
+
+def _cheered(operation: Operation, plan: Plan, now: float, looked: bool) -> Move:
+    move = _failing(operation, plan, now, looked)
+    return replace(move, result=Result.SUCCEEDED) if isinstance(move, Finish) else move
+
+
+def _patient(operation: Operation, *rest: Any) -> Move | None:
+    return _wait(replace(operation, deadline=operation.deadline + 1e6), *rest)
+
+
 _FAULTS: dict[str, tuple[Any, str, Any, str]] = {
     "a wave does not wait for its health": (advance, "_wait", lambda *_: None, "R1"),
     "a hook's object is not cleaned up": (advance, "_cleaning", lambda operation, plan: [], "R2"),
@@ -34,6 +56,11 @@ _FAULTS: dict[str, tuple[Any, str, Any, str]] = {
     "a lost reply is forgotten": (advance, "unheard", lambda operation, plan: (), "R2"),
     "what a hook did is not written down": (advance, "takes_a_witness", lambda *_: False, "R2"),
     "what is made is not owned before": (inventory, "before", lambda owned, plan: tuple(owned), "R10"),
+    "pruning does not wait for health": (advance, "_wave", _unwell, "R3"),
+    "a failed run is called a success": (advance, "_failing", _cheered, "R8"),
+    "a failing run just ends": (advance, "_failing", lambda run, *_: Finish(Result.FAILED, run.failing), "R5"),
+    "nobody looks at the clock": (advance, "_wait", _patient, "R6"),
+    "what was done is done again": (Operation, "outcome", lambda operation, step: None, "R4"),
     "the watch is not believed": (advance, "observe", lambda operation, plan, sights, now: operation, "R9"),
 }
 

@@ -5,6 +5,7 @@ It judges by its own account of the world (files, people's approvals, what it sa
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 CANARY = "c4n4ry-s3cr3t"
+ENCODED = b64encode(CANARY.encode()[:12]).decode()
+"""What its base64 begins with, whatever comes after it."""
 
 
 @dataclass(slots=True)
@@ -63,7 +66,7 @@ class Witness:
         dossier = self.remembered.get(write.unit)
         operation = dossier.operation if dossier is not None else None
         # A request that was on its way when a person cancelled the run arrives all the same.
-        if self.world.loop.time() - self.cancelled.get(write.operation, -1e9) < 3.0:
+        if self.world.loop.time() - self.cancelled.get(write.operation, -1e9) < 1.6:
             return
         if operation is None or operation.id != write.operation:
             self.world.broke(f"I4 {write.act} {write.ref} by {write.unit} is in no open operation on record")
@@ -215,7 +218,8 @@ class Witness:
     def _canary(self, record: Record) -> None:
         """I8: what is secret is neither in what people read nor in what is told."""
         shown = (record.events, record.dossier, record.operation, record.plan)
-        if CANARY in repr(shown):
+        told = repr(shown)
+        if CANARY in told or ENCODED in told:
             self.world.broke(f"I8 a secret shows in the record of {record.dossier.name}")
 
 

@@ -97,6 +97,25 @@ def test_a_cancelled_run_stops_before_its_next_wave() -> None:
     in_town(story)
 
 
+def test_a_run_that_is_cancelled_in_the_middle_of_an_act_does_not_begin_the_next_wave() -> None:
+    async def slow(what: str) -> None:
+        await asyncio.sleep(10)
+
+    async def story(town: Town) -> None:
+        wave = {"argocd.argoproj.io/sync-wave": "1"}
+        await town.open(file("Job", "idle", notes={HOOK: "PostDelete"}))
+        await asyncio.sleep(30)
+        town.kedge.target.after = slow
+        town.push(file("ConfigMap", "a"), file("ConfigMap", "b", notes=wave))
+        await asyncio.sleep(5)
+        assert town.standing() == ["ConfigMap a"]
+        await town.kedge.commands.cancel(MONA, WEB, "stop")
+        await asyncio.sleep(60)
+        assert town.standing() == ["ConfigMap a"]
+
+    in_town(story)
+
+
 def test_what_a_person_asks_for_during_a_run_neither_undoes_nor_is_undone_by_its_end() -> None:
     async def story(town: Town) -> None:
         hook = file("Job", "move", notes={HOOK: "PreSync", POLICY: "HookSucceeded"}, seconds=20)
