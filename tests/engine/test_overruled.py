@@ -48,6 +48,15 @@ def test_what_is_kept_or_added_or_written_another_way_is_not_overruled():
     assert overruled("Deployment", WISH, made(resources={"limits": {"memory": "1Gi"}})) == ""
 
 
+@pytest.mark.parametrize("nothing", [0, False, "", [], {}, {"inner": {"deep": 0}}])
+def test_a_nothing_that_the_server_does_not_write_is_not_overruled(nothing: Any):
+    """`minReadySeconds: 0` in Git was told as overruled for ever: Kubernetes leaves zeros out."""
+    wish = {**WISH, "spec": {**WISH["spec"], "minReadySeconds": nothing}}
+    assert overruled("Deployment", wish, made()) == ""
+    assert overruled("Deployment", wish, made(image="mirror/nginx:1")).endswith(".image")
+    assert overruled("Deployment", {"spec": {"replicas": nothing}}, made()) == "spec.replicas"
+
+
 def test_what_is_made_otherwise_is_named_by_its_path():
     image = "spec.template.spec.containers[name=web].image"
     assert overruled("Deployment", WISH, made(image="mirror/nginx:1")) == image

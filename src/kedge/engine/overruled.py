@@ -10,9 +10,10 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from kedge.engine.leaves import keyed, leaves, same, shared_key
+from kedge.engine.leaves import Leaf, keyed, leaves, same, shared_key
 from kedge.engine.mask import sensitive
 from kedge.engine.normalize import folded, subject_of
+from kedge.model.change import FieldAct
 from kedge.model.operation import Overruled
 from kedge.model.pair import Pair, Seen
 from kedge.model.ref import Ref
@@ -46,7 +47,7 @@ def overruled(kind: str, wish: Mapping[str, Any], made: Mapping[str, Any]) -> st
     if found.secret:
         made, after = folded(made), folded(after)
     shown, _ = leaves(subject_of(kind, made, after), made, after, found.covers)
-    told = [leaf.path for leaf in shown if not _same_text(leaf.before, leaf.after)]
+    told = [leaf.path for leaf in shown if not (_same_text(leaf.before, leaf.after) or _left_out(leaf))]
     more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
     return ", ".join(told[:_NAMED]) + more
 
@@ -55,11 +56,19 @@ def _kept(wish: Any, made: Any) -> bool:
     """Cheap, for nearly everything is kept as it is: whether every value stated is there."""
     if isinstance(wish, dict):
         return isinstance(made, dict) and all(
-            name in made and (value is made[name] or _kept(value, made[name])) for name, value in wish.items()
+            (value is made[name] or _kept(value, made[name])) if name in made else _says_nothing(value)
+            for name, value in wish.items()
         )
     if isinstance(wish, list):
         return isinstance(made, list) and len(wish) == len(made) and all(map(_kept, wish, made))
     return same(wish, made)
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether a server may leave it out: Kubernetes writes no zeros of fields that may be missing (`omitempty`)."""
+    if isinstance(value, dict):
+        return all(map(_says_nothing, value.values()))
+    return not value
 
 
 def laid(made: Any, wish: Any) -> Any:
@@ -88,3 +97,7 @@ def _laid_list(made: list[Any], wish: list[Any]) -> list[Any]:
 def _same_text(before: Any, after: Any) -> bool:
     """Base64 may be stated with line breaks, and is kept without."""
     return isinstance(before, str) and isinstance(after, str) and "".join(before.split()) == "".join(after.split())
+
+
+def _left_out(leaf: Leaf) -> bool:
+    return leaf.act is FieldAct.GAIN and _says_nothing(leaf.after)
