@@ -1,13 +1,11 @@
-"""`real_cluster`: one control plane for a whole run, however many workers the run has."""
+"""`real_cluster`: a control plane for each worker of a run, so that they tell their stories side by side."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,19 +38,12 @@ class RealCluster:
         return access_of(self.kubeconfig)
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def connected(place: Path, stack: ExitStack) -> Api:
     return stack.enter_context(closing(Api(access_of(place / "admin.kubeconfig"))))
 
 
-def begin(folder: Path, stack: ExitStack) -> RealCluster:
-    """Start one, whose folder and first state are noted in `folder` for the other workers."""
+def begin(stack: ExitStack) -> RealCluster:
+    """Start one, which ends when nobody holds its folder any more."""
     command = [sys.executable, "-m", "tests.parts.cluster", "--while-used"]
     process = stack.enter_context(  # left last, when nobody takes part any more
         subprocess.Popen(
@@ -67,46 +58,21 @@ def begin(folder: Path, stack: ExitStack) -> RealCluster:
     process.stdin.write("\n")
     process.stdin.flush()
     api = connected(place, stack)
-    baseline = taken(api)
-    (folder / "cluster.json").write_text(json.dumps({"folder": str(place), "baseline": sorted(baseline)}))
-    return RealCluster(place, baseline, api)
-
-
-def join(folder: Path, stack: ExitStack) -> RealCluster | None:
-    """The one that another worker of this run has started; None when there is none, or it has gone."""
-    noted = folder / "cluster.json"
-    if not noted.exists():
-        return None
-    found = json.loads(noted.read_text())
-    place = Path(found["folder"])
-    try:
-        stack.enter_context(holding(place))
-    except FileNotFoundError:
-        return None
-    # Whoever waited for the lock may have got it with the folder's end.
-    if not (place / "admin.kubeconfig").exists():
-        return None
-    return RealCluster(place, frozenset(found["baseline"]), connected(place, stack))
+    return RealCluster(place, taken(api), api)
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RealCluster]:
-    """Shared by the workers of a run, with whatever other tests have in it: `real_cluster` is for one at a time."""
+def control_plane() -> Iterator[RealCluster]:
+    """The worker's, with whatever other tests have in it."""
     lacking = missing()
     if lacking:
         pytest.skip(lacking)
-    folder = tmp_path_factory.getbasetemp()
-    if hasattr(request.config, "workerinput"):
-        folder = folder.parent
     with ExitStack() as stack:
-        with locked(folder / "cluster.lock"):
-            cluster = join(folder, stack) or begin(folder, stack)
-        yield cluster
+        yield begin(stack)
 
 
 @pytest.fixture
-def real_cluster(control_plane: RealCluster) -> Iterator[RealCluster]:
-    """The cluster as it was when it came up, for this test alone: those of other workers wait."""
-    with locked(control_plane.folder / "turn"):
-        Cleaner(control_plane.api, control_plane.baseline).restore()
-        yield control_plane
+def real_cluster(control_plane: RealCluster) -> RealCluster:
+    """The cluster as it was when it came up."""
+    Cleaner(control_plane.api, control_plane.baseline).restore()
+    return control_plane
