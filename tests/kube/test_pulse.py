@@ -37,6 +37,14 @@ async def test_after_some_losses_nobody_waits_for_the_cluster(clock: VirtualCloc
 
 
 @virtual
+async def test_who_is_not_let_through_is_told_what_helps_too(clock: VirtualClock) -> None:
+    """It was told to look whether the server runs, where its certificate had expired."""
+    expired = Lost("GET /x", "the certificate has expired", hint="renew the certificate")
+    asker = client(Scripted(*[expired] * LOSSES), clock).asker
+    assert ["renew the certificate" in await asked(asker) for _ in range(LOSSES + 1)] == [True] * (LOSSES + 1)
+
+
+@virtual
 async def test_now_and_then_one_question_goes_through_ever_more_seldom(clock: VirtualClock) -> None:
     transport = Scripted(*[AWAY] * 1000)
     asker = client(transport, clock).asker

@@ -31,7 +31,7 @@ class Pulse:
         self._losses = 0
         self._pause = FIRST
         self._until = 0.0
-        self._reason = ""
+        self._reason, self._hint = "", ""
         self._serious = False
         self._told = -TELL
         self.ailment: Ailment | None = None
@@ -48,12 +48,12 @@ class Pulse:
             return
         left = self._until - self._clock.monotonic()
         if left > 0:
-            raise Lost(what, self._reason, retry_after=left)
+            raise Lost(what, self._reason, hint=self._hint, retry_after=left)
         self._open(min(MOST, self._pause * 2))
 
     def lost(self, error: Lost) -> None:
         """No answer came."""
-        self._reason = error.reason
+        self._reason, self._hint = error.reason, error.hint
         self._losses += 1
         if self._losses == LOSSES:
             self._open(FIRST)

@@ -55,11 +55,11 @@ UNREACHED = "look whether the API server runs and can be reached from here"
 
 
 class Lost(Unavailable):
-    """Nothing came back, for `reason`. Whether the request was carried out is unknown."""
+    """Nothing came back, for `reason`, against which `hint` helps. Whether the request was carried out is unknown."""
 
     def __init__(self, what: str, reason: str, *, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(f"{what}: {reason}", hint=hint or UNREACHED, retry_after=retry_after)
-        self.reason = reason
+        self.reason, self.hint = reason, hint
 
 
 def refusal_line(response: Response) -> bytes:
