@@ -14,7 +14,7 @@ from threading import Thread
 from typing import ClassVar
 
 import pytest
-from tests.e2e.stories import PROJECT, application, config, hasten
+from tests.e2e.stories import DEFINITION, PROJECT, application, config, hasten
 from tests.e2e.world import MONA, Forge, World, clustered, standing
 from tests.parts.proxy import Asked, Fate, Proxy, Weather, fine, proxied
 
@@ -166,22 +166,6 @@ async def test_a_namespace_or_a_definition_goes_only_when_a_person_agreed_whatev
         assert await world.call("GET", f"{MAPS}/stranger") is not None
         assert await world.call("GET", "/apis/example.com/v1/namespaces/web/things/theirs") is not None
         assert held.operation is None
-
-
-DEFINITION = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: things.example.com}
-spec:
-  group: example.com
-  scope: Namespaced
-  names: {plural: things, kind: Thing}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-"""
 
 
 class Page(BaseHTTPRequestHandler):

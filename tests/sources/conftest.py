@@ -18,6 +18,8 @@ from kedge import process
 from kedge.sources.address import Allowed
 from kedge.sources.git import GitSource, Limits
 
+from .web import Prefixed, Site
+
 LOCAL = Allowed(local=True, plain=True, loopback=True)
 CANARY = "canary-7f3a-secret"
 
@@ -205,3 +207,15 @@ def source(tmp_path: Path, vault: Vault, recorder: Recorder) -> GitSource:
         allowed=LOCAL,
         limits=Limits(file=1_000_000, mirror=100_000_000),
     )
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    found = Site()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def prefixed() -> Prefixed:
+    return Prefixed()

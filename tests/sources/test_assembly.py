@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,22 +20,10 @@ from kedge.sources.mirror import folder_of
 
 from .conftest import CANARY, LOCAL, Repository, WebServer
 from .packing import chart, indexed
-from .test_charts import Prefixed, of, publish
-from .web import Asked, Reply, Site
+from .test_charts import of, publish
+from .web import Asked, Prefixed, Reply, Site
 
 HELM = cache_folder() / "parts" / "bin" / "helm"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    found = Site()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def prefixed() -> Prefixed:
-    return Prefixed()
 
 
 @pytest.fixture

@@ -14,25 +14,7 @@ from kedge.sources.charts import ChartSource
 
 from .conftest import CANARY, LOCAL
 from .packing import chart, indexed, packed
-from .web import Reply, Site
-
-
-class Prefixed:
-    """Credentials by the beginning of a URL, as declared ones."""
-
-    def __init__(self) -> None:
-        self.by_prefix: dict[str, Mapping[str, str]] = {}
-
-    async def credential(self, url: str) -> Mapping[str, str]:
-        fitting = [prefix for prefix in self.by_prefix if url.startswith(prefix)]
-        return self.by_prefix[max(fitting, key=len)] if fitting else {}
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    found = Site()
-    yield found
-    found.close()
+from .web import Prefixed, Reply, Site
 
 
 @pytest.fixture
@@ -40,11 +22,6 @@ def other() -> Iterator[Site]:
     found = Site()
     yield found
     found.close()
-
-
-@pytest.fixture
-def prefixed() -> Prefixed:
-    return Prefixed()
 
 
 @pytest.fixture

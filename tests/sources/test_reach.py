@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,25 +13,13 @@ from kedge.model.errors import KedgeError, Unavailable
 from kedge.sources.every import EverySource
 
 from .conftest import CANARY, LOCAL, Repository, WebServer
-from .test_charts import Prefixed, of, publish
-from .web import Asked, Reply, Site
-
-
-@pytest.fixture
-def prefixed() -> Prefixed:
-    return Prefixed()
+from .test_charts import of, publish
+from .web import Asked, Prefixed, Reply, Site
 
 
 @pytest.fixture
 def every(tmp_path: Path, prefixed: Prefixed) -> EverySource:
     return EverySource(tmp_path / "data", prefixed, allowed=LOCAL)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    found = Site()
-    yield found
-    found.close()
 
 
 def passed_on(asked: Asked) -> Reply | None:

@@ -21,8 +21,7 @@ from kedge.sources.registry import RegistrySource, layer_of
 
 from .conftest import CANARY, LOCAL
 from .packing import chart, packed
-from .test_charts import Prefixed
-from .web import Asked, Reply, Site
+from .web import Asked, Prefixed, Reply, Site
 
 HELM = cache_folder() / "parts" / "bin" / "helm"
 FLUX = "application/vnd.cncf.flux.content.v1.tar+gzip"
@@ -78,11 +77,6 @@ def served() -> Iterator[Registry]:
     found = Registry()
     yield found
     found.close()
-
-
-@pytest.fixture
-def prefixed() -> Prefixed:
-    return Prefixed()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -85,3 +85,14 @@ class Site:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+
+class Prefixed:
+    """Credentials by the beginning of a URL, as declared ones."""
+
+    def __init__(self) -> None:
+        self.by_prefix: dict[str, Mapping[str, str]] = {}
+
+    async def credential(self, url: str) -> Mapping[str, str]:
+        fitting = [prefix for prefix in self.by_prefix if url.startswith(prefix)]
+        return self.by_prefix[max(fitting, key=len)] if fitting else {}

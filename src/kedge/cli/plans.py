@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -13,17 +13,23 @@ from kedge.cli.views.machine import Output
 from kedge.model.errors import Unavailable
 from kedge.model.plan import Plan
 
+T = TypeVar("T")
+
 
 def plan_of(found: Any) -> Plan | None:
     """Raises Unavailable for what this version cannot read."""
+    return None if found is None else model_of(found, Plan)
+
+
+def model_of(found: Any, kind: type[T]) -> T:
+    """A part of a server's answer as the model's own value. Raises Unavailable for what this version cannot read."""
     import msgspec
 
-    if found is None:
-        return None
     try:
-        return msgspec.convert(found, Plan)
+        return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        raise Unavailable(f"the server's plan cannot be read: {error}", hint="is it of another version?") from None
+        what = kind.__name__.lower()
+        raise Unavailable(f"the server's {what} cannot be read: {error}", hint="is it of another version?") from None
 
 
 def show(plan: Plan, output: Output, *, hidden: bool = False, since: str = "") -> Exit:

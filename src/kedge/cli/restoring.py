@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from kedge.cli.asking import Act, go, reason
 from kedge.cli.client import Server, unit_path
+from kedge.cli.plans import model_of
 from kedge.cli.views.human import clean, say
 from kedge.cli.views.machine import Output
-from kedge.model.errors import Unavailable
 from kedge.model.ref import UnitName
+from kedge.model.restoration import Drafted, Restoration
 
 if TYPE_CHECKING:
-    from kedge.model.restoration import Drafted, Restoration
     from kedge.ports import Clone
 
 
@@ -35,7 +35,7 @@ def back_by_git(server: Server, unit: str, to: str, way: Way, act: Act, output: 
     from kedge.compose import clone_at
 
     clone = clone_at(way.repository)
-    found = _restoration(server.post(f"{unit_path(unit)}/rollback:git", {"to": to})["restoration"])
+    found = model_of(server.post(f"{unit_path(unit)}/rollback:git", {"to": to})["restoration"], Restoration)
     for note in found.notes:
         say(f"note: {note}")
     texts = _declaration(clone, found, UnitName.parse(unit))
@@ -52,17 +52,6 @@ def back_by_git(server: Server, unit: str, to: str, way: Way, act: Act, output: 
     commit = clone.branch(branch, draft, _message(unit, found, why))
     say(f"{branch} is at {commit[:7]}: git push origin {branch}, then open a pull request")
     return 0
-
-
-def _restoration(value: Any) -> Restoration:
-    import msgspec
-
-    from kedge.model.restoration import Restoration
-
-    try:
-        return msgspec.convert(value, Restoration)
-    except msgspec.ValidationError as error:
-        raise Unavailable(f"the server's answer cannot be read: {error}", hint="is it of another version?") from None
 
 
 def _declaration(clone: Clone, found: Restoration, unit: UnitName) -> dict[str, bytes]:

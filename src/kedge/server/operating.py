@@ -6,7 +6,7 @@ with `note` instead of `text` a sentence of ours. An empty line now and then tel
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import orjson
@@ -19,6 +19,7 @@ from kedge.control.road import operate
 from kedge.control.road.operate import Asked
 from kedge.model.family import ClusterEvent, LogLine, LogWish
 from kedge.model.person import Person
+from kedge.model.ref import UnitName
 from kedge.ports import Log
 from kedge.server import answers
 from kedge.server.access import Allowed, Named, Reader, Verb
@@ -64,6 +65,11 @@ async def actions(request: Request, person: Reader, name: Named, object: Text = 
     return answer(answers.Actions(str(name), items))
 
 
+def _touched(name: UnitName, done: Sequence[operate.Touched], *, dry_run: bool) -> Response:
+    items = tuple(answers.TouchedView(str(one.ref), one.follows) for one in done)
+    return answer(answers.Touched(str(name), items, dry_run))
+
+
 @router.post("/act", response_model=answers.Touched)
 async def act(
     request: Request, name: Named, body: ActWish, person: Annotated[Person, Depends(Allowed(Verb.ACT))]
@@ -72,8 +78,7 @@ async def act(
     desk = desk_of(request)
     asked = Asked(person, body.object, body.reason, body.dryRun, body.force)
     done = await operate.act(desk.commands.doors, await dossier_of(desk, name), asked, body.action)
-    items = tuple(answers.TouchedView(str(one.ref), one.follows) for one in done)
-    return answer(answers.Touched(str(name), items, body.dryRun))
+    return _touched(name, done, dry_run=body.dryRun)
 
 
 @router.post("/restart", response_model=answers.Touched)
@@ -84,8 +89,7 @@ async def restart(
     desk = desk_of(request)
     asked = Asked(person, body.object, body.reason, body.dryRun)
     done = await operate.restart(desk.commands.doors, await dossier_of(desk, name), asked)
-    items = tuple(answers.TouchedView(str(one.ref), one.follows) for one in done)
-    return answer(answers.Touched(str(name), items, body.dryRun))
+    return _touched(name, done, dry_run=body.dryRun)
 
 
 @router.post("/scale", response_model=answers.Touched)
@@ -96,8 +100,7 @@ async def scale(
     desk = desk_of(request)
     asked = Asked(person, body.object, body.reason, body.dryRun, body.force)
     done = await operate.scale(desk.commands.doors, await dossier_of(desk, name), asked, body.replicas)
-    items = tuple(answers.TouchedView(str(one.ref), one.follows) for one in done)
-    return answer(answers.Touched(str(name), items, body.dryRun))
+    return _touched(name, done, dry_run=body.dryRun)
 
 
 @router.get("/cluster-events", response_model=answers.ClusterEvents)

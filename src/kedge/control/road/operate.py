@@ -22,6 +22,7 @@ from kedge.model.dossier import Dossier
 from kedge.model.errors import Invalid, KedgeError
 from kedge.model.event import Event
 from kedge.model.family import ClusterEvents, Family, LogWish
+from kedge.model.pair import Scope
 from kedge.model.person import Person
 from kedge.model.ref import Ref
 from kedge.ports import Log
@@ -46,26 +47,31 @@ class Touched:
     follows: str
 
 
+def _where(doors: Doors, dossier: Dossier) -> Scope:
+    """Where the unit's objects are: a declaration may name another place already."""
+    return doors.scope(departed(dossier, dossier.unit))
+
+
 async def family_of(doors: Doors, dossier: Dossier) -> Family:
     """The unit's objects and what the cluster made from them."""
-    return await doors.target.live.family(doors.scope(departed(dossier, dossier.unit)), refs_of(dossier))
+    return await doors.target.live.family(_where(doors, dossier), refs_of(dossier))
 
 
 async def events_of(doors: Doors, dossier: Dossier) -> ClusterEvents:
     """What the cluster itself says of them."""
-    return await doors.target.live.events(doors.scope(departed(dossier, dossier.unit)), refs_of(dossier))
+    return await doors.target.live.events(_where(doors, dossier), refs_of(dossier))
 
 
 async def logs_of(doors: Doors, dossier: Dossier, wish: LogWish) -> Log:
     """Lines of the unit's Pods. Raises Invalid, before the first, where there are none to read."""
-    return await doors.target.live.logs(doors.scope(departed(dossier, dossier.unit)), refs_of(dossier), wish)
+    return await doors.target.live.logs(_where(doors, dossier), refs_of(dossier), wish)
 
 
 async def restart(doors: Doors, dossier: Dossier, asked: Asked) -> Sequence[Touched]:
     """Make the Pods of one object, or of all that can be restarted, anew.
 
     Raises Invalid, before anything is done, when one of them can not be; Conflict and Unavailable."""
-    scope, live = doors.scope(departed(dossier, dossier.unit)), doors.target.live
+    scope, live = _where(doors, dossier), doors.target.live
     refs = await live.restartable(scope, refs_of(dossier), asked.text)
     tried = [Touched(ref, await live.restart(scope, ref, dry_run=True)) for ref in refs]
     if asked.dry_run:
@@ -84,7 +90,7 @@ async def scale(doors: Doors, dossier: Dossier, asked: Asked, replicas: int) -> 
     """Set the replicas of one object.
 
     Raises Invalid where Git states them, or an autoscaler does (but not with `force`), Conflict and Unavailable."""
-    scope, live = doors.scope(departed(dossier, dossier.unit)), doors.target.live
+    scope, live = _where(doors, dossier), doors.target.live
     ref = await live.scalable(scope, refs_of(dossier), asked.text)
     follows = await live.scale(scope, ref, replicas, force=asked.force, dry_run=True)
     stated = await _stated(doors, dossier, ref)
@@ -108,7 +114,7 @@ async def scale(doors: Doors, dossier: Dossier, asked: Asked, replicas: int) -> 
 
 async def actions(doors: Doors, dossier: Dossier, text: str) -> Sequence[Possible]:
     """What can be done to the unit's objects beside Git, or to those that `[KIND/]NAME` means."""
-    return await doors.target.live.actions(doors.scope(departed(dossier, dossier.unit)), refs_of(dossier), text)
+    return await doors.target.live.actions(_where(doors, dossier), refs_of(dossier), text)
 
 
 async def act(doors: Doors, dossier: Dossier, asked: Asked, action: str) -> Sequence[Touched]:
@@ -116,7 +122,7 @@ async def act(doors: Doors, dossier: Dossier, asked: Asked, action: str) -> Sequ
 
     Raises Invalid where there is none such, it can not be done now, or Git states a field that it sets (but not with
     `force`); Conflict and Unavailable."""
-    scope, live = doors.scope(departed(dossier, dossier.unit)), doors.target.live
+    scope, live = _where(doors, dossier), doors.target.live
     known = [one for one in await live.actions(scope, refs_of(dossier), asked.text) if one.action == action]
     if len(known) != 1:
         told = "may be any of several objects" if known else f"has no action “{action}”"
