@@ -15,10 +15,12 @@ from kedge.model.declaration import Cluster, Credential
 from kedge.model.dossier import Dossier, Home, Sync
 from kedge.model.errors import Problem
 from kedge.model.event import Event
+from kedge.model.execution import Execution, Report, StateAccess, Yield
 from kedge.model.family import ClusterEvents, Family, Lineage, LogLine, LogWish
 from kedge.model.health import Ailment, Status
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Operation, Outcome, Sight
+from kedge.model.output import StateHead
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Plan, Step
 from kedge.model.ref import Ref, UnitName
@@ -216,6 +218,53 @@ class Live(Protocol):
 
     async def act(self, scope: Scope, doing: Doing, *, dry_run: bool = False) -> Done:
         """Do an action to an object. Raises Invalid where there is none such, or not now; Conflict."""
+
+
+class Exec(Protocol):
+    """Starts and watches executions. They outlive this process, and are found again by their id."""
+
+    async def start(self, execution: Execution) -> None:
+        """Begin, or do nothing where an execution of this id was begun before. Returns once it is on record and will
+        run. Raises Invalid where no tool here fits, naming what is wanted and what is there."""
+
+    def report(self, id: str) -> Report | None:
+        """What is known of it; None where it was never begun, or has been forgotten. Costs no waiting."""
+
+    def reports(self) -> Sequence[Report]:
+        """All that are not forgotten, oldest first: also those that were begun before this process."""
+
+    async def result(self, id: str) -> Yield:
+        """What an ended one has left. Raises Unavailable where it is not kept any more, or still at work."""
+
+    async def stop(self, id: str, why: str) -> None:
+        """Ask it to end in order (an interrupt, and minutes of patience). It has ended when its report says so."""
+
+    async def forget(self, id: str) -> None:
+        """Remove all that is kept of an ended one."""
+
+    def follow(self, id: str) -> AsyncIterator[str]:
+        """Its lines as people read them, from the first, until it ends. No secrets, no control characters."""
+
+    def subscribe(self, ring: Callable[[str, str], None]) -> None:
+        """`ring(unit, id)` is called whenever an execution ends."""
+
+
+class States(Protocol):
+    """The built-in state backend, as the rest of the house sees it."""
+
+    async def head(self, unit: str) -> StateHead | None:
+        """The newest version of a unit's state, None where there is none. Raises Unavailable."""
+
+    async def grant(self, unit: str, execution: str, *, write: bool) -> StateAccess:
+        """A token with which one execution reaches the state of one unit, until it is revoked. The same again for the
+        same execution."""
+
+    async def revoke(self, execution: str) -> None:
+        """The execution is proven over: its token ends, and a lock that it still holds is broken."""
+
+    async def bring_home(self, unit: str, execution: str, content: bytes) -> None:
+        """Keep a state that an execution could not send (`errored.tfstate`), under the lock it had. Raises Conflict
+        where the state has moved on without it, Invalid for what is no state."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,28 @@
+"""Outputs: what one unit tells another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """`value` is canonical JSON text. A `sensitive` one is never shown and never in a rendered set."""
+
+    name: str
+    value: str = field(repr=False)
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StateHead:
+    """The newest version of a stack's state. `digest` moves with every change of its content; `resources` are the
+    addresses of managed resources, in order."""
+
+    unit: str
+    lineage: str
+    serial: int
+    digest: str
+    outputs: tuple[Output, ...] = ()
+    resources: tuple[str, ...] = ()
+    at: float = 0.0
