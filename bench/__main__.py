@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import bench
 
 QUICK = "--quick"
-ORDER = ("renders", "sources", "records", "health", "objects", "fleet")
+ORDER = ("renders", "sources", "records", "health", "objects", "fleet", "cold")
 
 
 def known() -> list[str]:

@@ -223,8 +223,17 @@ class Followed:
 
     async def until(self, commit: str, count: int, tell: Callable[[str], None] = lambda text: None) -> float:
         """When (monotonic) the last of `count` units was settled at a commit. Ends the program after PATIENCE."""
+        await self._wait(lambda: len(self._settled[commit]), count, tell)
+        return self._latest[commit]
+
+    async def all(self, count: int, tell: Callable[[str], None] = lambda text: None) -> float:
+        """The same of `count` units that are each settled once, at whatever commit."""
+        await self._wait(lambda: sum(map(len, self._settled.values())), count, tell)
+        return max(self._latest.values())
+
+    async def _wait(self, settled: Callable[[], int], count: int, tell: Callable[[str], None]) -> None:
         began = told = time.perf_counter()
-        while (done := len(self._settled[commit])) < count:
+        while (done := settled()) < count:
             now = time.perf_counter()
             if now - began > PATIENCE:
                 raise SystemExit(f"{done} of {count} units were settled after {PATIENCE:.0f} s")
@@ -237,7 +246,6 @@ class Followed:
                     await self._bell.wait()
             except TimeoutError:
                 continue
-        return self._latest[commit]
 
 
 async def quiet(house: House) -> float:
