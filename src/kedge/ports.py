@@ -438,6 +438,9 @@ class Store(Protocol):
 
     async def set_head(self, head: Head, events: tuple[Event, ...] = ()) -> None: ...
 
+    async def forget_head(self, repository: str, ref: str) -> None:
+        """Nobody reads it any more."""
+
     async def roots(self) -> Sequence[RootState]: ...
 
     async def clusters(self) -> Sequence[Cluster]:

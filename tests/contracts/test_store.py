@@ -313,6 +313,14 @@ async def test_clusters_credentials_roots_and_heads_are_remembered(store: Store)
     assert await store.heads() == [Head("file:///repo", "main", revision(), 2.0)]
 
 
+async def test_a_head_that_nobody_reads_any_more_is_forgotten(store: Store) -> None:
+    await store.set_head(Head("file:///repo", "main", revision(), 1.0))
+    await store.set_head(Head("file:///repo", "old", revision(), 1.0))
+    await store.forget_head("file:///repo", "old")
+    await store.forget_head("file:///elsewhere", "main")
+    assert await store.heads() == [Head("file:///repo", "main", revision(), 1.0)]
+
+
 async def test_readers_are_the_paths_of_the_last_render(store: Store) -> None:
     asked = (Read("apps/web/b", "1"), Read("apps/web/a", ""), Read("apps/web/b", "1"))
     await store.record(wrote(fresh("web", rendering=Rendering(revision(), "s", asked, "d", "r"))))

@@ -127,6 +127,9 @@ class MemoryStore:
         self.known_heads[head.repository, head.ref] = head
         self.told.extend(events)
 
+    async def forget_head(self, repository: str, ref: str) -> None:
+        self.known_heads.pop((repository, ref), None)
+
     async def roots(self) -> Sequence[RootState]:
         return list(self.known_roots.values())
 

@@ -18,7 +18,7 @@ from kedge.model.ref import Ref, UnitName
 from kedge.spawn import Spawner
 
 SWEEP = 6 * 3600.0
-WRITES = ("record", "enlist", "set_head", "note")
+WRITES = ("record", "enlist", "set_head", "forget_head", "note")
 
 
 async def _unconcerned(revision: object, changed: object) -> bool:
@@ -81,6 +81,7 @@ class House:
         doors = self.doors(self.store)
         self.turns = Turns(doors, self.spawner, self._seen)
         self.rounds = Rounds(doors, self.spawner, self.turns.ring, _unconcerned)
+        self.turns.awaited = self.rounds.awaited
         self.commands = Commands(self.doors(self.world.witnessed_store), self._ring)
         await self.rounds.load(await self.world.store.sources())
         for unit, due in await self.world.store.wakeups():

@@ -129,10 +129,11 @@ class Mirror:
             fresh = self._folder.with_suffix(".new")
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            done = await self._remote.local(fresh.parent, ["init", "--bare", "-q", "--template=", "--", str(fresh)])
-            if done.code != 0:
-                raise Unavailable(f"a mirror cannot be made: {done.stderr or 'git gave no reason'}")
-            fresh.rename(self._folder)
+            try:
+                pygit2.init_repository(str(fresh), bare=True).free()
+                fresh.rename(self._folder)
+            except (pygit2.GitError, OSError) as error:
+                raise Unavailable(f"a mirror can not be made: {error}", hint="look at the disk") from None
             return
         self._unlock()
 

@@ -39,6 +39,7 @@ _UPDATE = Statement(
 _RUNS = Statement(select(operations.c.unit, func.max(operations.c.number)).group_by(operations.c.unit))
 _ROOT = Upsert(roots)
 _HEAD = Upsert(heads)
+_NO_HEAD = Statement(delete(heads).where(heads.c.repository == bindparam("of"), heads.c.ref == bindparam("at")))
 _DECLARE = Upsert(declarations)
 _OTHERS = Statement(select(declarations.c.kind, declarations.c.name).where(declarations.c.root == bindparam("at")))
 _UNDECLARE = Statement(
@@ -93,6 +94,10 @@ def enlist(session: Session, desk: Desk, given: Enlistment) -> Enlisted:
 def write_head(session: Session, head: Head) -> None:
     body = codec.encode(head, f"the head of {head.ref}")
     session.run(_HEAD, repository=head.repository, ref=head.ref, checked=head.checked, body=body)
+
+
+def drop_head(session: Session, repository: str, ref: str) -> None:
+    session.run(_NO_HEAD, of=repository, at=ref)
 
 
 def _stored(session: Session, given: Enlistment) -> dict[str, _Stored]:

@@ -187,6 +187,9 @@ class SqlStore:
 
         await self._writes.do(write)
 
+    async def forget_head(self, repository: str, ref: str) -> None:
+        await self._writes.do(lambda session: enlisting.drop_head(session, repository, ref))
+
     async def roots(self) -> Sequence[RootState]:
         return self._look(reading.known_roots)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from tests.doors.town import Town, file, in_town
+from tests.doors.town import Town, file, in_town, unit
 
 from kedge.clock import SystemClock, SystemEntropy
 from kedge.control.shift.rounds import POLL, Rounds
@@ -14,6 +15,7 @@ from kedge.model.dossier import Sync
 from kedge.model.origin import Assembly, Part, of_assembly, spoken
 from kedge.model.source import Revision
 from kedge.ports import Head
+from kedge.spawn import Spawner
 
 
 def test_a_unit_whose_first_turn_failed_is_still_told_of_news() -> None:
@@ -132,6 +134,9 @@ class Shelf:
     async def set_head(self, head: Head, events: object = ()) -> None:
         return None
 
+    async def forget_head(self, repository: str, ref: str) -> None:
+        return None
+
 
 def test_what_is_put_together_is_not_asked_again_until_a_part_has_moved() -> None:
     async def story() -> None:
@@ -159,5 +164,53 @@ def test_what_is_put_together_is_not_asked_again_until_a_part_has_moved() -> Non
         checked, answered = rounds.asked()[whole]
         assert checked == min(stops[key].checked for key in (one, other))
         assert answered is not None
+
+    asyncio.run(story())
+
+
+def test_a_source_that_no_unit_uses_any_more_is_not_asked_any_more() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        await asyncio.sleep(120)
+        old = unit()
+        await town.enlist({"shop/web": replace(old, source=replace(old.source, ref="next"), digest="moved")})
+        await asyncio.sleep(180)
+        assert [ref for _, ref in town.kedge.rounds.asked()] == ["next"]
+        assert [head.ref for head in await town.store.heads()] == ["next"]
+        await town.enlist({"shop/web": replace(old, digest="back")})
+        await asyncio.sleep(180)
+        assert [ref for _, ref in town.kedge.rounds.asked()] == ["main"]
+        assert (await town.web()).shown.sync is Sync.SYNCED
+
+    in_town(story)
+
+
+def test_a_unit_whose_source_has_not_been_asked_yet_is_no_trouble() -> None:
+    async def story(town: Town) -> None:
+        await town.open(file("ConfigMap", "a"))
+        await asyncio.sleep(60)
+        assert town.standing() == ["ConfigMap a"]
+        assert "unit.trouble" not in {event.kind for event in town.store.told}
+
+    in_town(story)
+
+
+def test_a_source_that_a_root_is_read_from_is_asked_though_no_unit_uses_it() -> None:
+    async def story() -> None:
+        source = Parts()
+        doors: Any = SimpleNamespace(source=source, store=Shelf(), clock=SystemClock(), entropy=SystemEntropy())
+
+        async def moved(revision: Revision, changed: object) -> bool:
+            return True
+
+        spawner = Spawner(lambda name, error: None)
+        rounds = Rounds(doors, spawner, lambda unit: None, moved, kept=lambda: [("https://h/root", "main")])
+        rounds.add(("https://h/root", "main"))
+        rounds.add(("https://h/left", "main"))
+        spawner.start(rounds.run(), "rounds")
+        await asyncio.sleep(0.05)
+        assert source.asked == ["main"]
+        assert list(rounds.asked()) == [("https://h/root", "main")]
+        await spawner.close()
 
     asyncio.run(story())

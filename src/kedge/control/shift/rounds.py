@@ -6,8 +6,10 @@ Webhooks and polling are both only hints: a lost one costs time, never correctne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 
 from kedge.control.road.doors import Doors
 from kedge.control.shift.readers import Readers
@@ -52,10 +54,16 @@ class Stop:
     asked: list[asyncio.Event] = field(default_factory=list)
     busy: bool = False
 
+    @property
+    def time(self) -> float:
+        """When it is to be asked, in monotonic seconds."""
+        return min(self.due, self.looked + WINDOW) if self.hinted else self.due
+
 
 class Rounds:
     """Keeps heads current. `ring(unit)` makes a unit due; `moved(revision, changed)` has roots read the news (the
-    paths that changed, None for everything), and answers whether they could."""
+    paths that changed, None for everything), and answers whether they could; `kept` are asked for whoever reads
+    them."""
 
     def __init__(
         self,
@@ -64,8 +72,10 @@ class Rounds:
         ring: Callable[[str], None],
         moved: Callable[[Revision, tuple[str, ...] | None], Awaitable[bool]],
         poll: float = POLL,
+        kept: Callable[[], Collection[Key]] = tuple,
     ) -> None:
         self._poll = poll
+        self._kept = kept
         self._doors = doors
         self._spawner = spawner
         self._ring = ring
@@ -74,6 +84,9 @@ class Rounds:
         self._stops: dict[Key, Stop] = {}
         self._key_of: dict[str, Key] = {}
         self._wholes: dict[Key, dict[Key, None]] = {}
+        self._agenda: list[tuple[float, int, Key]] = []
+        self._serial = count()
+        self._busy = 0
 
     async def load(self, keys: Iterable[Key]) -> None:
         """Take up where the store left off: heads, and who reads what."""
@@ -106,15 +119,20 @@ class Rounds:
         self._stops[key].readers.put(unit, reads)
         self._key_of[unit] = key
 
+    def awaited(self, unit: str) -> bool:
+        """Whether the unit's source has not been asked yet: it is rung as soon as there is an answer."""
+        stop = self._stops.get(self._key_of.get(unit, ("", "")))
+        return stop is not None and stop.head is None and not stop.problem
+
     def hint(self, matches: Callable[[str], bool], ref: str) -> int:
         """A push was announced: look at every fitting (repository, ref) soon. Answers how many there are."""
         fitting = [
-            stop
-            for key, stop in self._stops.items()
+            key
+            for key in self._stops
             if any(matches(repository) and _same_ref(ref, name) for repository, name in parts_of(*key))
         ]
-        for stop in fitting:
-            stop.hinted = True
+        for key in fitting:
+            self._soon(key)
         self._bell.set()
         return len(fitting)
 
@@ -125,7 +143,7 @@ class Rounds:
             if (stop := self._stops.get(key)) is not None:
                 look = asyncio.Event()
                 stop.asked.append(look)
-                stop.hinted = True
+                self._soon(key)
                 looks.append(look)
         self._bell.set()
         for look in looks:
@@ -135,38 +153,70 @@ class Rounds:
         """Go round for ever: whatever is due or hinted, several repositories at once, each pair one at a time."""
         while True:
             self._bell.clear()
-            now = self._doors.clock.monotonic()
-            free = AT_ONCE - sum(stop.busy for stop in self._stops.values())
-            due = [key for key, stop in self._stops.items() if _is_due(stop, now)]
-            for key in due[:free]:
+            while self._busy < AT_ONCE and (key := self._next()) is not None:
                 self._stops[key].busy = True
+                self._busy += 1
                 self._spawner.start(self._check(key), f"source {key[0]} {key[1]}")
-            await self._pause(bool(due[free:]))
+            await self._pause()
 
-    async def _pause(self, full: bool) -> None:
-        """Until the next stop is due; while all places are taken, until one is free."""
+    def _next(self) -> Key | None:
+        """Who is due, the longest waiting first. What a stop waits for may have moved since it was written down."""
         now = self._doors.clock.monotonic()
-        idle = [stop for stop in self._stops.values() if not stop.busy]
-        times = [min(stop.due, stop.looked + WINDOW) if stop.hinted else stop.due for stop in idle]
-        wait = max(0.0, min(times) - now) if times and not full else None
+        while self._agenda and self._agenda[0][0] <= now:
+            key = heappop(self._agenda)[2]
+            stop = self._stops.get(key)
+            if stop is not None and not stop.busy and stop.time <= now:
+                return key
+        return None
+
+    async def _pause(self) -> None:
+        """Until the next stop is due; while all places are taken, until one is free."""
+        free = self._agenda and self._busy < AT_ONCE
+        wait = max(0.0, self._agenda[0][0] - self._doors.clock.monotonic()) if free else None
         try:
             async with asyncio.timeout(wait):
                 await self._bell.wait()
         except TimeoutError:
             return
 
+    def _plan(self, key: Key) -> None:
+        heappush(self._agenda, (self._stops[key].time, next(self._serial), key))
+
+    def _soon(self, key: Key) -> None:
+        stop = self._stops[key]
+        if not stop.hinted:
+            stop.hinted = True
+            self._plan(key)
+
     async def _check(self, key: Key) -> None:
-        asked, self._stops[key].asked = self._stops[key].asked, []
+        stop = self._stops[key]
+        asked, stop.asked = stop.asked, []
         try:
-            await self.check(key)
+            await (self._forget(key) if self._unread(key) else self.check(key))
         except KedgeError:
             # The store did not take it: nothing was remembered, so the next look at this stop finds the same news.
             return
         finally:
             for look in asked:
                 look.set()
-            self._stops[key].busy = False
+            stop.busy = False
+            self._busy -= 1
+            if key in self._stops:
+                self._plan(key)
             self._bell.set()
+
+    def _unread(self, key: Key) -> bool:
+        """Whether nobody asks for it any more: no unit, no root, and nothing that it is a part of."""
+        return not self._stops[key].readers and not self._wholes.get(key) and key not in self._kept()
+
+    async def _forget(self, key: Key) -> None:
+        await self._doors.store.forget_head(*key)
+        if not self._unread(key):  # somebody came meanwhile: it is asked anew
+            self._stops[key].head, self._stops[key].problem = None, ""
+            return
+        for part in parts_of(*key):
+            self._wholes.get(part, {}).pop(key, None)
+        del self._stops[key]
 
     async def check(self, key: Key) -> None:
         """Ask the remote now. A problem is remembered and shown; the last good head stays in force."""
@@ -242,12 +292,13 @@ class Rounds:
     def _tell_wholes(self, key: Key) -> None:
         """What is put together of it is looked at anew."""
         for whole in self._wholes.get(key, ()):
-            self._stops[whole].hinted = True
+            self._soon(whole)
         self._bell.set()
 
     def _stop(self, key: Key) -> Stop:
         if key not in self._stops:
             self._stops[key] = Stop(Readers())
+            self._plan(key)
             for part in parts_of(*key) if followed_by_parts(key[1]) else ():
                 self._wholes.setdefault(part, {})[key] = None
                 self._stop(part)
@@ -259,7 +310,3 @@ def _same_ref(pushed: str, wanted: str) -> bool:
         return not pushed.startswith("refs/heads/")
     short = pushed.removeprefix("refs/heads/").removeprefix("refs/tags/")
     return not pushed or not wanted or wanted in (pushed, short, "HEAD")
-
-
-def _is_due(stop: Stop, now: float) -> bool:
-    return not stop.busy and (stop.due <= now or (stop.hinted and now >= stop.looked + WINDOW))

@@ -60,7 +60,8 @@ class Shift:
         self._listeners: list[Callable[[str, int], None]] = []
         self.vigil = Vigil(doors, SWEEP)
         self.turns = Turns(doors, spawner, self._seen, self.vigil.proved)
-        self.rounds = Rounds(doors, spawner, self.turns.ring, self._moved, poll)
+        self.rounds = Rounds(doors, spawner, self.turns.ring, self._moved, poll, self._enlister.places)
+        self.turns.awaited = self.rounds.awaited
 
     async def start(self) -> None:
         """Load what is remembered, ring what is due, and begin."""

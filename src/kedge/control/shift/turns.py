@@ -49,6 +49,8 @@ class Turns:
         self._unwritten: set[str] = set()
         self.queue = DueQueue()
         self.taken = 0
+        self.awaited: Callable[[str], bool] = lambda unit: False
+        """Whether a unit's source has not been asked for the first time: the answer rings it."""
 
     def ring(self, unit: str, lane: Lane = Lane.CHANGE) -> None:
         self.queue.ring(unit, lane)
@@ -134,6 +136,8 @@ class Turns:
                 return None
             # Its source must be asked for news even though it never got as far as reading it.
             self._remember(str(name), dossier)
+            if dossier.head is None and dossier.removed is None and self.awaited(str(name)):
+                return None
             again = _again(error, now)
             key = f"{type(error).__name__}:{dossier.head.commit if dossier.head else ''}"
             after = stumbled(dossier, key, str(error), now, again=again, lasting=isinstance(error, Invalid))
