@@ -36,13 +36,15 @@ class Accepted:
 ANY = r".*"
 ACCEPTED: tuple[Accepted, ...] = (
     Accepted(ANY, "code", "a 500 of the sandbox is a bug of it, so a version that is no number is a 400", "ParseUint"),
+    Accepted("PATCH .*", "code", "the same: it is as wrong in any other write, and a 400 there", "failed to convert new object"),
     Accepted(ANY, "code", "the same: the API server calls this an internal error", "should not be set on objects"),
     Accepted(
         ".*/customresourcedefinitions/.*", r"metadata\.managedFields.*",
         "the sandbox's controllers own no fields",
     ),
     Accepted(
-        ".*/persistentvolumes.*", r"metadata\.finalizers|status\.lastPhaseTransitionTime",
+        ".*/persistentvolumes.*",
+        r"metadata\.finalizers|metadata\.managedFields.*f:finalizers.*|causes.*|status\.lastPhaseTransitionTime",
         "volumes are made for claims and gone with them: nothing protects them while they are used",
     ),
     Accepted(
@@ -53,13 +55,24 @@ ACCEPTED: tuple[Accepted, ...] = (
         ".*/(podtemplates|endpoints)[/?]?.*", "code", "kinds that nobody declares: their inner rules are not repeated here"
     ),
     Accepted(
-        "PATCH .*", r"metadata\.managedFields\..*\.time",
+        "(PATCH|GET) .*", r"metadata\.managedFields\..*\.time",
         "the API server leaves the time out where an apply owns what somebody owns already; the field manager sets it",
     ),
     Accepted(
         "PATCH .*dryRun=All.*", r"metadata\.resourceVersion",
         "a dry run of an apply to nothing answers the version that was sent, which no object ever has",
     ),
+    Accepted("PUT .*", "warned", "what names no version is refused before anybody looks for unknown fields", "must be specified"),
+    Accepted(
+        ".*/endpointslices.*", r"endpoints|metadata\.(generation|managedFields.*f:endpoints)",
+        "nobody declares slices: an empty list of endpoints becomes null in the API server",
+    ),
+    Accepted(
+        r".*/services.*dryRun=All.*", r"spec\.(clusterIPs?|ports)\b.*",
+        "addresses and ports that are only tried are nobody's: the API server shows the same ones again and again",
+    ),
+    Accepted(".*/resourcequotas.*", "code", "quotas are kept, and neither counted nor judged", "unsupported scope"),
+    Accepted(".*/limitranges.*", "code", "limits are kept, and neither enforced nor judged", "min value"),
     Accepted(
         "PATCH .*", "code", "an owner without uid can not be merged: both refuse it, at different steps", "merge key: uid"
     ),
@@ -68,7 +81,8 @@ ACCEPTED: tuple[Accepted, ...] = (
         "Required value",
     ),
     Accepted(
-        ANY, "causes.*", "of several reasons to refuse a change the sandbox may tell the first only", "field is immutable"
+        ANY, "causes.*", "of several reasons to refuse a change the sandbox may tell the first only",
+        "field is immutable|pod updates may not|data: Invalid value",
     ),
     Accepted(ANY, "causes.*", "the sandbox calls what is too long for a schema wrong", "Too long"),
     Accepted(".*/controllerrevisions/.*", "code", "its data is compared byte by byte there, by value here", "data: Invalid value"),
@@ -85,7 +99,7 @@ ACCEPTED: tuple[Accepted, ...] = (
     ),
     Accepted("PUT .*/pods/.*", "causes.*", "of several reasons to refuse a change", "serviceAccountToken"),
     Accepted(
-        ".*/roles.*", r"metadata\.(managedFields.*|resourceVersion)",
+        ".*/(cluster)?roles.*", r"metadata\.(managedFields.*|resourceVersion)",
         "an empty `rules: null` is somebody's once it is written again; the API server has nobody own it",
     ),
 )  # fmt: skip

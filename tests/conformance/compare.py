@@ -106,14 +106,14 @@ def differences(program: Program, real: list[Answer], sandbox: list[Answer]) -> 
             yield Difference(number, step, "code", left.code, right.code, told)
             continue
         if left.warned != right.warned:
-            yield Difference(number, step, "warned", left.warned, right.warned)
+            yield Difference(number, step, "warned", left.warned, right.warned, told)
         for path, here, there in parted(one, other, ""):
             yield Difference(number, step, path, here, there, told)
 
 
 def said(answer: Answer) -> str:
     body = answer.body
-    return str(body.get("message", ""))[:300] if answer.code >= 400 and isinstance(body, dict) else ""
+    return str(body.get("message", ""))[:900] if answer.code >= 400 and isinstance(body, dict) else ""
 
 
 def reduced(step: Step, answer: Answer, made: Made) -> Any:

@@ -103,7 +103,7 @@ def stamp_new(call: Call, obj: Object) -> None:
         meta["name"] = meta["generateName"][:58] + call.cluster.suffix()
     meta["uid"] = call.cluster.uid()
     meta["creationTimestamp"] = call.cluster.stamp()
-    for field in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+    for field in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         meta.pop(field, None)
     if kind.generation:
         meta["generation"] = 1
@@ -145,8 +145,8 @@ def decided(cluster: Cluster, kind: Kind, obj: Object, live: Object | None) -> N
     """What the server itself chooses: addresses and ports of Services, selectors of Jobs, a claim's class."""
     if kind.key == "services.":
         _service(cluster, obj, live)
-    elif kind.key == "jobs.batch":
-        _job(obj, live)
+    elif kind.key == "jobs.batch" and live is None:
+        _job(obj)
     elif kind.key == "persistentvolumeclaims." and live is None:
         _claim(cluster, obj)
     elif kind.key == "namespaces." and live is None:
@@ -164,6 +164,7 @@ def decided(cluster: Cluster, kind: Kind, obj: Object, live: Object | None) -> N
         obj["spec"].setdefault("nodeName", live["spec"].get("nodeName"))
         if obj["spec"]["nodeName"] is None:
             del obj["spec"]["nodeName"]
+        _tolerant(obj["spec"])
 
 
 def _pod(cluster: Cluster, obj: Object) -> None:
@@ -172,14 +173,19 @@ def _pod(cluster: Cluster, obj: Object) -> None:
     spec.setdefault("serviceAccount", spec["serviceAccountName"])
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     spec.setdefault("priority", 0)
+    _tolerant(spec)
+    obj["status"] = {**(obj.get("status") or {}), "qosClass": _quality(spec)}
+    _mount_token(cluster, obj["metadata"].get("namespace", ""), spec)
+
+
+def _tolerant(spec: Object) -> None:
+    """Every pod outlives a node's short absence."""
     borne = {(item.get("key"), item.get("effect")) for item in spec.get("tolerations") or ()}
     for word in ("not-ready", "unreachable"):
         key = f"node.kubernetes.io/{word}"
         if not borne & {(key, "NoExecute"), (key, None), (None, None), (None, "NoExecute")}:
             given = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
             spec["tolerations"] = [*(spec.get("tolerations") or ()), given]
-    obj["status"] = {**(obj.get("status") or {}), "qosClass": _quality(spec)}
-    _mount_token(cluster, obj["metadata"].get("namespace", ""), spec)
 
 
 def _mount_token(cluster: Cluster, namespace: str, spec: Object) -> None:
@@ -218,7 +224,7 @@ def _service(cluster: Cluster, obj: Object, live: Object | None) -> None:
     spec = obj["spec"]
     before: Object = (live or {}).get("spec", {})
     if spec["type"] == "ExternalName":
-        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
             spec.pop(field, None)
         return
     address = spec.get("clusterIP") or before.get("clusterIP") or _address(cluster, obj["metadata"])
@@ -250,16 +256,13 @@ def _address(cluster: Cluster, meta: Object) -> str:
     raise Problem(500, "InternalError", "failed to allocate a serviceIP: range is full")
 
 
-def _job(obj: Object, live: Object | None) -> None:
+def _job(obj: Object) -> None:
     spec, meta = obj["spec"], obj["metadata"]
     if spec.get("manualSelector"):
         return
-    if live is not None:
-        spec.setdefault("selector", live["spec"].get("selector"))
-    uid = meta["uid"] if live is None else live["metadata"]["uid"]
+    uid, name = meta["uid"], meta.get("name", "")
     labels = spec["template"]["metadata"].setdefault("labels", {})
-    name = meta.get("name", "")
-    shared = live is None and (meta.get("labels") or {}) == labels
+    shared = (meta.get("labels") or {}) == labels
     for key, value in (("controller-uid", uid), ("job-name", name)):
         labels.setdefault(key, value)
         labels.setdefault(f"batch.kubernetes.io/{key}", value)
@@ -268,8 +271,13 @@ def _job(obj: Object, live: Object | None) -> None:
     spec.setdefault("selector", {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}})
 
 
+PROTECTION = "kubernetes.io/pvc-protection"
+
+
 def _claim(cluster: Cluster, obj: Object) -> None:
-    obj["metadata"].setdefault("finalizers", ["kubernetes.io/pvc-protection"])
+    held = obj["metadata"].get("finalizers") or []
+    if PROTECTION not in held:
+        obj["metadata"]["finalizers"] = [*held, PROTECTION]
     if "storageClassName" in obj["spec"]:
         return
     for stored in cluster.store.scan("storageclasses.storage.k8s.io"):

@@ -130,8 +130,6 @@ def addressed(call: Call, obj: Object) -> Object:
     if not isinstance(meta, dict):
         raise bad_request("metadata: expected an object")
     if not kind.namespaced:
-        if meta.get("namespace"):
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
         meta.pop("namespace", None)
     elif meta.setdefault("namespace", call.target.namespace) != call.target.namespace:
         if meta["namespace"]:

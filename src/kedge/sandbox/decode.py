@@ -85,7 +85,7 @@ def _object(name: str, obj: Any, path: str, unknown: list[str]) -> None:
         if field is None:
             unknown.append(path + key)
             del obj[key]
-        elif value is None or (not value and _left_out(key, field)):
+        elif value is None or (not value and _left_out(key, field, value)):
             del obj[key]
         elif field.shape == "scalar":
             if field.of == "string":
@@ -103,10 +103,15 @@ def _object(name: str, obj: Any, path: str, unknown: list[str]) -> None:
                 _check_bytes(value, path + key)
 
 
-def _left_out(key: str, field: Type) -> bool:
+def _left_out(key: str, field: Type, nothing: Any) -> bool:
+    """Whether nothing (of the field's own type) counts as absent."""
     if field.shape == "scalar":
         return key in OMITTED and (key != "value" or field.of == "string")
-    return field.shape in ("map", "list") and key not in KEPT_EMPTY
+    return (
+        field.shape in ("map", "list")
+        and type(nothing) is (dict if field.shape == "map" else list)
+        and (key not in KEPT_EMPTY)
+    )
 
 
 def _scalar(of: str, value: Any, path: str, owner: str) -> Any:

@@ -77,12 +77,12 @@ def dry(call: Call) -> bool:
 def delete(call: Call) -> Response:
     """DELETE of one object."""
     kind, name = call.target.kind, call.target.name
+    wish = wish_of(call)
     live = call.cluster.store.at(call.target.place)
     if live is None:
         raise not_found(kind, name)
     if kind.key == "namespaces." and name in KEPT_NAMESPACES:
         raise forbidden(kind, name, "this namespace may not be deleted")
-    wish = wish_of(call)
     _preconditions(kind, name, wish, live)
     going = leaving(call.cluster, kind, live, wish)
     if going is None:

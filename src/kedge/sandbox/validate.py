@@ -3,40 +3,30 @@ kind."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import orjson
 
 from kedge.sandbox import validate_kinds, validate_update, validate_workloads
 from kedge.sandbox.kinds import Kind
+from kedge.sandbox.naming import LABEL, QUALIFIED, SERVICE, SUBDOMAIN, TOLD, VALUE
 from kedge.sandbox.problems import Cause
 from kedge.sandbox.wire import Object
 
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-SERVICE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
-QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-ENDS = "and must start and end with an alphanumeric character"
-NAME_WORDS = "alphanumeric characters, '-', '_' or '.', " + ENDS
-TOLD = {
-    SUBDOMAIN: "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-    f"{ENDS} (e.g. 'example.com', regex used for validation is '{SUBDOMAIN.pattern}')",
-    LABEL: "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-    f"{ENDS} (e.g. 'my-name',  or '123-abc', regex used for validation is '{LABEL.pattern}')",
-    SERVICE: "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-    "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    f"'{SERVICE.pattern}')",
-    VALUE: f"a valid label must be an empty string or consist of {NAME_WORDS} "
-    f"(e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '{VALUE.pattern}')",
-    QUALIFIED: f"name part must consist of {NAME_WORDS} "
-    f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{QUALIFIED.pattern}')",
-}
 NAMES = {"namespaces.": LABEL, "services.": SERVICE}
 ANNOTATION_BYTES = 256 * 1024
 NAME_LENGTH = 253
 LABEL_LENGTH = 63
+FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+"""The only ones whose names need no domain."""
+LENIENT = frozenset(
+    {"poddisruptionbudgets.policy", "leases.coordination.k8s.io", "runtimeclasses.node.k8s.io",
+     "mutatingwebhookconfigurations.admissionregistration.k8s.io", "customresourcedefinitions.apiextensions.k8s.io",
+     "validatingwebhookconfigurations.admissionregistration.k8s.io",
+     "validatingadmissionpolicies.admissionregistration.k8s.io",
+     "validatingadmissionpolicybindings.admissionregistration.k8s.io"}
+)  # fmt: skip
+"""Kinds that take any finalizer."""
 
 
 def metadata(kind: Kind, meta: Object) -> list[Cause]:
@@ -59,8 +49,11 @@ def metadata(kind: Kind, meta: Object) -> list[Cause]:
             if not owner.get(name):
                 path = f"metadata.ownerReferences.{name}"
                 causes.append(_bad(path, "", "must not be empty"))
-    for finalizer in meta.get("finalizers") or ():
+    for at, finalizer in enumerate(meta.get("finalizers") or ()):
         causes += _key(finalizer, "metadata.finalizers")
+        if "/" not in finalizer and finalizer not in FINALIZERS and not (kind.custom or kind.key in LENIENT):
+            told = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(_bad(f"metadata.finalizers[{at}]", finalizer, told))
     return causes
 
 

@@ -6,9 +6,12 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from kedge.sandbox import validate_update
+from kedge.sandbox.naming import LABEL as NAME
+from kedge.sandbox.naming import TOLD
 from kedge.sandbox.problems import Cause, required, unsupported, wrong
+from kedge.sandbox.validate_ingress import ingress, ingress_class
 from kedge.sandbox.validate_schema import schema_causes
-from kedge.sandbox.validate_workloads import PORT_LIMIT, Rule, portions
+from kedge.sandbox.validate_workloads import PORT_LIMIT, Rule, not_negative, portions
 from kedge.sandbox.wire import Object
 
 CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
@@ -18,7 +21,9 @@ CONFIG_TOLD = (
 )
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 LABEL_TOLD = "must be a DNS-1035 label: lower case alphanumeric characters or '-', starting with a letter"
+PORT_TOLD = "must be between 1 and 65535, inclusive"
 DATA_LIMIT = 1024 * 1024
+MOST_PRIORITY = 1_000_000_000
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 SUBJECTS = ("ServiceAccount", "User", "Group")
 SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -74,12 +79,17 @@ def service(obj: Object) -> list[Cause]:
         causes.append(required("spec.ports"))
     if spec["type"] == "ExternalName" and not spec.get("externalName"):
         causes.append(required("spec.externalName"))
+    if spec["type"] != "LoadBalancer" and ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress"):
+        told = "Forbidden: may only be used when `spec.type` is 'LoadBalancer'"
+        causes.append(Cause("FieldValueForbidden", told, "status.loadBalancer.ingress"))
     seen: set[tuple[int, str]] = set()
     for index, port in enumerate(ports):
         path = f"spec.ports[{index}]"
         number = port.get("port", 0)
         if not 0 < number <= PORT_LIMIT:
-            causes.append(wrong(f"{path}.port", number, "must be between 1 and 65535, inclusive"))
+            causes.append(wrong(f"{path}.port", number, PORT_TOLD))
+        if isinstance(port.get("targetPort"), int) and not 0 < port["targetPort"] <= PORT_LIMIT:
+            causes.append(wrong(f"{path}.targetPort", port["targetPort"], PORT_TOLD))
         if len(ports) > 1 and not port.get("name"):
             causes.append(required(f"{path}.name"))
         if (number, port["protocol"]) in seen:
@@ -99,25 +109,6 @@ def claim(obj: Object) -> list[Cause]:
             causes.append(unsupported("spec.accessModes", mode, ACCESS_MODES))
     if "storage" not in ((spec.get("resources") or {}).get("requests") or {}):
         causes.append(required("spec.resources[storage]"))
-    return causes
-
-
-def ingress(obj: Object) -> list[Cause]:
-    spec = obj.get("spec") or {}
-    causes: list[Cause] = []
-    if not spec.get("rules") and not spec.get("defaultBackend"):
-        causes.append(wrong("spec", {}, "either `defaultBackend` or `rules` must be specified"))
-    kinds = ("Exact", "ImplementationSpecific", "Prefix")
-    for at, rule in enumerate(spec.get("rules") or ()):
-        for index, path in enumerate((rule.get("http") or {}).get("paths") or ()):
-            where = f"spec.rules[{at}].http.paths[{index}]"
-            if not path.get("pathType"):
-                causes.append(required(f"{where}.pathType", "pathType must be specified"))
-            elif path["pathType"] not in kinds:
-                causes.append(unsupported(f"{where}.pathType", path["pathType"], kinds))
-            backend = path.get("backend") or {}
-            if not backend.get("service") and not backend.get("resource"):
-                causes.append(required(f"{where}.backend", "port name or number is required"))
     return causes
 
 
@@ -172,6 +163,18 @@ def budget(obj: Object) -> list[Cause]:
 
 def storage_class(obj: Object) -> list[Cause]:
     return [] if obj.get("provisioner") else [required("provisioner")]
+
+
+def priority_class(obj: Object) -> list[Cause]:
+    if obj.get("value", 0) <= MOST_PRIORITY or obj["metadata"].get("name", "").startswith("system-"):
+        return []
+    told = f"Forbidden: maximum allowed value of a user defined priority is {MOST_PRIORITY}"
+    return [Cause("FieldValueForbidden", told, "value")]
+
+
+def runtime_class(obj: Object) -> list[Cause]:
+    handler = obj.get("handler") or ""
+    return [] if NAME.fullmatch(handler) else [wrong("handler", handler, TOLD[NAME])]
 
 
 def definition(obj: Object) -> list[Cause]:
@@ -339,6 +342,7 @@ TABLE: dict[str, Rule] = {
     "services.": service,
     "persistentvolumeclaims.": claim,
     "ingresses.networking.k8s.io": ingress,
+    "ingressclasses.networking.k8s.io": ingress_class,
     "roles.rbac.authorization.k8s.io": role,
     "clusterroles.rbac.authorization.k8s.io": role,
     "rolebindings.rbac.authorization.k8s.io": binding,
@@ -346,5 +350,8 @@ TABLE: dict[str, Rule] = {
     "horizontalpodautoscalers.autoscaling": autoscaler,
     "poddisruptionbudgets.policy": budget,
     "storageclasses.storage.k8s.io": storage_class,
+    "runtimeclasses.node.k8s.io": runtime_class,
+    "priorityclasses.scheduling.k8s.io": priority_class,
+    "replicationcontrollers.": lambda obj: not_negative(obj["spec"], "spec", "replicas", "minReadySeconds"),
     "customresourcedefinitions.apiextensions.k8s.io": definition,
 }

@@ -102,8 +102,9 @@ def claim(new: Object, live: Object) -> list[Cause]:
         if bound:
             spec.pop("resources", None)
             spec.pop("volumeAttributesClassName", None)
-    if "volumeName" not in before:
-        after.pop("volumeName", None)
+    for chosen in ("volumeName", "storageClassName"):  # may be said later, once
+        if chosen not in before:
+            after.pop(chosen, None)
     if before != after:
         causes.append(Cause("FieldValueForbidden", CLAIM_TOLD, "spec"))
     return causes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kedge.sandbox.problems import Cause, required, unsupported, wrong
 from kedge.sandbox.quantities import number_of
@@ -14,6 +15,7 @@ from kedge.sandbox.wire import Object
 Rule = Callable[[Object], list[Cause]]
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PORT_LIMIT = 65535
+CONCURRENCY = ("Allow", "Forbid", "Replace")
 PERCENT = re.compile(r"[0-9]{1,4}%")
 
 
@@ -52,10 +54,10 @@ def selected_template(spec: Object, restart: tuple[str, ...] = ("Always",)) -> l
 
 
 def template(value: Object, path: str, restart: tuple[str, ...]) -> list[Cause]:
-    spec = value["spec"]
-    causes = pod_spec(spec, f"{path}.spec")
+    spec, where = value["spec"], f"{path}.spec".lstrip(".")
+    causes = pod_spec(spec, where)
     if restart and spec.get("restartPolicy") not in restart:
-        causes.append(unsupported(f"{path}.spec.restartPolicy", spec.get("restartPolicy"), restart))
+        causes.append(unsupported(f"{where}.restartPolicy", spec.get("restartPolicy"), restart))
     return causes
 
 
@@ -134,6 +136,10 @@ def deployment(obj: Object) -> list[Cause]:
     causes = workload(obj)
     strategy = spec["strategy"]
     causes += portions(strategy.get("rollingUpdate") or {}, "spec.strategy.rollingUpdate", "maxSurge", "maxUnavailable")
+    rolling = strategy.get("rollingUpdate") or {}
+    if all(str(rolling.get(name, 1)).rstrip("%") == "0" for name in ("maxSurge", "maxUnavailable")):
+        told = "may not be 0 when `maxSurge` is 0"
+        causes.append(wrong("spec.strategy.rollingUpdate.maxUnavailable", rolling["maxUnavailable"], told))
     if strategy["type"] not in ("Recreate", "RollingUpdate"):
         causes.append(unsupported("spec.strategy.type", strategy["type"], ("Recreate", "RollingUpdate")))
     elif strategy["type"] == "Recreate" and strategy.get("rollingUpdate"):
@@ -158,7 +164,11 @@ def job_spec(spec: Object, path: str) -> list[Cause]:
 
 
 def job(obj: Object) -> list[Cause]:
-    return job_spec(obj["spec"], "spec")
+    spec, causes = obj["spec"], []
+    made = {"batch.kubernetes.io/controller-uid": obj["metadata"].get("uid")}
+    if not spec.get("manualSelector") and (spec.get("selector") or {}).get("matchLabels") != made:
+        causes.append(wrong("spec.selector", spec.get("selector"), "`selector` not auto-generated"))
+    return [*causes, *job_spec(spec, "spec")]
 
 
 def cron_job(obj: Object) -> list[Cause]:
@@ -171,16 +181,32 @@ def cron_job(obj: Object) -> list[Cause]:
         causes.append(
             wrong("spec.schedule", schedule, f"expected exactly 5 fields, found {len(schedule.split())}: {schedule}")
         )
+    if spec.get("concurrencyPolicy") not in CONCURRENCY:
+        causes.append(unsupported("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), CONCURRENCY))
+    if spec.get("timeZone") and not _is_zone(spec["timeZone"]):
+        causes.append(wrong("spec.timeZone", spec["timeZone"], f"unknown time zone {spec['timeZone']}"))
     return causes + job_spec(spec["jobTemplate"]["spec"], "spec.jobTemplate.spec")
 
 
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def pod(obj: Object) -> list[Cause]:
-    return pod_spec(obj["spec"], "spec")
+    return template(obj, "", ("Always", "OnFailure", "Never"))
 
 
 def stateful_set(obj: Object) -> list[Cause]:
-    claims = obj["spec"].get("volumeClaimTemplates") or ()
-    return workload(obj) + [
+    claims, strategy = obj["spec"].get("volumeClaimTemplates") or (), obj["spec"].get("updateStrategy") or {}
+    causes = workload(obj)
+    if strategy.get("type") == "OnDelete" and strategy.get("rollingUpdate") is not None:
+        told = "only allowed for updateStrategy 'RollingUpdate'"
+        causes.append(wrong("spec.updateStrategy.rollingUpdate", strategy["rollingUpdate"], told))
+    return causes + [
         required(f"spec.volumeClaimTemplates[{index}].metadata.name")
         for index, claim in enumerate(claims)
         if not claim["metadata"].get("name")

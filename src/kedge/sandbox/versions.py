@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -47,8 +47,11 @@ def as_stored(cluster: Cluster, kind: Kind, obj: Object, live: Object | None) ->
     return {**(_new_autoscaler(obj, live) if kind.api_version == OLD else obj), "apiVersion": keeper.api_version}
 
 
-def owned_as(kind: Kind, live: Object | None) -> Object | None:
-    """The live object with the fields of every owner named as in this version."""
+Known = TypeVar("Known", Object, Object | None)
+
+
+def owned_as(kind: Kind, live: Known) -> Known:
+    """The object with the fields of every owner named as in this version."""
     if live is None or kind.key != AUTOSCALERS or "managedFields" not in live["metadata"]:
         return live
     here, there = (SHARE, "metrics") if kind.api_version == OLD else ("metrics", SHARE)

@@ -11,7 +11,6 @@ from kedge.sandbox.fields import Applied, FieldCall
 from kedge.sandbox.kinds import Kind
 from kedge.sandbox.problems import (
     STALE,
-    Cause,
     Problem,
     already_exists,
     bad_request,
@@ -20,6 +19,7 @@ from kedge.sandbox.problems import (
     method_not_allowed,
     not_found,
     unknown_media,
+    wrong,
 )
 from kedge.sandbox.store import Place, Stored
 from kedge.sandbox.versions import as_served, as_stored, owned_as, served_raw
@@ -28,6 +28,15 @@ from kedge.sandbox.wire import Object, Response, answer, copied
 Make = Callable[[Stored], tuple[Object, list[str]]]
 MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+CONDITIONAL = frozenset(
+    {"runtimeclasses.node.k8s.io", "leases.coordination.k8s.io", "poddisruptionbudgets.policy",
+     "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io", "volumeattachments.storage.k8s.io",
+     "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+     "validatingwebhookconfigurations.admissionregistration.k8s.io",
+     "validatingadmissionpolicies.admissionregistration.k8s.io",
+     "validatingadmissionpolicybindings.admissionregistration.k8s.io"}
+)  # fmt: skip
+"""Kinds of which nobody puts a version without saying which one it follows."""
 SERVER_FIELDS = (
     "uid",
     "creationTimestamp",
@@ -74,18 +83,33 @@ def stored_new(call: Call, obj: Object, unknown: list[str]) -> Response:
 def update(call: Call) -> Response:
     """PUT of an object or its status."""
     body = parsed_object(call)
-    unknown = admit.shaped(call, body)
+    try:
+        unknown = admit.shaped(call, body)
+    except Problem as problem:
+        if problem.code == 422:  # what it would replace comes first
+            _meant(call, body["metadata"], _live(call))
+        raise
 
     def make(live: Stored) -> tuple[Object, list[str]]:
-        conditional = call.target.kind.custom or call.target.kind.key == "runtimeclasses.node.k8s.io"
-        if conditional and not body["metadata"].get("resourceVersion"):
-            cause = Cause(
-                "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
-            )
-            raise invalid(replace(call.target.kind, kind=call.target.kind.plural), call.target.name, [cause])
+        _meant(call, body["metadata"], live)
         return copied(body), unknown
 
     return rewrite(call, make)
+
+
+def _meant(call: Call, meta: Object, live: Stored) -> None:
+    """What is put in an object's place says which one it means, and of some kinds in which version. Nobody else asks
+    before a change is tried. Raises Problem (409, 422)."""
+    kind, name = call.target.kind, call.target.name
+    if meta.get("uid") and meta["uid"] != live.uid:
+        why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {live.uid}"
+        raise conflict(kind, name, why)
+    if (kind.custom or kind.key in CONDITIONAL) and not meta.get("resourceVersion"):
+        raise invalid(
+            replace(kind, kind=kind.plural),
+            name,
+            [wrong("metadata.resourceVersion", 0, "must be specified for an update")],
+        )
 
 
 def patch(call: Call) -> Response:
@@ -127,12 +151,16 @@ def rewrite(call: Call, make: Make) -> Response:
     """Makes a new version of a live object and stores it."""
     live = _live(call)
     obj, unknown = make(live)
-    _keep_identity(call, obj, live)
-    before = as_served(call.target.kind, live.obj)
-    _part_of(call, obj, before)
-    obj = managed(call, "update", before, obj)
-    admit.decided(call.cluster, call.target.kind, obj, live.obj)
-    return replaced(call, obj, live, unknown)
+    try:
+        _keep_identity(call, obj, live)
+        before = as_served(call.target.kind, live.obj)
+        _part_of(call, obj, before)
+        obj = managed(call, "update", before, obj)
+        admit.decided(call.cluster, call.target.kind, obj, live.obj)
+        return replaced(call, obj, live, unknown)
+    except Problem as problem:  # what was dropped is told beside the refusal
+        problem.headers = {**(problem.headers or {}), **warned(unknown)}
+        raise
 
 
 def apply(call: Call) -> Response:
@@ -168,7 +196,8 @@ def _apply_new(call: Call, applied: Object) -> Response:
         raise not_found(call.target.kind, call.target.name)
     meta = applied["metadata"]
     if meta.get("uid"):
-        raise conflict(call.target.kind, call.target.name, STALE)
+        told = f"the provided object specified uid {meta['uid']}, and no existing object was found"
+        raise conflict(call.target.kind, call.target.name, f"uid mismatch: {told}")
     admit.check_namespace(call, call.target.name)
     obj = managed(call, "apply", None, applied)
     unknown = admit.shaped(call, obj, patch=True)
@@ -180,7 +209,7 @@ def _apply_new(call: Call, applied: Object) -> Response:
 def managed(call: Call, verb: str, live: Object | None, new: Object) -> Object:
     """The object with its owners; raises Problem: 409 with a cause per conflict, or what the field manager refused."""
     stamp, target = call.cluster.stamp(), call.target
-    live = owned_as(target.kind, live)
+    live, new = owned_as(target.kind, live), owned_as(target.kind, new)
     question = FieldCall(verb, target.kind, live, new, call.manager, stamp, call.force, target.subresource)
     reply = call.cluster.fields.ask(question)
     if isinstance(reply, Applied):
@@ -200,11 +229,10 @@ def _live(call: Call) -> Stored:
 
 def _preconditions(call: Call, meta: Object, live: Stored) -> None:
     kind, name = call.target.kind, call.target.name
-    if meta.get("uid") and meta["uid"] != live.uid:
-        why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {live.uid}"
-        raise conflict(kind, name, why)
     if meta.get("resourceVersion") and meta["resourceVersion"] != live.meta["resourceVersion"]:
         raise conflict(kind, name, STALE)
+    if meta.get("uid") and meta["uid"] != live.uid:
+        raise invalid(kind, name, [wrong("metadata.uid", meta["uid"], "field is immutable")])
 
 
 def _keep_identity(call: Call, obj: Object, live: Stored) -> None:
@@ -244,7 +272,8 @@ def replaced(call: Call, obj: Object, live: Stored, unknown: list[str]) -> Respo
     """The end of every change: generation, validation, nothing written when nothing differs, last finalizer gone."""
     kind, store = call.target.kind, call.cluster.store
     before = as_served(kind, live.obj)
-    if (kind.generation) and _intent(kind, obj) != _intent(kind, before):
+    counts = kind.generation and kind.key != "priorityclasses.scheduling.k8s.io"
+    if counts and (_noted(kind, obj) != _noted(kind, before) or _intent(kind, obj) != _intent(kind, before)):
         obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
     admit.checked(kind, obj, before)
     if same(obj, before):
@@ -277,6 +306,11 @@ def finished(stored: Stored) -> bool:
     if not meta.get("deletionTimestamp") or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
         return False
     return not (stored.obj.get("kind") == "Namespace" and (stored.obj.get("spec") or {}).get("finalizers"))
+
+
+def _noted(kind: Kind, obj: Object) -> Object | None:
+    """Of a Deployment its annotations count as well."""
+    return obj["metadata"].get("annotations") if kind.key == "deployments.apps" else None
 
 
 def _intent(kind: Kind, obj: Object) -> Object:
