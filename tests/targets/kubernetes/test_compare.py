@@ -101,6 +101,28 @@ async def test_a_field_added_by_hand_is_drift_and_its_tool_is_named(world: World
     assert pair.predicted["data"] == {"color": "red"}
 
 
+def service(port: int, **more: object) -> dict[str, object]:
+    metadata = {"name": "web", "namespace": "web"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": port}], **more}}
+
+
+@staged
+async def test_what_a_person_added_is_not_held_against_git_by_the_server(world: World) -> None:
+    """A port that was changed by hand is another port: beside it, the stated one without a name is refused."""
+    await settled(world, service(80))
+    world.merge("/api/v1/namespaces/web/services/web", {"spec": {"ports": [{"port": 81}]}}, manager="kubectl-edit")
+    await asyncio.sleep(0.1)
+    (pair,) = (await world.compare(service(80))).pairs
+    assert (pair.rejection, pair.interactive) == ("", ("kubectl-edit",))
+    assert [port["port"] for port in pair.live["spec"]["ports"]] == [81]
+    assert [port["port"] for port in pair.predicted["spec"]["ports"]] == [80]
+    (pair,) = (await world.compare(service(80, type="Nonsense"))).pairs
+    assert "Nonsense" in pair.rejection
+    await world.deploy(service(80))
+    (pair,) = (await world.compare(service(80))).pairs
+    assert pair.live["spec"] == pair.predicted["spec"]
+
+
 @staged
 async def test_a_value_that_a_person_set_as_git_states_it_stays(world: World) -> None:
     await settled(world, config_map("settings", color="red"))

@@ -23,7 +23,7 @@ from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
 from kedge.targets.kubernetes.awaited import definable, homeless, lacking, wanted_of
 from kedge.targets.kubernetes.gather import gathered
-from kedge.targets.kubernetes.owners import hands, judged_owner, without_declared, without_surplus
+from kedge.targets.kubernetes.owners import hands, judged_owner, pointed, without_declared, without_surplus
 from kedge.targets.kubernetes.replicas import overridden, scalable, scaled_in
 from kedge.targets.kubernetes.scopes import GroupKind, defined_in
 from kedge.targets.kubernetes.site import Site
@@ -143,7 +143,8 @@ async def _look(setting: Setting, manifest: Manifest) -> Look:
     if answer.refusal is not None:
         if "does not support dry run" in answer.refusal.text:
             return await _untried(setting, kind, manifest, body, answer.refusal)
-        return await _refused(setting, kind, manifest, answer.refusal)
+        cleared = await _taken_back(setting, kind, manifest, body)
+        return cleared or await _refused(setting, kind, manifest, answer.refusal)
     if answer.created:
         return Look(Seen(ref, None, bare(answer.value), manifest))
     slot = await _live(setting, kind, ref, answer.value)
@@ -190,6 +191,30 @@ async def _untried(setting: Setting, kind: Kind, manifest: Manifest, body: bytes
     guess = _seen(setting, manifest, slot, found)
     rest = bare(without_surplus(found, hands(found, adopt=guess.owner)))
     return Look(replace(guess, predicted=laid(rest, orjson.loads(body)), untried=why), slot.fingerprint)
+
+
+async def _taken_back(setting: Setting, kind: Kind, manifest: Manifest, body: bytes) -> Look | None:
+    """What people have added by hand may be what the server objects to (a second port, where Git has one without a
+    name). An apply takes that back first, which a dry run can not: so the whole outcome is tried. None where nobody's
+    hands are in it, or the server objects all the same."""
+    slot = setting.site.index.get(manifest.ref)
+    if slot is not None and not slot.hands:
+        return None
+    found = await setting.site.client.get(kind, manifest.ref.namespace, manifest.ref.name)
+    if found is None or not hands(found):
+        return None
+    slot = slot_of(found, setting.site.client.clock.now())
+    seen = _seen(setting, manifest, slot, found)
+    outcome = laid(without_surplus(found, hands(found, adopt=seen.owner)), orjson.loads(body))
+    fields = [name for name in outcome if name not in ("apiVersion", "kind", "metadata", "status")]
+    patch = [{"op": "add", "path": f"/{pointed(name)}", "value": outcome[name]} for name in fields]
+    answer = await setting.site.client.json_patch(
+        kind, manifest.ref.namespace, manifest.ref.name, patch, dry_run=True
+    )
+    if answer.refusal is not None:
+        return None
+    predicted = {**bare(answer.value), "metadata": bare(outcome)["metadata"]}
+    return Look(replace(seen, predicted=predicted), slot.fingerprint)
 
 
 async def _refused(setting: Setting, kind: Kind, manifest: Manifest, refusal: Refusal) -> Look:

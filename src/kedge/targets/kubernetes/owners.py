@@ -132,5 +132,10 @@ def _mark_paths(obj: Mapping[str, Any]) -> list[str]:
     for section, keys in (("annotations", marks.annotations_of(obj)), ("labels", marks.labels_of(obj))):
         for key in keys:
             if key in names or key.startswith(prefixes):
-                found.append(f"/metadata/{section}/{key.replace('~', '~0').replace('/', '~1')}")
+                found.append(f"/metadata/{section}/{pointed(key)}")
     return found
+
+
+def pointed(key: str) -> str:
+    """A key as one part of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
