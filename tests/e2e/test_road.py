@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.world import EXAMPLES, standing
+from tests.e2e.world import standing
 
 from kedge.model.person import Person
 from kedge.model.ref import UnitName
@@ -124,51 +124,3 @@ async def test_a_bad_change_is_refused_whole_and_the_next_good_one_gets_through(
         assert live["data"] == {"greeting": "hello"}
         world.repository.write({"apps/web/deployment.yaml": deployment(2)})
         await world.synced("shop/web", world.pushed("mended"))
-
-
-@pytest.mark.parametrize(
-    ("example", "namespace"),
-    [
-        ("guestbook", "plain"),
-        ("helm-guestbook", "helm"),
-        ("kustomize-guestbook", "kustomize"),
-        ("sync-waves", "waves"),
-        ("helm-hooks", "hooks"),
-    ],
-)
-async def test_an_example_application_goes_from_push_to_healthy(tmp_path, access, example, namespace):
-    if not EXAMPLES.exists():
-        pytest.skip("the shared example applications are not here")
-    async with standing(tmp_path, access=access) as world:
-        world.repository.copy(EXAMPLES / example, f"apps/{example}")
-        space = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n"
-        world.repository.write(
-            {
-                ".kedge/shop.yaml": PROJECT,
-                ".kedge/space.yaml": application("space", "apps/space", namespace),
-                ".kedge/it.yaml": application(example, f"apps/{example}", namespace, "  after: [app/space]"),
-                "apps/space/namespace.yaml": space,
-            }
-        )
-        dossier = await world.synced(f"shop/{example}", world.pushed("begin"))
-        assert dossier.last.result == "Succeeded"
-        assert dossier.overruled == ()
-
-
-async def test_hooks_before_and_after_run_to_their_end_and_are_cleaned_up(tmp_path, access):
-    if not EXAMPLES.exists():
-        pytest.skip("the shared example applications are not here")
-    async with standing(tmp_path, access=access) as world:
-        world.repository.copy(EXAMPLES / "pre-post-sync", "apps/pre-post-sync")
-        world.repository.copy(EXAMPLES / "kustomize-guestbook", "apps/kustomize-guestbook")
-        world.repository.write(
-            {
-                ".kedge/shop.yaml": PROJECT,
-                ".kedge/it.yaml": application("hooked", "apps/pre-post-sync", "default"),
-            }
-        )
-        dossier = await world.synced("shop/hooked", world.pushed("begin"))
-        hooks = [outcome.step for outcome in dossier.last.outcomes if not outcome.step.startswith("Sync")]
-        assert [step.split(":")[0] for step in hooks] == ["PreSync", "PostSync", "clean", "clean"]
-        jobs = await world.call("GET", "/apis/batch/v1/namespaces/default/jobs")
-        assert jobs["items"] == []

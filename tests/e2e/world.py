@@ -48,6 +48,7 @@ SHARED = Path(os.environ.get("KEDGE_SHARED") or Path(__file__).resolve().parents
 EXAMPLES = SHARED / "cases" / "example-apps"
 TOKEN = "the-token-of-a-test"
 MONA = Person("mona", ("sre",))
+_TERMINAL = threading.Lock()
 
 
 @dataclass
@@ -317,8 +318,9 @@ class World:
 
 
 def spoken(args: list[str]) -> Said:
+    """One at a time: there is one stdout."""
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    with _TERMINAL, redirect_stdout(out), redirect_stderr(err):
         code = run(args)
     return Said(int(code), out.getvalue(), err.getvalue())
 

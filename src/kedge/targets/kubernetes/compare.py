@@ -208,9 +208,7 @@ async def _taken_back(setting: Setting, kind: Kind, manifest: Manifest, body: by
     outcome = laid(without_surplus(found, hands(found, adopt=seen.owner)), orjson.loads(body))
     fields = [name for name in outcome if name not in ("apiVersion", "kind", "metadata", "status")]
     patch = [{"op": "add", "path": f"/{pointed(name)}", "value": outcome[name]} for name in fields]
-    answer = await setting.site.client.json_patch(
-        kind, manifest.ref.namespace, manifest.ref.name, patch, dry_run=True
-    )
+    answer = await setting.site.client.json_patch(kind, manifest.ref.namespace, manifest.ref.name, patch, dry_run=True)
     if answer.refusal is not None:
         return None
     predicted = {**bare(answer.value), "metadata": bare(outcome)["metadata"]}
