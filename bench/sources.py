@@ -1,7 +1,8 @@
 """Huge repositories: what it costs to fetch one, to follow it, and to read it; against git's own clone.
 
 A repository of 100,000 files and 10,000 commits is made by `git fast-import` (a tenth of both when quick). A rival is
-`git clone`, with a working tree and whole, and `--depth=1`: what a controller that checks out would do.
+`git clone`, with a working tree and whole, and `--depth=1`: what a controller that checks out would do. A heavy one
+(files as large as people write them) is met over a real Git server, in pieces and whole.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from random import Random
+
+from tests.doors.git_http import GitServer
 
 from bench._machine import resident, sized
 from kedge.model.version import parse
@@ -34,6 +38,11 @@ class Nobody:
         return {}
 
 
+BODY = sized("BENCH_BODY", 500, 500)
+"""Words in a file of the heavy repository: of 100,000 files with so many, 250 MB are left when packed."""
+HEAVY_COMMITS = sized("BENCH_HEAVY_COMMITS", 1_000, 100)
+
+
 def path_of(number: int) -> str:
     return f"apps/{number // IN_FOLDER // 100:03}/{number // IN_FOLDER:05}/{number % IN_FOLDER:02}.yaml"
 
@@ -49,14 +58,25 @@ def history() -> Iterator[bytes]:
             yield b"M 100644 inline %s\ndata %d\n%s\n" % (path_of(number).encode(), len(text), text)
 
 
-def make(folder: Path) -> Path:
-    bare = folder / "huge.git"
+def heavy() -> Iterator[bytes]:
+    """The same with files as large as people write them, of words that do not pack away."""
+    draw = Random(1)
+    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(4_000)]
+    who = b"Mona <mona@example.com>"
+    for commit in range(HEAVY_COMMITS):
+        yield b"commit refs/heads/main\ncommitter %s %d +0000\ndata 6\nchange\n" % (who, 1_700_000_000 + commit)
+        for number in range(FILES) if commit == 0 else [commit * 7919 % FILES]:
+            text = f"kind: ConfigMap\ndata: {{text: {' '.join(draw.choices(words, k=BODY))}}}\n".encode()
+            yield b"M 100644 inline %s\ndata %d\n%s\n" % (path_of(number).encode(), len(text), text)
+
+
+def make(bare: Path, lines: Iterator[bytes]) -> Path:
     subprocess.run(["git", "init", "-q", "--bare", "--initial-branch=main", str(bare)], check=True)
     with subprocess.Popen(["git", "-C", str(bare), "fast-import", "--quiet"], stdin=subprocess.PIPE) as importing:
         assert importing.stdin is not None
-        importing.stdin.writelines(history())
+        importing.stdin.writelines(lines)
         importing.stdin.close()
-    subprocess.run(["git", "-C", str(bare), "repack", "-adq"], check=True)
+    subprocess.run(["git", "-C", str(bare), "config", "uploadpack.allowFilter", "true"], check=True)
     return bare
 
 
@@ -110,6 +130,38 @@ async def measure(folder: Path, bare: Path, depth: int) -> None:
     shutil.rmtree(data)
 
 
+async def in_pieces(folder: Path, url: str, limits: Limits, how: str) -> None:
+    """One folder of a heavy repository, over a real Git server: fetched, and read."""
+    data = folder / f"data-{limits.pieces}"
+    plain = Allowed(local=True, plain=True, loopback=True)
+    source = GitSource(data, Nobody(), search=os.environ["PATH"], allowed=plain, limits=limits)
+    started = time.perf_counter()
+    revision = await source.fetch(url, "main")
+    said(f"heavy, {how}: first fetch", started, f"{size(data):6.0f} MiB on disk")
+    started = time.perf_counter()
+    at = path_of(0).rpartition("/")[0]
+    await source.bring(revision, (at,))
+    snapshot = source.snapshot(revision)
+    for entry in snapshot.entries(at):
+        snapshot.read(entry)
+    said(f"heavy, {how}: a folder of {IN_FOLDER} read", started, f"{size(data):6.0f} MiB on disk")
+    shutil.rmtree(data)
+
+
+def pieces(folder: Path) -> None:
+    (folder / "served").mkdir()
+    started = time.perf_counter()
+    bare = make(folder / "served" / "heavy.git", heavy())
+    said(f"made {FILES} files of {BODY} words in {HEAVY_COMMITS} commits", started, f"{size(bare):6.0f} MiB on disk")
+    server = GitServer(folder / "served")
+    url = f"{server.url}/heavy.git"
+    asyncio.run(in_pieces(folder, url, Limits(), "in pieces"))
+    asyncio.run(in_pieces(folder, url, Limits(pieces=4 << 30), "whole"))
+    rival(url, folder / "clone", "--bare", "--depth=1")
+    rival(url, folder / "clone", "--bare", "--depth=1", "--filter=blob:none")
+    server.close()
+
+
 def index() -> bytes:
     """As large an index as public chart repositories have: 200 charts of 100 versions, about 20 MB."""
     lines = ["apiVersion: v1", "entries:"]
@@ -144,12 +196,14 @@ def main() -> None:
     charts()
     with tempfile.TemporaryDirectory(prefix="kedge-bench-") as name:
         folder, started = Path(name), time.perf_counter()
-        bare = make(folder)
+        bare = make(folder / "huge.git", history())
+        subprocess.run(["git", "-C", str(bare), "repack", "-adq"], check=True)
         said(f"made {FILES} files in {COMMITS} commits", started, f"{size(bare):6.0f} MiB on disk")
         for depth in (Limits().depth, 0):
             asyncio.run(measure(folder, bare, depth))
         rival(f"file://{bare}", folder / "clone")
         rival(f"file://{bare}", folder / "clone", "--depth=1")
+        pieces(folder)
 
 
 if __name__ == "__main__":

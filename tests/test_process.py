@@ -90,6 +90,14 @@ async def test_memory_is_bounded() -> None:
     assert done.stdout == b"no more\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the bound is set by prlimit, which is Linux's")
+async def test_the_size_of_a_file_that_it_writes_is_bounded(tmp_path: Path) -> None:
+    text = f"import sys\nsys.stdin.read()\nopen({str(tmp_path / 'large')!r}, 'wb').write(bytes(1 << 20))"
+    done = await process.run(script(text), env=ENV, timeout=20, file=4096)
+    assert done.code != 0
+    assert (tmp_path / "large").stat().st_size == 4096
+
+
 async def test_cancelling_ends_the_process(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     text = f"import os, time\nopen({str(note)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"

@@ -72,6 +72,10 @@ class Source(Protocol):
 
         Raises Invalid (no such ref, bad URL), Denied (credentials), Unavailable (unreachable, timed out)."""
 
+    async def bring(self, revision: Revision, paths: Sequence[str]) -> None:
+        """Have the files at and below `paths` at hand. Most sources have all of them; of a huge repository only what
+        was brought can be read. Raises as `fetch`."""
+
     def snapshot(self, revision: Revision) -> Snapshot:
         """Open a fetched commit. Raises Unavailable when its objects are not here (fetch again)."""
 

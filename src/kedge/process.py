@@ -43,11 +43,13 @@ def plain_text(raw: bytes) -> str:
     return _CONTROL.sub("", raw[-_TAIL:].decode("utf-8", "replace")).strip()
 
 
-def _limit_memory(pid: int, memory: int | None) -> None:
-    """Bound a child's address space, in bytes. Where the system can not (not Linux), the deadline still stands."""
-    if memory is not None and hasattr(resource, "prlimit"):
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_AS, (memory, memory))
+def _limit(pid: int, memory: int | None, file: int | None = None) -> None:
+    """Bound a child's address space and any file that it writes, in bytes. Where the system can not (not Linux), the
+    deadline still stands."""
+    for what, bound in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, file)):
+        if bound is not None and hasattr(resource, "prlimit"):
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, what, (bound, bound))
 
 
 def _signal_group(pid: int, number: int) -> None:
@@ -146,14 +148,17 @@ async def run(
     max_output: int = 64 << 20,
     cwd: str = "/",
     memory: int | None = None,
+    file: int | None = None,
 ) -> Completed:
-    """Run a program to its end. `timeout` in seconds, `max_output` and `memory` in bytes; `env` is all it gets.
+    """Run a program to its end. `timeout` in seconds, `max_output`, `memory` and `file` (any that it writes) in bytes;
+    `env` is all it gets.
 
     A non-zero exit is the caller's to judge. Raises Unavailable when the program is missing or takes too long, Invalid
     when it prints more than `max_output`.
     """
     name = os.path.basename(argv[0])
     protocol = await _start(lambda: _Gathering(max_output), argv, env=env, cwd=cwd, memory=memory)
+    _limit(cast(asyncio.SubprocessTransport, protocol.transport).get_pid(), None, file)
     transport = cast(asyncio.SubprocessTransport, protocol.transport)
     try:
         _feed(transport, stdin)
@@ -190,7 +195,7 @@ async def _start(
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         raise _not_started(argv[0], error) from error
-    _limit_memory(transport.get_pid(), memory)
+    _limit(transport.get_pid(), memory)
     return protocol
 
 
@@ -311,7 +316,7 @@ class Pipes:
             )
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             raise _not_started(argv[0], error) from error
-        _limit_memory(self._process.pid, memory)
+        _limit(self._process.pid, memory)
         self._poll = select.poll()
         self._poll.register(self._output.fileno(), select.POLLIN)
 

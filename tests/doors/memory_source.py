@@ -53,6 +53,9 @@ class MemorySource:
             raise Invalid(f"{repository} has no ref {ref}")
         return self.commits[name].revision
 
+    async def bring(self, revision: Revision, paths: Sequence[str]) -> None:
+        """Everything is here."""
+
     def snapshot(self, revision: Revision) -> MemorySnapshot:
         if revision.commit not in self.commits:
             raise Unavailable(f"commit {revision.short} is not here")

@@ -79,5 +79,14 @@ class Unavailable(KedgeError):
         self.retry_after = retry_after
 
 
+class Absent(Unavailable):
+    """A file of a repository that is fetched in pieces is not here yet: bring it and do the same again. `path` is from
+    the repository's root."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} has not been fetched yet", where=Where(path), hint="it is fetched when it is read")
+        self.path = path
+
+
 class Awaited(Unavailable):
     """What somebody else has to bring, such as a kind's definition, is not there yet. A run waits for it."""

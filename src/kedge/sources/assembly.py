@@ -82,7 +82,11 @@ class AssembledSource:
         return replace(work.main, ref=ref, commit=str(commit), version=", ".join(filter(None, told)))
 
     async def _part(self, repository: str, ref: str) -> Revision:
-        return await self._single(repository, ref).fetch(repository, ref)
+        """One of the parts, with all its files: which of them the whole is read by, nobody knows yet."""
+        source = self._single(repository, ref)
+        revision = await source.fetch(repository, ref)
+        await source.bring(revision, ("",))
+        return revision
 
     async def _other(self, work: _Work, repository: str, ref: str) -> str:
         """The tree of another source."""
@@ -182,6 +186,9 @@ class AssembledSource:
             f"{what} is at {url[:200]}, which the declaration does not allow",
             hint="add the URL, or its beginning, to source.allow",
         )
+
+    async def bring(self, revision: Revision, paths: Sequence[str]) -> None:
+        """Its parts came whole."""
 
     def snapshot(self, revision: Revision) -> Snapshot:
         """As `kedge.ports.Source.snapshot`. Where an object is not there, it is a part that has lost it."""

@@ -197,6 +197,9 @@ class OnShelf:
     def doubt(self, repository: str) -> None:
         self._shelf.content(repository).suspect()
 
+    async def bring(self, revision: Revision, paths: Sequence[str]) -> None:
+        """An archive came whole."""
+
     def snapshot(self, revision: Revision) -> Snapshot:
         return self._shelf.snapshot(revision)
 

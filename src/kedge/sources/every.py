@@ -38,6 +38,9 @@ class EverySource:
     async def fetch(self, repository: str, ref: str) -> Revision:
         return await self.of(repository, ref).fetch(repository, ref)
 
+    async def bring(self, revision: Revision, paths: Sequence[str]) -> None:
+        await self._of(revision).bring(revision, paths)
+
     def snapshot(self, revision: Revision) -> Snapshot:
         return self._of(revision).snapshot(revision)
 

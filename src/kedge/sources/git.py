@@ -23,9 +23,10 @@ from kedge.model.version import Range
 from kedge.ports import Secrets
 from kedge.sources import history, ignore
 from kedge.sources.address import Address, Allowed, parse
-from kedge.sources.mirror import DEPTH, SIZE_LIMIT, Mirror, folder_of
+from kedge.sources.mirror import Limits, Mirror, folder_of
+from kedge.sources.pieces import missing
 from kedge.sources.remote import Remote, Run
-from kedge.sources.snapshot import FILE_LIMIT, GitSnapshot
+from kedge.sources.snapshot import GitSnapshot
 
 _REF_UNFIT = re.compile(r"[\x00-\x20\x7f-\x9f~^:?*\[\\]|\.\.|@\{|//")
 _FULL = re.compile(r"[0-9a-f]{40}\Z")
@@ -35,15 +36,6 @@ _LONGEST_REF = 250
 _SUBJECT = 200
 _STANDARD = Allowed()
 _EVERYTHING = ("+refs/heads/*:refs/remote/heads/*", "+refs/tags/*:refs/remote/tags/*")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bytes of a file that is read, and of a mirror that is kept; commits of history that come at first (0: all)."""
-
-    file: int = FILE_LIMIT
-    mirror: int = SIZE_LIMIT
-    depth: int = DEPTH
 
 
 @dataclass(slots=True)
@@ -99,7 +91,9 @@ class GitSource:
             await asyncio.sleep(0)  # those who came together fly together
             async with mirror.lock:
                 flight.asking = True
-                answer = await self._bring(mirror, address, *key)
+                answer = await self._resolved(mirror, address, *key)
+                if mirror.partial:
+                    await self._have(mirror, address, answer, (ignore.FILE,))
             return answer
         except KedgeError as error:
             answer = error
@@ -108,7 +102,7 @@ class GitSource:
             del self._flights[key]
             flight.answer.set_result(answer)
 
-    async def _bring(self, mirror: Mirror, address: Address, repository: str, ref: str) -> Revision:
+    async def _resolved(self, mirror: Mirror, address: Address, repository: str, ref: str) -> Revision:
         if _FULL.match(ref):
             return _revision(await self._by_id(mirror, address, ref), repository, ref)
         wanted_range = range_of(ref)
@@ -175,10 +169,24 @@ class GitSource:
         """Something of it was not there: what is here is fetched anew."""
         self._mirror(repository).suspect()
 
+    async def bring(self, revision: Revision, paths: Sequence[str]) -> None:
+        """As `kedge.ports.Source.bring`."""
+        mirror = self._mirror(revision.repository)
+        if mirror.partial:
+            address = parse(revision.repository, self._allowed)
+            async with mirror.lock:
+                await self._have(mirror, address, revision, paths)
+
+    async def _have(self, mirror: Mirror, address: Address, revision: Revision, paths: Sequence[str]) -> None:
+        found = missing(mirror.repository, revision, paths, mirror.brought)
+        if found.files:
+            await mirror.bring(address, found.files)
+        mirror.brought |= found.folders
+
     def snapshot(self, revision: Revision) -> GitSnapshot:
         """As `kedge.ports.Source.snapshot`."""
         mirror = self._mirror(revision.repository)
-        return GitSnapshot(mirror.repository, revision, self._limits.file, mirror.suspect)
+        return GitSnapshot(mirror.repository, revision, self._limits.file, mirror.suspect, partial=mirror.partial)
 
     def changed(self, before: Revision, after: Revision) -> Sequence[str] | None:
         """As `kedge.ports.Source.changed`; None for two repositories, and for too many paths."""
@@ -219,7 +227,7 @@ class GitSource:
     def _mirror(self, repository: str) -> Mirror:
         if repository not in self._mirrors:
             folder = folder_of(self._data / "mirrors", repository)
-            self._mirrors[repository] = Mirror(folder, self._remote, self._limits.mirror, self._limits.depth)
+            self._mirrors[repository] = Mirror(folder, self._remote, self._limits)
         return self._mirrors[repository]
 
 

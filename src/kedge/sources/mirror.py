@@ -1,5 +1,8 @@
 """One bare mirror of one repository: what was fetched, kept whole across crashes.
 
+Of a repository whose first fetch would bring more than `PIECES`, commits and folders come (`--filter=blob:none`), and
+files when somebody reads them (`bring`).
+
 A mirror is a cache: whatever is wrong with it, it is thrown away and fetched anew. One fetch at a time, so every lock
 file that is found before one was left by a process that was killed.
 """
@@ -12,6 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +24,7 @@ import pygit2
 from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.sources.address import Address
 from kedge.sources.remote import FETCH_SECONDS, Remote
+from kedge.sources.snapshot import FILE_LIMIT
 
 SIZE_LIMIT = 4 * 1024 * 1024 * 1024
 _BROKEN = re.compile(
@@ -30,19 +35,49 @@ _BROKEN = re.compile(
 )
 DEPTH = 500
 """Commits of a branch's history that come at first: who changed a file last is searched among them."""
+PIECES = 64 * 1024 * 1024
+"""Bytes that a first fetch may bring; of a repository that has more, files are left where they are until read."""
+_PARTIAL = "promisor = true"
+"""What git writes into the configuration of a mirror that not everything came to."""
+_AT_ONCE = 5_000
+"""Files that are asked for in one request."""
+_NO_FILES = "--filter=blob:none"
+_FETCH = (
+    "fetch",
+    "--quiet",
+    "--force",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+    "--no-auto-maintenance",
+    "--refmap=",
+)
 _CONSOLIDATE = 50
 """Fetches after which the small packs are put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of a file that is read, of a mirror that is kept, and of a first fetch that brings everything; commits of
+    history that come at first (0: all)."""
+
+    file: int = FILE_LIMIT
+    mirror: int = SIZE_LIMIT
+    depth: int = DEPTH
+    pieces: int = PIECES
 
 
 class Mirror:
     """A bare repository below `folder`. `lock` is held by whoever changes it."""
 
-    def __init__(self, folder: Path, remote: Remote, size_limit: int = SIZE_LIMIT, depth: int = DEPTH) -> None:
+    def __init__(self, folder: Path, remote: Remote, limits: Limits) -> None:
         self.lock = asyncio.Lock()
+        self.brought: set[str] = set()
+        """Ids of folders that all files are here of."""
         self._folder = folder
         self._remote = remote
-        self._size_limit = size_limit
-        self._depth = depth
+        self._limits = limits
+        self._partial: bool | None = None
         self._open: pygit2.Repository | None = None
         self._fetches = 0
         self._suspected = False
@@ -56,6 +91,14 @@ class Mirror:
             except (pygit2.GitError, KeyError, ValueError):
                 raise Unavailable(f"the mirror {self._folder.name} is not here", hint="it is fetched again") from None
         return self._open
+
+    @property
+    def partial(self) -> bool:
+        """Whether files of it are left where they are until they are brought."""
+        if self._partial is None:
+            place = self._folder / "config"
+            self._partial = place.is_file() and _PARTIAL in place.read_text()
+        return self._partial
 
     def commit(self, name: str) -> pygit2.Commit | None:
         """The commit that a local ref or a (short) id leads to, or None. A short id must be unique."""
@@ -84,34 +127,61 @@ class Mirror:
 
     async def _fetch(self, address: Address, specs: Sequence[str], *, whole: bool) -> None:
         await self._prepare()
-        arguments = [
-            "fetch",
-            "--quiet",
-            "--force",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-auto-maintenance",
-            "--refmap=",
-            *self._how_far(whole),
-            "--",
-            address.url,
-            *specs,
-        ]
-        await self._remote.talk(address, arguments, timeout=FETCH_SECONDS, folder=self._folder)
+        far = self._how_far(whole)
+        if not far or whole or self.partial:
+            await self._talk(address, [*self._filter(), *far], specs)
+            return
+        try:
+            await self._talk(address, far, specs, largest=self._limits.pieces)
+        except Unavailable:
+            if not self._outgrown():
+                raise
+            self.discard()
+            await self._prepare()
+            await self._talk(address, [_NO_FILES, *far], specs)
+
+    async def bring(self, address: Address, files: Sequence[str]) -> None:
+        """Have files (by their ids) at hand that were left where they are."""
+        for start in range(0, len(files), _AT_ONCE):
+            wanted = files[start : start + _AT_ONCE]
+            # Told of the commits that are here, the other side would take it that their files are here too.
+            await self._talk(address, [_NO_FILES], wanted, settings=("-c", "fetch.negotiationAlgorithm=noop"))
+
+    async def _talk(
+        self,
+        address: Address,
+        more: Sequence[str],
+        specs: Sequence[str],
+        *,
+        largest: int | None = None,
+        settings: Sequence[str] = (),
+    ) -> None:
+        arguments = [*settings, *_FETCH, *more, "--", address.url, *specs]
+        await self._remote.talk(address, arguments, timeout=FETCH_SECONDS, folder=self._folder, largest=largest)
+        self._partial = None
         self._fetches += 1
         size = _size(self._folder)
-        if size > self._size_limit:
+        if size > self._limits.mirror:
             self.discard()
-            raise Invalid(f"{address.url} has {size} bytes, more than the {self._size_limit} that are kept")
+            raise Invalid(f"{address.url} has {size} bytes, more than the {self._limits.mirror} that are kept")
         if self._fetches % _CONSOLIDATE == 0:
             await self._consolidate()
+
+    def _outgrown(self) -> bool:
+        """Whether a fetch was ended for the size of what it brought: git is silent about it, and leaves it behind."""
+        left = (self._folder / "objects").rglob("tmp_*")
+        return any(file.stat().st_size >= self._limits.pieces for file in left if file.is_file())
+
+    def _filter(self) -> list[str]:
+        return [_NO_FILES] if self.partial else []
 
     def _how_far(self, whole: bool) -> list[str]:
         if whole:
             return ["--unshallow"] if (self._folder / "shallow").is_file() else []
-        fresh = self._depth and not any((self._folder / "objects" / "pack").glob("*.pack")) and not self._commits()
-        return [f"--depth={self._depth}"] if fresh else []
+        fresh = (
+            self._limits.depth and not any((self._folder / "objects" / "pack").glob("*.pack")) and not self._commits()
+        )
+        return [f"--depth={self._limits.depth}"] if fresh else []
 
     def _commits(self) -> bool:
         """Whether anything was fetched: small packs are kept as single objects."""
@@ -119,7 +189,8 @@ class Mirror:
 
     async def _consolidate(self) -> None:
         """Put small packs together; failing to costs only space. Objects that no ref leads to are kept."""
-        await self._remote.local(self._folder, ["repack", "-d", "-q", "--geometric=2"], timeout=FETCH_SECONDS)
+        how = "-a" if self.partial else "--geometric=2"  # git's geometry forgets which files were left where they are
+        await self._remote.local(self._folder, ["repack", "-d", "-q", how], timeout=FETCH_SECONDS)
         self.forget()
 
     async def _prepare(self) -> None:
@@ -148,7 +219,8 @@ class Mirror:
     def discard(self) -> None:
         """Throw the mirror away. What is not here any more is fetched again by whoever asks."""
         self.forget()
-        self._suspected = False
+        self._suspected, self._partial = False, None
+        self.brought.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def suspect(self) -> None:

@@ -87,6 +87,7 @@ class Run(Protocol):
         timeout: float,
         max_output: int = ...,
         cwd: str = ...,
+        file: int | None = ...,
     ) -> Completed: ...
 
 
@@ -117,16 +118,23 @@ class Remote:
         return {parts[1]: parts[0] for parts in lines if len(parts) == 2}
 
     async def talk(
-        self, address: Address, arguments: Sequence[str], *, timeout: float, folder: Path | None = None
+        self,
+        address: Address,
+        arguments: Sequence[str],
+        *,
+        timeout: float,
+        folder: Path | None = None,
+        largest: int | None = None,
     ) -> Completed:
-        """Run git against a remote. Raises Denied, Invalid or Unavailable, with git's words less the secrets."""
+        """Run git against a remote; no file that it writes gets larger than `largest` bytes. Raises Denied, Invalid or
+        Unavailable, with git's words less the secrets."""
         values = await self._secrets.credential(address.url)
         # A proxy looks names up itself, and it is the operator who named it.
         pinned = "" if values.get("proxy") and address.scheme != "ssh" else await self._pinned(address)
         self._prepare()
         with self._call(address, values, pinned) as call:
             try:
-                done = await self._git_run(arguments, call.environment, timeout, folder)
+                done = await self._git_run(arguments, call.environment, timeout, folder, largest)
             except (Unavailable, Invalid) as error:
                 raise type(error)(_scrubbed(str(error), call.secrets)) from None
         if done.code != 0:
@@ -139,11 +147,21 @@ class Remote:
         return await self._git_run(arguments, self._plain(), timeout, folder)
 
     async def _git_run(
-        self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float, folder: Path | None
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        timeout: float,
+        folder: Path | None,
+        largest: int | None = None,
     ) -> Completed:
         argv = [self._git, *(["--git-dir", str(folder)] if folder else []), *arguments]
         return await self._run(
-            argv, env=environment, timeout=timeout, max_output=OUTPUT_LIMIT, cwd=str(folder or self._home)
+            argv,
+            env=environment,
+            timeout=timeout,
+            max_output=OUTPUT_LIMIT,
+            cwd=str(folder or self._home),
+            file=largest,
         )
 
     def _prepare(self) -> None:

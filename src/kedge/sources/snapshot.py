@@ -8,7 +8,7 @@ from sys import intern
 import pygit2
 from pygit2.enums import FileMode, ObjectType, Option
 
-from kedge.model.errors import Invalid, Unavailable, Where
+from kedge.model.errors import Absent, Invalid, Unavailable, Where
 from kedge.model.source import Entry, EntryKind, Revision
 from kedge.sources import ignore
 
@@ -55,7 +55,8 @@ def find(tree: pygit2.Tree, path: str) -> pygit2.Object | None:
 class GitSnapshot:
     """`kedge.ports.Snapshot` over one commit. File sizes are read from the objects' headers, not their contents.
 
-    `lost` is told when an object is not there.
+    `lost` is told when an object is not there. Of a repository that is `partial`, files that are not here have no size,
+    and to read one raises Absent.
     """
 
     def __init__(
@@ -64,7 +65,10 @@ class GitSnapshot:
         revision: Revision,
         limit: int = FILE_LIMIT,
         lost: Callable[[], None] = lambda: None,
+        *,
+        partial: bool = False,
     ) -> None:
+        self._partial = partial
         self._repository = repository
         self._lost = lost
         self._revision = revision
@@ -125,6 +129,8 @@ class GitSnapshot:
         """What Git itself has."""
         if entry.kind not in (EntryKind.FILE, EntryKind.SYMLINK):
             raise Invalid(f"{entry.path} is a {entry.kind}, which has no content", where=Where(entry.path))
+        if self._partial and entry.id not in self._repository:
+            raise Absent(entry.path)
         if self._size(entry.id) > self._limit:
             size = self._size(entry.id)
             raise Invalid(
@@ -161,6 +167,8 @@ class GitSnapshot:
         try:
             return int(self._repository.odb.read_header(identity)[1])
         except (KeyError, ValueError, pygit2.GitError):
+            if self._partial:
+                return 0
             raise self._missing() from None
 
     def _missing(self) -> Unavailable:

@@ -118,7 +118,7 @@ class Enlister:
         revision = news
         if revision is None or (revision.repository, revision.ref) != (root.repository, root.ref):
             revision = await self._doors.source.fetch(root.repository, root.ref)
-        readings, config, problems = self._readings_of(root, revision)
+        readings, config, problems = await self._readings_of(root, revision)
         declared = [declaration for reading in readings for declaration in reading.declarations]
         unread = (*problems, *(problem for reading in readings for problem in reading.problems))
         if name == ADMIN:
@@ -133,9 +133,13 @@ class Enlister:
             await self._doors.store.enlist(self._enlistment(root, revision, resolved, (*every, *taken)))
         return enlisted
 
-    def _readings_of(self, root: Root, revision: Revision) -> tuple[list[Reading], RootConfig, tuple[Problem, ...]]:
-        snapshot = self._doors.source.snapshot(revision)
+    async def _readings_of(
+        self, root: Root, revision: Revision
+    ) -> tuple[list[Reading], RootConfig, tuple[Problem, ...]]:
+        source = self._doors.source
+        snapshot = source.snapshot(revision)
         prefix = f"{root.path}/" if root.path else ""
+        await source.bring(revision, (f"{prefix}{CONFIG}",))
         try:
             config = _config(snapshot, prefix)
         except Invalid as error:
@@ -148,6 +152,7 @@ class Enlister:
             for entry in candidates(snapshot, root.path, config)
             if entry.kind is EntryKind.FILE and included(config, entry.path[len(prefix) :])
         ]
+        await source.bring(revision, [entry.path for entry in files])
         return [self._readings.read(snapshot, entry) for entry in files], config, ()
 
     async def _take_over(self, declared: Sequence[Declaration], *, whole: bool) -> None:

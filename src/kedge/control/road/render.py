@@ -9,10 +9,13 @@ from hashlib import sha256
 from kedge.control.road.doors import Doors
 from kedge.engine.delivery import Wanted, render_holds
 from kedge.model.dossier import Dossier, Rendering
-from kedge.model.errors import Invalid, Unavailable
+from kedge.model.errors import Absent, Invalid, Unavailable
 from kedge.model.manifest import Desired
-from kedge.model.source import Revision
+from kedge.model.source import EntryKind, Revision
 from kedge.model.unit import Unit
+
+_BRINGS = 100
+"""Folders outside of its own that a unit of a huge repository may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,29 @@ async def _fresh(doors: Doors, dossier: Dossier, unit: Unit, revision: Revision)
         manifests = await doors.rendered.get(last.rendered)
         if manifests is not None:
             return Furnished(Desired(manifests, last.rendered, last.renderer, last.reads, last.notes), last)
-    desired = await doors.renderer.render(doors.source.snapshot(revision), unit)
+    desired = await rendered(doors, revision, unit)
     placed = await doors.target.place(doors.scope(unit), desired)
     doors.rendered.put(placed.digest, placed.manifests)
     rendering = Rendering(revision, spec, desired.reads, desired.digest, placed.digest, desired.renderer, desired.notes)
     return Furnished(placed, replace(rendering, guessed=placed.guessed))
+
+
+async def rendered(doors: Doors, revision: Revision, unit: Unit) -> Desired:
+    """What a unit renders to at a commit. Of a huge repository its own folder is brought first, and then whatever else
+    the rendering turns out to read, a folder's files at a time. Raises as `kedge.ports.Renderer.render`."""
+    await doors.source.bring(revision, (unit.source.path,))
+    snapshot = doors.source.snapshot(revision)
+    for _ in range(_BRINGS):
+        try:
+            return await doors.renderer.render(snapshot, unit)
+        except Absent as absent:
+            beside = snapshot.entries(absent.path.rpartition("/")[0])
+            files = [entry.path for entry in beside if entry.kind is not EntryKind.FOLDER]
+            await doors.source.bring(revision, [absent.path, *files])
+    raise Invalid(
+        f"{unit.name} reads files of more than {_BRINGS} folders outside of {unit.source.path}",
+        hint="put what it reads below one folder, and that into source.path",
+    )
 
 
 async def _stamp(doors: Doors, unit: Unit) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kedge.control.road.doors import Doors
+from kedge.control.road.render import rendered
 from kedge.model.dossier import Dossier, Pin
 from kedge.model.errors import Invalid
 from kedge.model.restoration import Restoration
@@ -29,7 +30,8 @@ async def restoration(doors: Doors, dossier: Dossier, pin: Pin) -> Restoration:
     base = await doors.source.fetch(source.repository, source.ref)
     here = await _declared_here(doors, dossier, base)
     now, then = doors.source.snapshot(base), doors.source.snapshot(pin.revision)
-    paths = {*await _read(doors, then, pin.unit if here else dossier.unit), *await _read_now(doors, now, dossier)}
+    unit_then = pin.unit if here else dossier.unit
+    paths = {*await _read(doors, pin.revision, unit_then), *await _read_now(doors, base, now, dossier)}
     return Restoration(
         source.repository,
         source.ref,
@@ -43,15 +45,14 @@ async def restoration(doors: Doors, dossier: Dossier, pin: Pin) -> Restoration:
     )
 
 
-async def _read(doors: Doors, snapshot: Snapshot, unit: Unit) -> list[str]:
-    desired = await doors.renderer.render(snapshot, unit)
-    return [read.path for read in desired.reads]
+async def _read(doors: Doors, revision: Revision, unit: Unit) -> list[str]:
+    return [read.path for read in (await rendered(doors, revision, unit)).reads]
 
 
-async def _read_now(doors: Doors, snapshot: Snapshot, dossier: Dossier) -> list[str]:
+async def _read_now(doors: Doors, revision: Revision, snapshot: Snapshot, dossier: Dossier) -> list[str]:
     """What does not render is a reason to go back: then all that is in the folder counts as read."""
     try:
-        return await _read(doors, snapshot, dossier.unit)
+        return await _read(doors, revision, dossier.unit)
     except Invalid:
         last = dossier.rendering.reads if dossier.rendering is not None else ()
         inside = snapshot.entries(dossier.unit.source.path, recurse=True)
