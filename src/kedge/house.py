@@ -47,6 +47,7 @@ class House:
             commands=self.commands,
             clock=self.doors.clock,
             fresh=self.doors.target.fresh,
+            current=self.shift.vigil.current,
             ailment=self.doors.target.ailment,
             look=self._look,
             push=push,

@@ -143,8 +143,9 @@ class Target(Protocol):
         """What a cluster alone tells of the units of an installation; in `namespaces`, where Kedge may not list in all
         of them. Raises Unavailable when it tells nothing, Denied when it does not know us."""
 
-    def fresh(self, cluster: str) -> float | None:
-        """Epoch seconds up to which the watches of a cluster are known to be current; None when not watching."""
+    def fresh(self, cluster: str, kinds: Collection[tuple[str, str]] = ()) -> float | None:
+        """Epoch seconds up to which the watches of these kinds (group, kind) are known to be current; None where one of
+        them sees nothing. Of no kind in particular: when any watch of the cluster told something last."""
 
     def ailment(self, cluster: str) -> Ailment | None:
         """Why a cluster is of no use just now, and since when; None while nothing is known to be wrong with it."""

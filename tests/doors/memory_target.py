@@ -108,7 +108,7 @@ class MemoryTarget:
             thing = self.cluster.things.get(ref)
             if thing is not None:
                 pairs.append(Seen(ref, deepcopy(thing.body), None, uid=thing.uid))
-        return Comparison(tuple(pairs), tuple(unchanged), tuple(prints), self.synced_at)
+        return Comparison(tuple(pairs), tuple(unchanged), tuple(prints))
 
     async def act(self, scope: Scope, step: Step, manifest: Manifest | None) -> Outcome:
         what = f"{step.act} {step.ref}"
@@ -176,7 +176,7 @@ class MemoryTarget:
     def ailment(self, cluster: str) -> None:
         return None
 
-    def fresh(self, cluster: str) -> float | None:
+    def fresh(self, cluster: str, kinds: Collection[tuple[str, str]] = ()) -> float | None:
         return self.synced_at
 
     def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kedge.engine.vigilance import Lateness, Limits, View, Word, late, lateness
@@ -68,6 +70,16 @@ def test_the_oldest_verification_is_of_the_units_that_are_not_known_to_differ() 
         "shop/lost": word(Sync.UNKNOWN, NOW - 19 * HOUR),
         "shop/elsewhere": Word("gone", Sync.SYNCED, 0.0),
     }
-    found = lateness(words, {"prod": view(fresh=60)}, LIMITS)
+    found = lateness(words, {("prod", frozenset()): view(fresh=60)}, LIMITS)
     assert (list(found.late), found.oldest) == (["shop/lost"], 19 * HOUR)
     assert lateness({}, {}, LIMITS) == Lateness()
+
+
+def test_a_unit_is_late_by_the_watches_of_its_own_kinds() -> None:
+    """One dead aggregated API made every unit of the cluster stale."""
+    kinds = frozenset({("example.com", "Thing")})
+    words = {"shop/web": word(), "shop/thing": replace(word(), kinds=kinds)}
+    dead = replace(view(fresh=400), heard=NOW - 5)
+    found = lateness(words, {("prod", frozenset()): view(fresh=5), ("prod", kinds): dead}, LIMITS)
+    assert list(found.late) == ["shop/thing"]
+    assert ": a watch that sees its objects of cluster prod has told nothing since " in found.late["shop/thing"]

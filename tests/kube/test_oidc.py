@@ -23,9 +23,10 @@ from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
 class Clock:
     def __init__(self) -> None:
         self.passed = 0.0
+        self.jumped = 0.0
 
     def now(self) -> float:
-        return time.time() + self.passed
+        return time.time() + self.passed + self.jumped
 
     def monotonic(self) -> float:
         return self.passed
@@ -94,6 +95,42 @@ async def test_a_token_is_asked_for_again_when_two_thirds_of_its_time_are_over(t
         second = await providers.token(grant)
         assert second != first
         assert len(provider.asked) == 2
+
+
+async def test_a_token_that_the_cluster_refuses_is_replaced_at_once_and_not_more_often_than_every_fifteen_seconds(
+    tmp_path: Path,
+) -> None:
+    """A revoked one was shown until two thirds of its time were over."""
+    async with served(tmp_path, lasting=3600) as (provider, grant):
+        clock = Clock()
+        providers = Providers(clock)
+        first = await providers.token(grant)
+        clock.passed = 60.0
+        second = await providers.token(grant, first)
+        assert second != first
+        assert await providers.token(grant, first) == second
+        for passed, asked in ((61.0, 2), (74.0, 2), (76.0, 3), (80.0, 3)):
+            clock.passed = passed
+            latest = await providers.token(grant, provider.issued[1] if passed < 76 else provider.issued[-1])
+            assert (len(provider.asked), latest) == (asked, provider.issued[-1])
+        provider.answer = lambda: web.json_response({"error": "temporarily_unavailable"}, status=503)
+        clock.passed = 100.0
+        assert await providers.token(grant, latest) == latest
+        assert await providers.token(grant, latest) == latest
+        assert len(provider.asked) == 4
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+async def test_a_clock_that_jumps_neither_ends_a_token_nor_keeps_it(tmp_path: Path, jump: float) -> None:
+    async with served(tmp_path, lasting=600) as (_, grant):
+        clock = Clock()
+        providers = Providers(clock)
+        first = await providers.token(grant)
+        clock.jumped = jump
+        clock.passed = 399.0
+        assert await providers.token(grant) == first
+        clock.passed = 401.0
+        assert await providers.token(grant) != first
 
 
 async def test_a_provider_that_is_away_costs_nothing_while_the_token_lasts(tmp_path: Path) -> None:

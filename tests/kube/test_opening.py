@@ -42,8 +42,8 @@ def opened(cluster: Cluster, **values: str) -> Access:
     return access_of(cluster, values, parsed)
 
 
-async def given(grant: Grant) -> str:
-    return f"a token for {grant.client} of {grant.issuer}"
+async def given(grant: Grant, refused: str) -> str:
+    return f"{'another' if refused else 'a'} token for {grant.client} of {grant.issuer}"
 
 
 class World:

@@ -222,6 +222,7 @@ class Fakes:
             commands=Commands(doors, ring),
             clock=self.clock,
             fresh=self.fresh.get,
+            current=lambda unit, cluster: self.fresh.get(cluster),
             ailment=self.ailing.get,
             look=look,
             push=push,

@@ -46,7 +46,7 @@ class World:
         self.store = MemoryStore()
         self.installation = INSTALLATION
         self.units: dict[str, Unit] = {}
-        self.cluster = MemoryCluster(self.clock.now, self._later, self._rollout, self._linger)
+        self.cluster = MemoryCluster(self.loop.time, self._later, self._rollout, self._linger)
         self.witness = Witness(self)
         self.cluster.witness = self.witness.wrote
         self.witnessed_store = FusedStore(self.store, Chaos(Random(0), self.tell), lambda: False, self.witness.recorded)

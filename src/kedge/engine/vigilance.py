@@ -22,23 +22,43 @@ class Limits:
     cluster: float
 
 
+Kinds = frozenset[tuple[str, str]]
+"""(group, kind) of what a unit is made of."""
+
+Place = tuple[str, Kinds]
+"""A cluster, and what is looked at in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What a unit's last turn left behind: where it lives, how it stood, and when it was last found as Git states."""
+    """What a unit's last turn left behind: where it lives, how it stood, and when it was last found as Git states, in
+    monotonic seconds. `recorded` is what was on record of the latter then (epoch seconds), `kinds` what it is made of.
+    """
 
     cluster: str
     sync: Sync
     verified: float | None
+    recorded: float | None = None
+    kinds: Kinds = frozenset()
+
+    @property
+    def place(self) -> Place:
+        return self.cluster, self.kinds
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is known of a cluster at a moment (`now`): how current its watches are, and what is wrong with it."""
+    """What is known of a place at a moment (`now`): how current its watches are, and what is wrong with the cluster.
+
+    Times are epoch seconds; `ahead` is how far they are before the monotonic ones of words. `heard`: when any watch of
+    the cluster told something."""
 
     cluster: str
     now: float
     fresh: float | None = None
     ailment: Ailment | None = None
+    ahead: float = 0.0
+    heard: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +78,7 @@ def last_verified(verified: float | None, sync: Sync, fresh: float | None) -> fl
 
 
 def silent(view: View, limits: Limits) -> bool:
-    """Whether nothing has been seen of a cluster for longer than allowed."""
+    """Whether nothing has been seen of a place for longer than allowed."""
     ailing = view.ailment is not None and view.now - view.ailment.since > limits.cluster
     return ailing or (view.fresh is not None and view.now - view.fresh > limits.cluster)
 
@@ -68,35 +88,42 @@ def late(word: Word, view: View, limits: Limits) -> str:
 
     A unit that is known to differ from Git is not late: it says that it differs, for as long as its cluster is seen."""
     quiet = silent(view, limits)
-    at = last_verified(word.verified, word.sync, view.fresh)
+    at = _seen(word, view)
     if at is None or (word.sync is Sync.OUT_OF_SYNC and not quiet):
         return ""
     if view.now - at <= (limits.cluster if quiet else limits.unit):
         return ""
-    return f"not verified since {_moment(at)}: {_why(view, quiet)}"
+    return f"not verified since {_moment(at)}: {_why(view, quiet, limits)}"
 
 
-def lateness(words: Mapping[str, Word], views: Mapping[str, View], limits: Limits) -> Lateness:
-    """Of all units at once; those of a cluster without a view are left out."""
+def lateness(words: Mapping[str, Word], views: Mapping[Place, View], limits: Limits) -> Lateness:
+    """Of all units at once; those of a place without a view are left out."""
     found: dict[str, str] = {}
     oldest = 0.0
     for unit, word in words.items():
-        view = views.get(word.cluster)
+        view = views.get(word.place)
         if view is None:
             continue
         if sentence := late(word, view, limits):
             found[unit] = sentence
-        at = last_verified(word.verified, word.sync, view.fresh)
+        at = _seen(word, view)
         if at is not None and word.sync is not Sync.OUT_OF_SYNC:
             oldest = max(oldest, view.now - at)
     return Lateness(found, oldest)
 
 
-def _why(view: View, quiet: bool) -> str:
+def _seen(word: Word, view: View) -> float | None:
+    found = word.verified + view.ahead if word.verified is not None else None
+    return last_verified(found, word.sync, view.fresh)
+
+
+def _why(view: View, quiet: bool, limits: Limits) -> str:
     if view.ailment is not None:
         return f"cluster {view.cluster}: {view.ailment.reason}"
     if quiet and view.fresh is not None:
-        return f"the watches of cluster {view.cluster} have told nothing since {_moment(view.fresh)}"
+        one = view.heard is not None and view.now - view.heard <= limits.cluster
+        which = "a watch that sees its objects" if one else "the watches"
+        return f"{which} of cluster {view.cluster} {'has' if one else 'have'} told nothing since {_moment(view.fresh)}"
     return "no look at it has come to an end, and it is not watched"
 
 

@@ -83,16 +83,19 @@ class Providers:
         self._kept = kept
         self._holdings: dict[Grant, Holding] = {}
 
-    async def token(self, grant: Grant) -> str:
-        """A token that is good just now. Raises Denied (the provider refuses, or the last token is over and there is no
-        other), Invalid (its answer makes no sense) and Unavailable (there was no answer, and never a token)."""
+    async def token(self, grant: Grant, refused: str = "") -> str:
+        """A token that is good just now, another one than the cluster has `refused`: it may have been revoked long
+        before its time. Raises Denied (the provider refuses, or the last token is over and there is no other), Invalid
+        (its answer makes no sense) and Unavailable (there was no answer, and never a token)."""
         # An assertion is renewed in its file about once an hour: that alone is no reason for another token.
         held = self._holdings.setdefault(replace(grant, assertion=""), Holding())
         async with held.lock:
             now = self._clock.monotonic()
-            if held.token is not None and now < held.token.again:
+            good = held.token is not None and held.token.text != refused
+            if held.token is not None and good and now < held.token.again:
                 return held.token.text
-            if held.error is None or held.grant != grant or now >= held.asked + AGAIN:
+            in_vain = held.error is not None or not good
+            if held.token is None or not in_vain or held.grant != grant or now >= held.asked + AGAIN:
                 await self._ask(held, grant)
             return self._left(held)
 

@@ -26,14 +26,14 @@ class Ways:
     """What an opening asks. `own` is the cluster that Kedge was started with, `pod` the one that it runs in.
 
     `values` are those of the credential that fits a cluster; `parse` reads a kubeconfig's text, `token` gets one from
-    an OIDC provider."""
+    an OIDC provider, another one than the cluster has refused."""
 
     clusters: Callable[[], Awaitable[Sequence[Cluster]]]
     values: Callable[[Cluster], Awaitable[Mapping[str, str]]]
     own: Callable[[], Access]
     pod: Callable[[], Access]
     parse: Callable[[str, str], Mapping[str, Any]]
-    token: Callable[[Grant], Awaitable[str]]
+    token: Callable[[Grant, str], Awaitable[str]]
 
 
 class Openings:
@@ -43,20 +43,21 @@ class Openings:
         self._ways = ways
         self._tokens: dict[str, str] = {}
 
-    async def access(self, name: str) -> Access:
-        """How the cluster is reached now; connections made here send its token from now on.
+    async def access(self, name: str, refused: str = "") -> Access:
+        """How the cluster is reached now; connections made here send its token from now on. `refused` is the token that
+        the cluster does not accept any more.
 
         Raises Invalid (not declared, or declared in a way that can not work), Denied (a secret is not to be had) and
         Unavailable."""
         try:
-            access = await self._access(name)
+            access = await self._access(name, refused)
         except (Invalid, Denied):
             self._tokens.pop(name, None)
             raise
         self._tokens[name] = access.token
         return access
 
-    async def _access(self, name: str) -> Access:
+    async def _access(self, name: str, refused: str) -> Access:
         ways = self._ways
         declared = next((cluster for cluster in await ways.clusters() if cluster.name == name), None)
         if declared is None and name != DEFAULT:
@@ -67,7 +68,7 @@ class Openings:
             return ways.own()
         values = await ways.values(declared)
         if values.get("issuer"):
-            values = {"token": await ways.token(grant_of(values))}
+            values = {"token": await ways.token(grant_of(values), refused)}
         return access_of(declared, values, ways.parse)
 
     async def open(self, name: str) -> Transport:

@@ -12,6 +12,7 @@ Without it, the units of a cluster that is away would each wait for it to be lat
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from kedge.kube.transport import Lost
 from kedge.model.health import Ailment, Sickness
@@ -21,6 +22,18 @@ LOSSES = 3
 FIRST, MOST = 1.0, 15.0
 TELL = 5.0
 """Seconds between two tellings that a cluster is well again: one that wavers must not keep its units turning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ailing:
+    """An ailment with its beginning in monotonic seconds: a clock that jumps makes it neither older nor younger."""
+
+    reason: str
+    since: float
+    kind: Sickness = Sickness.CLOSED
+
+    def told(self, clock: Clock) -> Ailment:
+        return Ailment(self.reason, clock.now() - (clock.monotonic() - self.since), self.kind)
 
 
 class Pulse:
@@ -34,8 +47,12 @@ class Pulse:
         self._reason, self._hint = "", ""
         self._serious = False
         self._told = -TELL
-        self.ailment: Ailment | None = None
+        self._ailing: Ailing | None = None
         self.recovered: Callable[[], None] = _nobody
+
+    @property
+    def ailment(self) -> Ailment | None:
+        return self._ailing.told(self._clock) if self._ailing is not None else None
 
     @property
     def away(self) -> bool:
@@ -73,7 +90,7 @@ class Pulse:
 
     def answered(self) -> None:
         self._shut()
-        serious, self._serious, self.ailment = self._serious, False, None
+        serious, self._serious, self._ailing = self._serious, False, None
         if serious and self._clock.monotonic() - self._told >= TELL:
             self._told = self._clock.monotonic()
             self.recovered()
@@ -86,8 +103,8 @@ class Pulse:
         self._losses = 0
 
     def _ail(self, reason: str, kind: Sickness) -> None:
-        since = self.ailment.since if self.ailment is not None else self._clock.now()
-        self.ailment = Ailment(reason, since, kind)
+        since = self._ailing.since if self._ailing is not None else self._clock.monotonic()
+        self._ailing = Ailing(reason, since, kind)
 
 
 def _nobody() -> None:

@@ -51,7 +51,7 @@ class What(StrEnum):
 class WatchEvent:
     """`object` for ADDED, MODIFIED and DELETED (its last state); `error` for LOST, after which the watch tries again.
 
-    `at` is epoch seconds: everything that happened before has been told by now (0 for LOST and BEGAN)."""
+    `at` is monotonic seconds: everything that happened before has been told by now (0 for LOST and BEGAN)."""
 
     what: What
     object: dict[str, Any] = field(default_factory=dict)
@@ -150,10 +150,10 @@ class Watcher:
 
     def _nothing(self) -> tuple[WatchEvent, WatchEvent]:
         self._version = ""
-        return WatchEvent(What.BEGAN), WatchEvent(What.SYNCED, at=self._clock.now())
+        return WatchEvent(What.BEGAN), WatchEvent(What.SYNCED, at=self._clock.monotonic())
 
     async def _listed(self, kind: Kind) -> AsyncGenerator[WatchEvent]:
-        asked = self._clock.now()
+        asked = self._clock.monotonic()
         listing = await self._client.list(kind, self._interest.namespace, labels=self._interest.labels)
         yield WatchEvent(What.BEGAN)
         for item in listing.items:
@@ -169,7 +169,7 @@ class Watcher:
     async def _streamed_snapshot(self, kind: Kind) -> AsyncGenerator[WatchEvent]:
         """A snapshot as a watch sends it (sendInitialEvents): one connection, no list in the server's memory."""
         query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
-        asked = self._clock.now()
+        asked = self._clock.monotonic()
         yield WatchEvent(What.BEGAN)
         synced, told = False, 0
         async with aclosing(self._lines(kind, query, lambda: self._silence if synced else INITIAL_SILENCE)) as lines:
@@ -178,7 +178,7 @@ class Watcher:
                 if told > MAX_OBJECTS:
                     raise Unavailable(f"watch {kind.kind}: a snapshot of more than {MAX_OBJECTS} objects has no end")
                 if synced or kind_of != "BOOKMARK":
-                    yield self._event(kind_of, obj, self._clock.now() if synced else asked, keep=synced)
+                    yield self._event(kind_of, obj, self._clock.monotonic() if synced else asked, keep=synced)
                 elif _ends_snapshot(obj):
                     synced = True
                     self._event(kind_of, obj, asked, keep=True)
@@ -189,7 +189,7 @@ class Watcher:
     async def _stream(self, kind: Kind, query: dict[str, str]) -> AsyncGenerator[WatchEvent]:
         async with aclosing(self._lines(kind, query, lambda: self._silence)) as lines:
             async for what, obj in lines:
-                yield self._event(what, obj, self._clock.now(), keep=True)
+                yield self._event(what, obj, self._clock.monotonic(), keep=True)
 
     async def _lines(
         self, kind: Kind, extra: dict[str, str], patience: Callable[[], float]

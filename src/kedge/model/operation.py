@@ -69,7 +69,9 @@ class Overruled:
 class Operation:
     """`number` counts runs of the unit from 1. Times are epoch seconds. `waiting` says what it waits for just now.
 
-    `failing` is the sentence of the first failure: from then on only SyncFail hooks run.
+    `failing` is the sentence of the first failure: from then on only SyncFail hooks run. `deadline` and the times of
+    outcomes are in the run's own time: from `started`, the seconds that somebody was at work on it. `spent` are those
+    that were known when it was written down.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Operation:
     result: Result | None = None
     message: str = ""
     before: str = ""
+    spent: float = 0.0
 
     @property
     def open(self) -> bool:

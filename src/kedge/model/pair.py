@@ -77,14 +77,12 @@ class Known:
 class Comparison:
     """All pairs that may differ. `unchanged` were skipped: neither wish nor live fingerprint has moved.
 
-    `verified` holds the fingerprints of objects whose pair was looked at or skipped; `as_of` is the time (epoch
-    seconds) up to which the watches behind this comparison are known to be fresh.
+    `verified` holds the fingerprints of objects whose pair was looked at or skipped.
     """
 
     pairs: tuple[Pair, ...]
     unchanged: tuple[Ref, ...] = ()
     fingerprints: tuple[Known, ...] = ()
-    as_of: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

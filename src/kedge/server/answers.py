@@ -162,7 +162,7 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """`fresh` is the time up to which its watches are current, null while it is not watched; `age` in seconds.
+    """`fresh` is when its watches told something last, null while it is not watched; `age` in seconds.
 
     `reason` says why it is of no use just now, "" while nothing is known to be wrong, and `reasonAge` since how many
     seconds. `server` is "" for the cluster that Kedge was started with, or runs in."""

@@ -19,10 +19,11 @@ from kedge.ports import Clock, Store
 class Desk:
     """Doors and callbacks of the HTTP server.
 
-    `fresh` answers, for a cluster, the time (epoch seconds) up to which its watches are current, None while it is not
-    watched; `ailment` what is wrong with it. `look` sees a unit's objects as the watch does. `push` takes a verified
-    webhook and answers how many (repository, ref) are asked about. `tokens` maps the sha256 (hex) of a bearer token to
-    its person.
+    `fresh` answers, for a cluster, the time (epoch seconds) at which its watches told something last, None while it is
+    not watched; `current`, for a unit and its cluster, up to when the watches of its own kinds are current, None where
+    it is not all watched; `ailment` what is wrong with a cluster. `look` sees a unit's objects as the watch does.
+    `push` takes a verified webhook and answers how many (repository, ref) are asked about. `tokens` maps the sha256
+    (hex) of a bearer token to its person.
     `webhook_secret` "" turns webhooks off. `vitals` are gauges for `/metrics`; names that end in `_total` are counters.
     `asked` says of each (repository, ref) when it was last asked, and when it last answered (None: not since the
     start).
@@ -35,6 +36,7 @@ class Desk:
     commands: Commands
     clock: Clock
     fresh: Callable[[str], float | None]
+    current: Callable[[str, str], float | None]
     look: Callable[[Dossier], Awaitable[Mapping[Ref, Sight]]]
     push: Callable[[Push], Awaitable[int]]
     tokens: Mapping[str, Person] = field(repr=False)

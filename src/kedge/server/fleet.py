@@ -39,7 +39,7 @@ async def roots(request: Request, person: Reader) -> Response:
 
 @router.get("/clusters", response_model=answers.Clusters)
 async def clusters(request: Request, person: Reader) -> Response:
-    """Declared clusters and those that units live in, worst first: how current their watches are, and what is wrong."""
+    """Declared clusters and those that units live in, worst first: when a watch told anything last, what is wrong."""
     desk = desk_of(request)
     counts: dict[str, int] = {}
     after = ""

@@ -45,12 +45,12 @@ def live_commit(dossier: Dossier) -> str:
 
 
 def unit_view(desk: Desk, dossier: Dossier) -> views.UnitView:
-    fresh = desk.fresh(dossier.unit.target.cluster)
-    return views.unit(dossier, _known(desk, str(dossier.name), fresh), desk.clock.now())
+    known = _known(desk, str(dossier.name), dossier.unit.target.cluster)
+    return views.unit(dossier, known, desk.clock.now())
 
 
-def _known(desk: Desk, unit: str, fresh: float | None) -> views.Verification:
-    return views.Verification(fresh, desk.verified(unit), desk.late(unit))
+def _known(desk: Desk, unit: str, cluster: str) -> views.Verification:
+    return views.Verification(desk.current(unit, cluster), desk.verified(unit), desk.late(unit))
 
 
 @router.get("", response_model=answers.Units)
@@ -80,8 +80,7 @@ async def units(
     )
     page = await desk.store.units(query)
     now = desk.clock.now()
-    fresh = {name: desk.fresh(name) for name in dict.fromkeys(row.cluster for row in page.items)}
-    items = tuple(views.line(row, _known(desk, row.name, fresh[row.cluster]), now) for row in page.items)
+    items = tuple(views.line(row, _known(desk, row.name, row.cluster), now) for row in page.items)
     if after:
         return answer(answers.Units(items, page.next, page.total))
     problems = concerns.problems(await desk.store.roots(), await desk.store.heads(), desk.store.problem)

@@ -202,8 +202,9 @@ class RootView:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What is known of a unit beside what is written down: up to when its cluster's watches are current (`fresh`), when
-    a turn last found it as Git states (`proved`), and why that is too long ago (`late`, "" while it is not)."""
+    """What is known of a unit beside what is written down: up to when the watches of what it is made of are current
+    (`fresh`), when a turn last found it as Git states (`proved`), and why that is too long ago (`late`, "" while it is
+    not)."""
 
     fresh: float | None = None
     proved: float | None = None
@@ -211,9 +212,9 @@ class Verification:
 
 
 def verified_at(written: float | None, sync: Sync, known: Verification) -> float | None:
-    """When desired and live were last known to be equal, in epoch seconds."""
-    looked = [moment for moment in (written, known.proved) if moment is not None]
-    return last_verified(max(looked, default=None), sync, known.fresh)
+    """When desired and live were last known to be equal, in epoch seconds. What is known in the process comes before
+    what was written down: a clock that jumped since is taken into account there."""
+    return last_verified(known.proved if known.proved is not None else written, sync, known.fresh)
 
 
 def age(moment: float | None, now: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,13 +12,15 @@ import pytest
 from tests import builders
 
 from kedge.control.shift.vigil import GRACE, QUIET, Vigil
-from kedge.engine.vigilance import Word
 from kedge.model.dossier import Shown, Sync
 from kedge.model.errors import Unavailable
 from kedge.model.event import Event
 from kedge.model.health import Ailment, Health, Status
+from kedge.model.operation import Owned
+from kedge.model.ref import Ref
 
-DAY = 24 * 3600.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 @dataclass
@@ -25,18 +28,33 @@ class Watchtower:
     """A vigil over fakes: what clusters say, the time, and what was told."""
 
     time: float = 30 * DAY
+    jumped: float = 0.0
     fresh: dict[str, float] = field(default_factory=dict)
     ill: dict[str, Ailment] = field(default_factory=dict)
     told: list[Event] = field(default_factory=list)
     broken: bool = False
 
     def vigil(self) -> Vigil:
-        clock = SimpleNamespace(now=lambda: self.time)
-        target = SimpleNamespace(fresh=self.fresh.get, ailment=self.ill.get)
+        clock = SimpleNamespace(now=lambda: self.time + self.jumped, monotonic=lambda: self.time)
+        target = SimpleNamespace(fresh=self.current, ailment=self.ailing)
         store = SimpleNamespace(note=self.note, latest=self.latest)
         made = Vigil(cast(Any, SimpleNamespace(clock=clock, target=target, store=store)), DAY / 4)
-        made.place("shop/web", Word("prod", Sync.SYNCED, self.time - DAY / 2))
+        made.place(cast(Any, SimpleNamespace(name="shop/web", cluster="prod", sync=Sync.SYNCED, verified=self.half)))
         return made
+
+    @property
+    def half(self) -> float:
+        """Half a day ago."""
+        return self.time + self.jumped - DAY / 2
+
+    def current(self, cluster: str, kinds: Collection[tuple[str, str]] = ()) -> float | None:
+        """The watches of `prod` of the kind Thing tell what `things` says."""
+        found = self.fresh.get("things" if ("example.com", "Thing") in kinds else cluster)
+        return found + self.jumped if found is not None else None
+
+    def ailing(self, cluster: str) -> Ailment | None:
+        found = self.ill.get(cluster)
+        return replace(found, since=found.since + self.jumped) if found is not None else None
 
     async def note(self, events: tuple[Event, ...]) -> None:
         if self.broken:
@@ -141,3 +159,59 @@ def test_what_the_store_did_not_take_is_told_at_the_next_look(tower: Watchtower)
     assert tower.look(vigil, after=DAY / 2, times=2) == []
     tower.broken = False
     assert tower.look(vigil, times=2) == ["unit.unverified"]
+
+
+@pytest.mark.parametrize("jump", [-DAY, -HOUR, HOUR, DAY])
+def test_a_clock_that_jumps_makes_nothing_late_and_hides_nothing(tower: Watchtower, jump: float) -> None:
+    """A day forward made every unit late at once; an hour back kept an alarm silent for that hour."""
+    vigil = tower.vigil()
+    tower.fresh["prod"] = tower.time
+    assert tower.look(vigil, after=10) == []
+    tower.jumped += jump
+    for _ in range(2):
+        assert tower.look(vigil, after=10) == []
+    assert tower.look(vigil, after=QUIET) == ["unit.unverified"]
+    tower.ill["prod"] = Ailment("no answer", tower.time)
+    tower.jumped -= jump
+    assert tower.look(vigil, after=GRACE - 1) == []
+    assert tower.look(vigil, after=1) == ["cluster.trouble"]
+    tower.jumped += jump
+    assert tower.look(vigil, after=1, times=3) == []
+    tower.ill.clear()
+    tower.fresh["prod"] = tower.time
+    assert tower.look(vigil, times=3) == ["cluster.well", "unit.verified"]
+    assert tower.told[-2].message == "cluster prod answers again, 3 s after its trouble was told"
+
+
+@pytest.mark.parametrize("jump", [-DAY, -HOUR, HOUR, DAY])
+def test_what_is_on_record_is_news_once_whatever_the_clock_does(tower: Watchtower, jump: float) -> None:
+    vigil = tower.vigil()
+    dossier = builders.dossier(shown=Shown(Sync.SYNCED, Health(Status.HEALTHY)), verified=tower.time)
+    vigil.seen("shop/web", dossier)
+    tower.time += 600
+    tower.jumped += jump
+    vigil.seen("shop/web", dossier)
+    assert vigil.verified("shop/web") == tower.time + jump - 600
+    vigil.seen("shop/web", replace(dossier, verified=tower.time + jump))
+    assert vigil.verified("shop/web") == tower.time + jump
+
+
+def test_a_verification_that_is_recorded_for_a_time_to_come_is_taken_for_one_of_now(tower: Watchtower) -> None:
+    vigil = tower.vigil()
+    row = SimpleNamespace(name="shop/web", cluster="prod", sync=Sync.SYNCED, verified=tower.time + DAY)
+    vigil.place(cast(Any, row))
+    assert vigil.verified("shop/web") == tower.time
+
+
+def test_a_unit_is_late_when_a_watch_of_its_own_kinds_is_silent_and_its_neighbours_are_not(tower: Watchtower) -> None:
+    vigil = tower.vigil()
+    thing = Owned(Ref("example.com", "Thing", "web", "one"))
+    synced = Shown(Sync.SYNCED, Health(Status.HEALTHY))
+    vigil.seen("shop/thing", builders.dossier(shown=synced, verified=tower.time, inventory=(thing,)))
+    tower.fresh |= {"prod": tower.time, "things": tower.time}
+    assert tower.look(vigil, after=QUIET) == []
+    tower.fresh["prod"] = tower.time
+    assert tower.look(vigil, after=1) == ["unit.unverified"]
+    assert (bool(vigil.late("shop/thing")), vigil.late("shop/web")) == (True, "")
+    assert vigil.current("shop/web", "prod") == tower.time - 1
+    assert vigil.current("shop/thing", "prod") == tower.time - 1 - QUIET

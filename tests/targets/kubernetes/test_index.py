@@ -201,6 +201,29 @@ async def test_freshness_moves_with_bookmarks(world: World) -> None:
 
 
 @staged
+async def test_freshness_has_the_age_that_it_has_whatever_the_clock_does(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    world.transport.down = True
+    world.transport.drop_watches()
+    await asyncio.sleep(300)
+    for jump in (-86_400.0, 172_800.0):
+        world.clock.jump(jump)
+        found = world.target.fresh("default")
+        assert found is not None
+        assert 299 <= world.clock.now() - found < 301
+
+
+@staged
+async def test_freshness_is_told_by_kind(world: World) -> None:
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    assert world.target.fresh("default", {("", "ConfigMap")}) == world.target.fresh("default")
+    assert world.target.fresh("default", {("", "ConfigMap"), ("apps", "Deployment")}) is None
+    assert world.target.fresh("default", {("apps", "Deployment")}) is None
+
+
+@staged
 async def test_freshness_stands_still_while_the_server_is_away(world: World) -> None:
     await world.deploy(config_map("settings"))
     await world.look(SETTINGS)

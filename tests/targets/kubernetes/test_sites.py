@@ -28,11 +28,13 @@ class Kept:
         self.access: Access | KedgeError = Access("https://c", token="first")
         self.opened: list[SandboxTransport] = []
         self.rings: list[tuple[str, str]] = []
+        self.refused: list[str] = []
         entropy: Any = world.target._sites._means.entropy
         self.target = KubernetesTarget(self.open, world.clock, entropy, world.spawner, reach=self.reach)
         self.target.subscribe(lambda unit, about, what: self.rings.append((unit, about.kind)))
 
-    async def reach(self, cluster: str) -> Access:
+    async def reach(self, cluster: str, refused: str = "") -> Access:
+        self.refused.append(refused)
         if isinstance(self.access, KedgeError):
             raise self.access
         return self.access
@@ -89,6 +91,26 @@ async def test_anything_else_makes_a_new_site_and_rings_every_unit(world: World)
         assert (UNIT, "Cluster") in kept.rings
         assert await kept.look()
         assert (len(kept.opened), len(world.spawner)) == (opened, tasks)
+
+
+@staged
+async def test_another_token_is_asked_for_as_soon_as_the_cluster_refuses_the_one_we_have(world: World) -> None:
+    kept = Kept(world)
+    await kept.look()
+    await kept.renewed()
+    assert set(kept.refused) == {""}
+    site = kept.target._sites.get("default")
+    assert site is not None
+    site.client.asker.pulse.refused("the credential is not accepted")
+    kept.opened[0].down = True
+    await kept.renewed()
+    assert kept.refused[-1] == "first"
+    kept.opened[0].down = False
+    kept.access = Access("https://c", token="second")
+    await kept.renewed()
+    await kept.renewed()
+    assert kept.refused[-1] == ""
+    assert kept.target.ailment("default") is None
 
 
 @staged

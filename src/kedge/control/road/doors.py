@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from kedge.model.declaration import TargetSection
 from kedge.model.dossier import Dossier
 from kedge.model.manifest import Manifest
+from kedge.model.operation import Operation
 from kedge.model.pair import Scope
+from kedge.model.ref import UnitName
 from kedge.model.unit import Unit
 from kedge.ports import Clock, Entropy, Installation, Recovered, Renderer, Source, Store, Target, UnitQuery
 
@@ -84,6 +86,26 @@ class RenderedSets:
             self._size -= _weight(dropped)
 
 
+class RunTime:
+    """How far open runs are in their own time: their beginning, and the seconds since in which somebody was at work.
+
+    Deadlines and graces are judged by it: a wall clock that jumps ends no run too early and keeps none too long. While
+    no process runs, no time goes by either; after a restart it goes on from what was written down last."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, tuple[str, float]] = {}
+
+    def spent(self, run: Operation, monotonic: float) -> float:
+        unit = str(run.unit)
+        known = self._begun.get(unit)
+        if known is None or known[0] != run.id:
+            known = self._begun[unit] = (run.id, monotonic - run.spent)
+        return monotonic - known[1]
+
+    def over(self, unit: UnitName) -> None:
+        self._begun.pop(str(unit), None)
+
+
 def _weight(manifests: tuple[Manifest, ...]) -> int:
     return sum(len(manifest.body) + 400 for manifest in manifests)
 
@@ -101,6 +123,11 @@ class Doors:
     installation: Installation
     rendered: RenderedSets = field(repr=False)
     recollections: Recollections = field(default_factory=Recollections, repr=False)
+    runtime: RunTime = field(default_factory=RunTime, repr=False)
+
+    def now_of(self, run: Operation) -> float:
+        """The time in an open run: epoch seconds for as long as no clock jumps and no process ends."""
+        return run.started + self.runtime.spent(run, self.clock.monotonic())
 
     def scope(self, unit: Unit, *, operation: str = "", adopt: bool = False, pin: str = "") -> Scope:
         target, name = unit.target, str(unit.name)

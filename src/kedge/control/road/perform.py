@@ -50,10 +50,10 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
     )
     looked = False
     while True:
-        move = advance(operation, plan, doors.clock.now(), looked=looked)
+        move = advance(operation, plan, doors.now_of(operation), looked=looked)
         match move:
             case Look(refs):
-                operation = observe(operation, plan, await doors.target.look(scope, refs), doors.clock.now())
+                operation = observe(operation, plan, await doors.target.look(scope, refs), doors.now_of(operation))
                 looked = True
             case Apply(steps):
                 dossier, operation = await _ready(doors, dossier, operation, steps)
@@ -62,7 +62,7 @@ async def perform(doors: Doors, dossier: Dossier) -> Dossier:
                 if error is None and len(steps) > AT_ONCE:
                     dossier = await _progress(doors, dossier, operation, len(plan.steps))
                 if error is not None:
-                    why = _hopeless(operation, steps, error, doors.clock.now())
+                    why = _hopeless(operation, steps, error, doors.now_of(operation))
                     if not why and isinstance(error, Awaited):
                         return await _await(doors, dossier, operation, error)
                     if not why:
@@ -121,14 +121,25 @@ async def _still_open(doors: Doors, dossier: Dossier) -> Dossier:
 
 
 async def write_down(doors: Doors, dossier: Dossier, state: Callable[[Dossier], Record]) -> Dossier:
-    """Record the run's state over what people and roots wrote meanwhile: an approval or a sync that comes in while a
-    run is at work must not undo what is known of it. Raises Conflict when the run is over."""
+    """Record the run's state, and how far it is in its time, over what people and roots wrote meanwhile: an approval or
+    a sync that comes in while a run is at work must not undo what is known of it. Raises Conflict when it is over."""
     for _ in range(_TRIES):
         try:
-            return await doors.store.record(state(dossier))
+            return await doors.store.record(_timed(doors, state(dossier)))
         except Conflict:
             dossier = await _still_open(doors, dossier)
     raise Conflict(f"{dossier.name} is too busy just now")
+
+
+def _timed(doors: Doors, record: Record) -> Record:
+    run = record.operation
+    if run is None:
+        return record
+    run = replace(run, spent=doors.runtime.spent(run, doors.clock.monotonic()))
+    dossier = record.dossier
+    if dossier.operation is None:
+        return replace(record, dossier=replace(dossier, last=run), operation=run)
+    return replace(record, dossier=replace(dossier, operation=run), operation=run)
 
 
 async def _manifests(doors: Doors, operation: Operation) -> Mapping[str, Manifest]:
@@ -143,7 +154,7 @@ async def _act(
     results = await asyncio.gather(
         *(doors.target.act(scope, step, manifests.get(step.manifest)) for step in steps), return_exceptions=True
     )
-    now = doors.clock.now()
+    now = doors.now_of(operation)
     outcomes: list[Outcome] = []
     error: KedgeError | None = None
     for result in results:
@@ -170,7 +181,7 @@ async def _pause(doors: Doors, dossier: Dossier, operation: Operation, until: fl
 
 async def _await(doors: Doors, dossier: Dossier, operation: Operation, error: Awaited) -> Dossier:
     """Nothing is wrong: the run waits, a newer commit may take over, and at the deadline it fails as any other."""
-    again = min(operation.deadline, doors.clock.now() + (error.retry_after or _AWAITED))
+    again = min(operation.deadline, doors.now_of(operation) + (error.retry_after or _AWAITED))
     return await _pause(doors, dossier, replace(operation, waiting=str(error)), again)
 
 

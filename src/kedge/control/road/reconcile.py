@@ -147,7 +147,9 @@ async def _lost(doors: Doors, dossier: Dossier) -> str:
 async def _carry_on(doors: Doors, dossier: Dossier) -> Turn:
     after = await perform(doors, dossier)
     if after.operation is not None:
-        return Turn(after, after.due)
+        left = after.due - doors.now_of(after.operation) if after.due is not None else None
+        return Turn(after, doors.clock.now() + left if left is not None else None)
+    doors.runtime.over(dossier.name)
     # Whatever rang while the run was under way (a newer commit, an edit by hand) found a run to resume and nothing
     # else: one more turn compares anew, and costs no call where nothing has moved.
     return Turn(after, doors.clock.now())

@@ -9,6 +9,7 @@ there is room for the others: it may have no more than `SHARE` times what is sti
 from __future__ import annotations
 
 import heapq
+import math
 from collections import OrderedDict, deque
 from enum import IntEnum
 
@@ -85,6 +86,10 @@ class DueQueue:
             _, _, unit = heapq.heappop(self._heap)
             del self._at[unit]
             self.ring(unit)
+
+    def wake_all(self) -> None:
+        """Ring every unit that waits for a time, whenever that is."""
+        self.wake(math.inf)
 
     def take(self, places: int = 1_000_000) -> tuple[str, Lane] | None:
         """The next unit and the lane it came by; it is busy until `done`. None while all of `places` are taken, or

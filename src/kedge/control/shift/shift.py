@@ -16,7 +16,6 @@ from kedge.control.shift.queue import Lane
 from kedge.control.shift.rounds import POLL, Rounds
 from kedge.control.shift.turns import Turns
 from kedge.control.shift.vigil import Vigil
-from kedge.engine.vigilance import Word
 from kedge.model.declaration import Credential
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Invalid, KedgeError, Unavailable
@@ -89,7 +88,7 @@ class Shift:
         while True:
             for row in page.items:
                 self.turns.queue.place(row.name, row.cluster)
-                self.vigil.place(row.name, Word(row.cluster, row.sync, row.verified))
+                self.vigil.place(row)
             if not page.next:
                 return
             page = await self._doors.store.units(UnitQuery(after=page.next, limit=PAGE))

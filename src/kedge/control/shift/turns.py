@@ -29,6 +29,10 @@ AFTER_THE_STORE = 5.0
 but conflicts must not keep us spinning), after a cluster refused us, and when the store is not there."""
 
 
+CLOCK, JUMP = 15.0, 1.0
+"""Seconds between two looks at the wall clock while anybody waits for a time, and by how many it has to be off."""
+
+
 class Turns:
     """Works off the queue. `seen(dossier)` hears of every dossier a turn leaves behind (None with its name: gone),
     `proved` of every unit that a turn found as Git states."""
@@ -47,6 +51,7 @@ class Turns:
         self._bell = asyncio.Event()
         self._waiting = Waiting()
         self._unwritten: set[str] = set()
+        self._ahead = doors.clock.now() - doors.clock.monotonic()
         self.queue = DueQueue()
         self.taken = 0
         self.awaited: Callable[[str], bool] = lambda unit: False
@@ -67,6 +72,7 @@ class Turns:
         """Hand out turns for ever."""
         while True:
             self._bell.clear()
+            self._follow_the_clock()
             self.queue.wake(self._doors.clock.monotonic())
             while (taken := self.queue.take(LIMIT)) is not None:
                 unit, lane = taken
@@ -74,9 +80,17 @@ class Turns:
                 self._spawner.start(self._turn(unit, lane), f"turn {unit}")
             await self._pause()
 
+    def _follow_the_clock(self) -> None:
+        """When the wall clock was set, or the machine slept, whoever waits for a time looks again: it may have come,
+        as the end of a pin."""
+        ahead = self._doors.clock.now() - self._doors.clock.monotonic()
+        if abs(ahead - self._ahead) > JUMP:
+            self._ahead = ahead
+            self.queue.wake_all()
+
     async def _pause(self) -> None:
         at = self.queue.next_time()
-        wait = None if at is None else max(0.0, at - self._doors.clock.monotonic())
+        wait = None if at is None else min(CLOCK, max(0.0, at - self._doors.clock.monotonic()))
         try:
             async with asyncio.timeout(wait):
                 await self._bell.wait()

@@ -35,7 +35,7 @@ TRUST = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the pairs of one comparison have in common. `since`: watches fresher than this are believed."""
+    """What the pairs of one comparison have in common. `since`: watches fresher than this (monotonic) are believed."""
 
     site: Site
     scope: Scope
@@ -66,11 +66,10 @@ async def compare_set(
     site: Site, scope: Scope, desired: Desired, known: Sequence[Known], extra: Sequence[Ref]
 ) -> Comparison:
     """See `kedge.ports.Target.compare`. Raises Unavailable, Denied and Conflict (an object moved under the dry run)."""
-    started = site.client.clock.now()
     manifests = [manifest for manifest in desired.manifests if not is_hook(manifest)]
     await _watch(site, [*(manifest.ref for manifest in manifests), *extra])
     verified = {entry.ref: entry for entry in known}
-    since = started - TRUST
+    since = site.client.clock.monotonic() - TRUST
     same = [m for m in manifests if _unchanged(site, scope, m, verified.get(m.ref), since)]
     unchanged = {manifest.ref for manifest in same}
     open_ones = [manifest for manifest in manifests if manifest.ref not in unchanged]
@@ -86,7 +85,6 @@ async def compare_set(
             *(verified[manifest.ref] for manifest in same),
             *(Known(k.pair.ref, digests[k.pair.ref], k.fingerprint) for k in looks if k.fingerprint),
         ),
-        as_of=min((w.fresh or 0.0 for m in same if (w := site.index.watching(m.ref))), default=started),
     )
 
 

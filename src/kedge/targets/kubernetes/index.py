@@ -7,7 +7,7 @@ Whoever listens is rung at once: `drift` when an object's fields or existence mo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,7 +35,7 @@ Ring = Callable[[Slot, str], None]
 
 @dataclass(slots=True)
 class Watching:
-    """One watch. `fresh`: epoch seconds; `error`: why it sees nothing now; `seen`: what a snapshot has told so far."""
+    """One watch. `fresh`: monotonic seconds; `error`: why it sees nothing now; `seen`: what a snapshot told so far."""
 
     key: Key
     watcher: Watcher
@@ -104,15 +104,21 @@ class Index:
         return self._watches.get(self._key(ref.group, ref.kind, ref.namespace))
 
     def sees(self, ref: Ref, since: float) -> bool:
-        """Whether the index shows what the cluster holds (of labelled objects) as of `since` or later."""
+        """Whether the index shows what the cluster holds (of labelled objects) as of `since` (monotonic) or later."""
         watch = self.watching(ref)
         return watch is not None and watch.synced and watch.fresh is not None and watch.fresh >= since
 
-    def fresh(self) -> float | None:
-        """Up to when all watches are current. Those that are not permitted do not count: nobody sees through them."""
-        counted = [watch for watch in self._watches.values() if not isinstance(watch.error, Denied)]
-        times = [watch.fresh for watch in counted if watch.synced and watch.fresh is not None]
-        return min(times) if times and len(times) == len(counted) else None
+    def fresh(self, kinds: Collection[tuple[str, str]] = ()) -> float | None:
+        """Up to when (epoch seconds) the watches of all of these kinds are current, None where one sees nothing. Of no
+        kind in particular: when any watch told something last."""
+        watches = [watch for watch in self._watches.values() if not kinds or watch.key[:2] in kinds]
+        times = [watch.fresh for watch in watches if watch.synced and watch.fresh is not None]
+        blind = len(times) < len(watches) or {watch.key[:2] for watch in watches} != set(kinds)
+        if not times or (kinds and blind):
+            return None
+        # Ages are counted by the clock that never jumps, and told by the one that people read.
+        at = min(times) if kinds else max(times)
+        return self._clock.now() - (self._clock.monotonic() - at)
 
     # -- watching -----------------------------------------------------------------------------------------------------
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 
 from kedge.kube.client import Client
 from kedge.kube.kubeconfig import Access
+from kedge.kube.pulse import Ailing
 from kedge.kube.transport import Transport
 from kedge.model.dossier import Home
 from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
-from kedge.model.health import Ailment
+from kedge.model.health import Ailment, Sickness
 from kedge.model.rule import HealthRule
 from kedge.ports import Clock, Entropy
 from kedge.spawn import Spawner
@@ -36,7 +37,8 @@ MOST_UNITS = 20_000
 """Units of one cluster that are remembered, those that asked last: nobody tells us which of them are gone."""
 
 Connect = Callable[[str], Awaitable[Transport]]
-Reach = Callable[[str], Awaitable[Access]]
+Reach = Callable[[str, str], Awaitable[Access]]
+"""How a cluster is reached, given a token that it has refused ("": none)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Post:
     name: str
     site: Site | None = None
     access: Access | None = None
-    ailment: Ailment | None = None
+    ailing: Ailing | None = None
     units: dict[str, None] = field(default_factory=dict)
     failed: dict[str, None] = field(default_factory=dict)
     explaining: asyncio.Task[None] | None = None
@@ -69,6 +71,13 @@ class Post:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     home: Home | None = None
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def refused(self) -> str:
+        """The token that the cluster does not accept, "" while it is not known to refuse one."""
+        ailment = self.site.client.asker.pulse.ailment if self.site is not None else None
+        refuses = ailment is not None and ailment.kind is Sickness.REFUSED
+        return self.access.token if refuses and self.access is not None else ""
 
 
 class Sites:
@@ -99,7 +108,9 @@ class Sites:
         post = self._posts.get(cluster)
         if post is None:
             return None
-        return post.ailment if post.site is None else post.site.client.asker.pulse.ailment
+        if post.site is not None:
+            return post.site.client.asker.pulse.ailment
+        return post.ailing.told(self._means.clock) if post.ailing is not None else None
 
     @contextmanager
     def minding(self, cluster: str, unit: str) -> Iterator[None]:
@@ -151,16 +162,16 @@ class Sites:
         means = self._means
         try:
             # Looked up first: what changes in between makes one site too many, never one that is not renewed.
-            access = await means.reach(post.name) if means.reach is not None else None
+            access = await means.reach(post.name, "") if means.reach is not None else None
             client = Client(await means.connect(post.name), means.clock, means.entropy)
         except KedgeError as error:
-            since = post.ailment.since if post.ailment is not None else means.clock.now()
-            post.ailment = Ailment(str(error), since)
+            since = post.ailing.since if post.ailing is not None else means.clock.monotonic()
+            post.ailing = Ailing(str(error), since)
             raise
         client.asker.pulse.recovered = lambda: self._ring(post, post.failed)
         index = Index(post.name, client, means.spawner, self._heard, means.judging)
         post.explaining = means.spawner.start(Explainer(client, index).run(), f"explain {post.name}")
-        post.access, post.ailment = access, None
+        post.access, post.ailing = access, None
         post.site = Site(post.name, client, index, Autoscalers(client))
         return post.site
 
@@ -187,17 +198,17 @@ class Sites:
             return
         try:
             if post.site is None:
-                if post.failed or post.ailment is not None:
+                if post.failed or post.ailing is not None:
                     await self._opened(post)
                     self._ring(post, post.failed)
                 return
-            access = await self._means.reach(post.name)
+            access = await self._means.reach(post.name, post.refused)
         except Unavailable:
             return
         except (Invalid, Denied) as error:
             if post.site is not None:
                 await self._closed(post)
-                post.ailment = Ailment(str(error), self._means.clock.now())
+                post.ailing = Ailing(str(error), self._means.clock.monotonic())
                 self._ring(post, post.units)
             return
         await self._compared(post, post.site, access)

@@ -34,8 +34,8 @@ from kedge.targets.kubernetes.slot import Slot, sight_of
 class KubernetesTarget:
     """`kedge.ports.Target`. `connect(cluster)` opens a transport; it raises Invalid for an undeclared cluster.
 
-    `reach(cluster)` says how a cluster is reached now; where it is given, what it says is kept up with. `brought` are
-    the actions known for each kind."""
+    `reach` says how a cluster is reached now; where it is given, what it says is kept up with. `brought` are the
+    actions known for each kind."""
 
     def __init__(
         self,
@@ -92,9 +92,9 @@ class KubernetesTarget:
             raise Unavailable(str(error), retry_after=RENEW) from error
         return await recovered(site, installation, sorted(namespaces))
 
-    def fresh(self, cluster: str) -> float | None:
+    def fresh(self, cluster: str, kinds: Collection[tuple[str, str]] = ()) -> float | None:
         site = self._sites.get(cluster)
-        return None if site is None else site.index.fresh()
+        return None if site is None else site.index.fresh(kinds)
 
     def ailment(self, cluster: str) -> Ailment | None:
         return self._sites.ailment(cluster)
