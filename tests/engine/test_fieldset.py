@@ -16,6 +16,7 @@ from kedge.engine.fieldset import (
     entries,
     fingerprint,
     foreign_managers,
+    held,
     interactive_paths,
     owned,
     parse,
@@ -284,3 +285,27 @@ def test_nothing_in_managed_fields_makes_it_raise_or_change(managed: Any, obj: d
 @given(trie=TRIES)
 def test_parsing_what_was_written_gives_the_same_set(trie: dict[str, Any]) -> None:
     assert parse(parse(trie).fields()) == parse(trie)
+
+
+def test_the_values_that_a_manager_applied_are_held_and_no_others() -> None:
+    obj = {
+        "metadata": {"labels": {"app": "web", "theirs": "x"}, "finalizers": ["example.org/x"]},
+        "spec": {
+            "replicas": 2,
+            "template": {"spec": {"containers": [{"name": "side"}, {"name": "web", "image": "one", "tty": True}]}},
+        },
+    }
+    ours = [entry(US, TRIE, "Apply"), entry("other", field("more"), "Apply")]
+    before = held(obj, ours, US)
+    assert before == ["web", 2, "web", "one"]
+    obj["spec"]["template"]["spec"]["containers"][1]["tty"] = False
+    obj["metadata"]["labels"]["theirs"] = "y"
+    assert held(obj, ours, US) == before
+    obj["spec"]["template"]["spec"]["containers"][1]["image"] = "two"
+    assert held(obj, ours, US) != before
+    assert held(obj, [entry(US, TRIE)], US) == []
+
+
+@given(ANYTHING, TRIES)
+def test_values_are_held_of_whatever_an_object_and_an_entry_are(obj: Any, trie: Any) -> None:
+    assert held(obj, [entry(US, trie, "Apply")], US) == held(obj, [entry(US, trie, "Apply")], US)

@@ -178,6 +178,43 @@ def fingerprint(managed_fields: object, manager: str, interactive: Iterable[str]
     return sha256(ascii(sorted(lines)).encode()).hexdigest()  # a third of the time of JSON
 
 
+def held(obj: Mapping[str, Any], managed_fields: object, manager: str) -> list[Any]:
+    """The values that `manager` applied: of every field that it owns as a whole, in the order of its entry.
+
+    Their ownership does not tell of a write of our own that was lost and comes late: it sets the same fields to what
+    they were. Items of lists are found by their keys; what the entry says of an item itself is in `fingerprint`."""
+    ours = (manager, "Apply", "")
+    found: list[Any] = []
+    for head in _heads(managed_fields):
+        if head.who == ours and isinstance(head.fields, dict):
+            _hold(obj, head.fields, found)
+    return found
+
+
+def _hold(value: Any, node: Mapping[Any, Any], found: list[Any], depth: int = 0) -> None:
+    for name, child in node.items():
+        if type(name) is not str or name[1:2] != ":":
+            continue
+        inner: Any = None
+        if name[0] == "f" and type(value) is dict:
+            inner = value.get(name[2:])
+        elif name[0] == "k" and type(value) is list:
+            inner = _item(value, _decoded(name)[1])
+        if child and type(child) is dict and depth < DEPTH_LIMIT and type(inner) in (dict, list):
+            _hold(inner, child, found, depth + 1)
+        elif name[0] != "v":
+            found.append(inner)
+
+
+def _item(items: list[Any], keys: Any) -> Any:
+    """The item of a list that has these keys."""
+    if type(keys) is dict:
+        for item in items:
+            if type(item) is dict and all(item.get(key) == value for key, value in keys.items()):
+                return item
+    return None
+
+
 def take_over(managed_fields: object, manager: str, from_managers: Iterable[str]) -> list[Any]:
     """The managedFields list after the entries of `from_managers` have been merged into our Apply entry.
 

@@ -58,6 +58,13 @@ class Refusal:
         return self.code == 404
 
     @property
+    def another(self) -> bool:
+        """What was meant, by its uid, is not there: it is gone, or another one has its name."""
+        return (self.code == 409 and "uid mismatch" in self.text) or (
+            self.code in (409, 422) and any(field == "metadata.uid" for field, _ in self.causes)
+        )
+
+    @property
     def too_large(self) -> bool:
         """The cluster's database takes no object of this size: nothing but a smaller one would do."""
         return self.code == 500 and _TOO_LARGE.search(self.text) is not None

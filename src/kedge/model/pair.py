@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kedge.model.manifest import Manifest
@@ -77,12 +77,14 @@ class Known:
 class Comparison:
     """All pairs that may differ. `unchanged` were skipped: neither wish nor live fingerprint has moved.
 
-    `verified` holds the fingerprints of objects whose pair was looked at or skipped.
+    `verified` holds the fingerprints of objects whose pair was looked at or skipped. `strays` are
+    uids of objects that the unit once applied, as far as the cluster tells, and that nobody asked about.
     """
 
     pairs: tuple[Pair, ...]
     unchanged: tuple[Ref, ...] = ()
     fingerprints: tuple[Known, ...] = ()
+    strays: Mapping[Ref, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

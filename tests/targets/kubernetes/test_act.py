@@ -21,7 +21,7 @@ from tests.doors.kube_world import (
 
 from kedge.model.change import Act
 from kedge.model.errors import Awaited, Conflict, Denied, Unavailable
-from kedge.model.operation import Did
+from kedge.model.operation import Did, Outcome
 
 SETTINGS = ref("ConfigMap", "settings")
 URL = f"{CONFIG_MAPS}/settings"
@@ -51,6 +51,35 @@ async def test_an_update_of_an_untouched_object_is_one_call(world: World) -> Non
     await world.deploy(config_map("settings", color="blue"), act=Act.UPDATE)
     assert world.transport.calls() == [("PATCH", URL)]
     assert world.get(URL)["data"] == {"color": "blue"}
+
+
+async def updated(world: World, uid: str) -> Outcome:
+    """The plan has seen the object of this uid, and makes it blue."""
+    (manifest,) = (await world.place(config_map("settings", color="blue"))).manifests
+    return await world.target.act(WEB, step(manifest, Act.UPDATE, uid=uid), manifest)
+
+
+@staged
+async def test_an_update_means_one_object_and_makes_it_anew_only_where_it_is_gone(world: World) -> None:
+    (outcome,) = await world.deploy(config_map("settings", color="red"))
+    world.transport.log.clear()
+    assert (await updated(world, outcome.uid)).uid == outcome.uid
+    assert world.transport.calls() == [("PATCH", URL)]
+    world.call("DELETE", URL)
+    made = await updated(world, outcome.uid)
+    assert made.did is Did.APPLIED
+    assert made.uid == world.get(URL)["metadata"]["uid"] != outcome.uid
+
+
+@staged
+async def test_an_update_takes_nothing_from_what_somebody_has_put_in_the_place_of_its_object(world: World) -> None:
+    (outcome,) = await world.deploy(config_map("settings", color="red"))
+    world.call("DELETE", URL)
+    world.call("POST", f"{CONFIG_MAPS}?fieldManager=operator", config_map("settings", color="theirs"))
+    failed = await updated(world, outcome.uid)
+    assert failed.did is Did.FAILED
+    assert "made by somebody else since the plan" in failed.message
+    assert world.get(URL)["data"] == {"color": "theirs"}
 
 
 @staged

@@ -16,6 +16,7 @@ from dataclasses import replace
 from kedge.control.road.doors import Doors, Turn
 from kedge.control.road.perform import ended_event, look, look_at, perform
 from kedge.control.road.propose import Proposal, leaving_already, propose
+from kedge.control.road.reclaim import reclaimed
 from kedge.control.road.recollect import recollected
 from kedge.control.road.render import furnish
 from kedge.engine import inventory
@@ -63,6 +64,9 @@ async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
         return await _release(doors, dossier)
     try:
         proposal = await propose(doors, dossier, sweep=sweep)
+        back = await reclaimed(doors, dossier, proposal.comparison.strays)
+        if back is not dossier:
+            dossier, proposal = back, await propose(doors, back, sweep=sweep)
     except Invalid:
         repaired = await _kept_true(doors, dossier)
         if repaired is None:

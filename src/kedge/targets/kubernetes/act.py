@@ -78,22 +78,34 @@ async def apply(deed: Deed, manifest: Manifest) -> Outcome:
         if scalable(manifest):
             scaled = await deed.site.autoscalers.targets(deed.scope.unit, [manifest.ref.namespace])
             body = await deed.site.sendable(manifest, scaled, None)
-        if deed.scope.pin:
-            body = noted(body, deed.scope.pin)
         return await _sent(deed, kind, manifest.ref, body)
 
 
 async def _sent(deed: Deed, kind: Kind, ref: Ref, body: bytes) -> Outcome:
     """What the plan changes is taken by force. What it creates is not: where somebody else was quicker, nobody has seen
-    what would be taken from them. The run then fails, and the next plan shows it."""
+    what would be taken from them. The run then fails, and the next plan shows it.
+
+    What is changed is named by its uid: a request that was lost, and comes when its object has long been pruned, must
+    not make it anew. Where the object is not there any more, it is made as one that the plan creates."""
     fresh = deed.step.act is Act.CREATE and not deed.scope.adopt
+    if deed.step.act is Act.UPDATE and deed.step.uid:
+        answer = await deed.site.client.apply(kind, ref.namespace, ref.name, noted(body, deed.scope.pin, deed.step.uid))
+        if answer.refusal is None or not answer.refusal.another:
+            return _stated(deed, ref, body, answer)
+        fresh = not deed.scope.adopt
     slot = deed.site.index.get(ref)
     if fresh and slot is not None and slot.owner not in ("", deed.owner):
         return deed.failed(f"{ref} was made since the plan, and is of {slot.owner}: it is compared again")
-    answer = await deed.site.client.apply(kind, ref.namespace, ref.name, body, force=not fresh)
+    answer = await deed.site.client.apply(
+        kind, ref.namespace, ref.name, noted(body, deed.scope.pin, ""), force=not fresh
+    )
     refusal = answer.refusal
     if fresh and refusal is not None and refusal.code == 409 and "conflict with" in refusal.text:
         return deed.failed(f"{ref} was made by somebody else since the plan: {refusal.text}")
+    return _stated(deed, ref, body, answer)
+
+
+def _stated(deed: Deed, ref: Ref, body: bytes, answer: Answer) -> Outcome:
     outcome = applied(deed, ref, answer)
     if outcome.did is not Did.APPLIED:
         return outcome
@@ -253,9 +265,15 @@ def known_slot(deed: Deed, live: Mapping[str, Any]) -> Outcome:
     return deed.outcome(Did.APPLIED, name=slot.ref.name, fingerprint=slot.fingerprint, uid=slot.uid)
 
 
-def noted(body: bytes, pin: str) -> bytes:
-    """The bytes to apply, which also say what the unit is pinned to. The next ordinary apply takes the note away."""
+def noted(body: bytes, pin: str, uid: str) -> bytes:
+    """The bytes to apply, which also name the object by its uid, and say what the unit is pinned to. The next ordinary
+    apply takes the note away."""
+    if not pin and not uid:
+        return body
     obj = orjson.loads(body)
     metadata = obj["metadata"]
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), marks.PINNED: pin}
+    if uid:
+        metadata["uid"] = uid
+    if pin:
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), marks.PINNED: pin}
     return orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)

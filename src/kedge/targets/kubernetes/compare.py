@@ -78,6 +78,7 @@ async def compare_set(
     _declare_awaited(setting, [manifest for manifest in (look.awaited for look in looks) if manifest is not None])
     leftovers = await gathered([*(_leftover(setting, ref) for ref in extra)])
     digests = {manifest.ref: manifest.digest for manifest in manifests}
+    expected = {*(manifest.ref for manifest in desired.manifests), *extra}
     return Comparison(
         pairs=(*(look.pair for look in looks), *(pair for pair in leftovers if pair is not None)),
         unchanged=tuple(manifest.ref for manifest in same),
@@ -85,6 +86,7 @@ async def compare_set(
             *(verified[manifest.ref] for manifest in same),
             *(Known(k.pair.ref, digests[k.pair.ref], k.fingerprint) for k in looks if k.fingerprint),
         ),
+        strays=site.index.strays(marks.owner_text(scope.installation, scope.unit), expected),
     )
 
 
@@ -244,6 +246,8 @@ def sentence_of(refusal: Refusal) -> str:
 
 def raise_if_passing(refusal: Refusal, what: str) -> None:
     """Raise Conflict or Unavailable for a refusal that will pass without anybody changing the manifest."""
+    if refusal.another:
+        raise Conflict(f"{what}: it was made anew meanwhile, look again: {refusal.text}")
     if refusal.code == 409:
         raise Conflict(f"{what}: {refusal.text}")
     if refusal.code == 403 and "being terminated" in refusal.text:

@@ -79,6 +79,7 @@ class Index:
         self._writing: dict[Ref, int] = {}
         self._expected: dict[Ref, Slot | None] = {}
         self._narrow: set[tuple[str, str]] = set()
+        self._arrived: dict[str, set[Ref]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._size = 0
         self._closed = False
@@ -98,6 +99,19 @@ class Index:
 
     def slots(self) -> Iterable[Slot]:
         return self._slots.values()
+
+    def strays(self, owner: str, expected: Collection[Ref]) -> dict[Ref, str]:
+        """Uids of what watches showed as this owner's, and applied by Kedge, that is not `expected` there. What is
+        expected once is not looked at again: this costs nothing where nothing came unasked."""
+        arrived = self._arrived.get(owner)
+        if arrived is None:
+            return {}
+        arrived.difference_update(expected)
+        found = {ref: slot for ref in sorted(arrived) if (slot := self._slots.get(ref)) and slot.owner == owner}
+        arrived.intersection_update(found)
+        if not arrived:
+            del self._arrived[owner]
+        return {ref: slot.uid for ref, slot in found.items() if not slot.terminating}
 
     def watching(self, ref: Ref) -> Watching | None:
         """The watch that sees a ref, or None."""
@@ -325,6 +339,8 @@ class Index:
                 self._gone(slot.ref, slot.version)
             return slot.ref
         self._keep(slot)
+        if old is None and not slot.hook and marks.applied_here(obj):
+            self._arrived.setdefault(slot.owner, set()).add(slot.ref)
         if old is not None and old.owner != slot.owner:
             self._tell(old, "drift")
         if old is None or (old.uid, old.fingerprint, old.owner) != (slot.uid, slot.fingerprint, slot.owner):

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from kedge.engine.fieldset import CLIENT_SIDE, INTERACTIVE, FieldSet, entries, fingerprint, owned, remove, writers
+import orjson
+
+from kedge.engine.fieldset import CLIENT_SIDE, INTERACTIVE, FieldSet, entries, fingerprint, held, owned, remove, writers
 from kedge.engine.fieldset import take_over as merged
 from kedge.kube.client import MANAGER
 from kedge.model.pair import Owner, Scope
@@ -69,11 +71,13 @@ def without_declared(mark: Owner | None, desired: Mapping[str, Any]) -> Owner | 
 
 
 def owners_fingerprint(obj: Mapping[str, Any], value: bytes) -> str:
-    """The drift fingerprint: of field ownership, or of the object's `value` where the server keeps no record of it."""
+    """The drift fingerprint: of field ownership and of the values that are ours, or of the object's `value` where the
+    server keeps no record of owners."""
     found = marks.managed_fields_of(obj)
     if not found:
         return f"value:{sha256(value).hexdigest()}"
-    return fingerprint(found, MANAGER, BY_HAND)
+    ours = orjson.dumps(held(obj, found, MANAGER), option=orjson.OPT_SORT_KEYS)
+    return sha256(fingerprint(found, MANAGER, BY_HAND).encode() + ours).hexdigest()
 
 
 def hands(obj: Mapping[str, Any], *, adopt: Owner | None = None) -> tuple[str, ...]:
