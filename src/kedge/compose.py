@@ -312,6 +312,18 @@ def located(directory: Path) -> tuple[Path, str]:
     return root, "" if path == "." else path
 
 
+def file_at(file: Path, ref: str) -> bytes:
+    """What a file of a local repository holds at a ref. Raises Invalid where there is no such commit or file."""
+    from kedge.sources.folder import snapshot_at
+
+    root, path = located(file)
+    snapshot = snapshot_at(root, ref)
+    entry = snapshot.entry(path)
+    if entry is None:
+        raise Invalid(f"there is no file {path} at {ref}", hint="--from and --to read the declaration at each ref")
+    return snapshot.read(entry)
+
+
 def _absolute(error: Invalid) -> Invalid:
     """The same problems, whose files are named from the file system's root."""
 

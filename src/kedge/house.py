@@ -59,6 +59,7 @@ class House:
             verified=self.shift.vigil.verified,
             late=self.shift.vigil.late,
             ailments=self.shift.vigil.ailments,
+            secret_moved=self.shift.secret_moved,
         )
 
     async def _look(self, dossier: Dossier) -> Mapping[Ref, Sight]:

@@ -101,3 +101,21 @@ def test_two_commits_are_compared_as_declared(tree: Path) -> None:
     done = call("diff", *flags)
     assert "deep/web" in done.out
     assert "data.version" in done.out
+
+
+def test_each_ref_is_rendered_as_it_is_declared_there(tree: Path) -> None:
+    git = ["git", "-C", str(tree), "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "one"], ["tag", "before"]):
+        subprocess.run([*git, *command], check=True)
+    (tree / "web.yaml").write_text(DECLARED.replace('value: "7"', 'value: "eight"'))
+    subprocess.run([*git, "commit", "-q", "-a", "-m", "two"], check=True)
+    (tree / "web.yaml").write_text(DECLARED.replace('value: "7"', 'value: "nine"'))
+    flags = [str(tree / "app"), "--declared", str(tree / "web.yaml"), "--unit", "web@prod", "--from", "before"]
+    told = call("diff", *flags, "--to", "main").out
+    assert "data.tag" in told
+    assert ("eight" in told, "nine" in told) == (True, False)
+    assert "nine" in call("diff", *flags).out
+    (tree / "other.yaml").write_text(DECLARED)
+    missing = call("diff", str(tree / "app"), "--declared", str(tree / "other.yaml"), "--unit", "web", "--from", "main")
+    assert missing.code == 2
+    assert "there is no file other.yaml at main" in missing.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,29 @@ async def test_a_secret_of_the_store_is_live_rotates_and_is_nowhere_in_clear(tmp
         for value in (FIRST, SECOND, ENCRYPTED):
             assert value.encode() not in shown
             assert b64encode(value.encode()).strip(b"=") not in shown
+
+
+async def test_a_secret_that_is_kept_anew_or_deleted_is_seen_at_once(
+    tmp_path: Path, access: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def given(value: str) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(value.encode())))
+        assert (await world.kedge("create", "secret", "shop-db")).code == 0
+
+    async with standing(tmp_path, access=access) as world:
+        plain = WEB.replace("  decrypt: {keys: [shop-age]}\n", "")
+        world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": plain, "apps/web/s.yaml": SECRET})
+        world.pushed("before there is a secret")
+        await world.until("shop/web", lambda d: "no secret shop-db" in d.shown.why)
+        await given(FIRST)
+        await world.synced("shop/web")
+        assert await live(world, "web", "url") == f"db://me:{FIRST}@db"
+        await given(SECOND)
+        await world.until("shop/web", lambda d: d.runs >= 2 and d.operation is None and d.shown.sync == "Synced")
+        assert await live(world, "web", "url") == f"db://me:{SECOND}@db"
+        await world.kedge("delete", "secret", "shop-db")
+        await world.until("shop/web", lambda d: "no secret shop-db" in d.shown.why)
+        assert await live(world, "web", "url") == f"db://me:{SECOND}@db"
 
 
 async def test_a_secret_that_is_not_the_project_s_makes_no_unit(tmp_path: Path, access: Any) -> None:

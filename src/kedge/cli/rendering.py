@@ -44,14 +44,17 @@ def _rendered(places: Sequence[tuple[Path, str]], wish: Wish) -> list[Desired]:
     from kedge.compose import offline
 
     secrets = dict(_secret(text) for text in wish.secrets)
-    wish, spec = _asked(wish)
+    asked = [(directory, ref, *_asked(wish, ref)) for directory, ref in places]
 
     async def kept(name: str) -> str | None:
         return secrets.get(name)
 
     async def work() -> list[Desired]:
         async with offline(kept) as house:
-            return [await house.render(d, spec, name=wish.name, namespace=wish.namespace, ref=ref) for d, ref in places]
+            return [
+                await house.render(directory, spec, name=named.name, namespace=named.namespace, ref=ref)
+                for directory, ref, named, spec in asked
+            ]
 
     return asyncio.run(work())
 
@@ -66,12 +69,13 @@ def _secret(text: str) -> tuple[str, str]:
     return name, read_file(file)[0].decode("utf-8", "replace")
 
 
-def _asked(wish: Wish) -> tuple[Wish, RenderSpec]:
-    """Name, namespace and options: as declared, with what the command line says laid over them."""
+def _asked(wish: Wish, ref: str) -> tuple[Wish, RenderSpec]:
+    """Name, namespace and options: as declared at a ref ("": the working tree), with what the command line says laid
+    over them."""
     spec = spec_of(wish)
     if wish.declared is None:
         return wish, spec
-    name, found = declared_in(wish.declared, wish.unit)
+    name, found = declared_in(wish.declared, wish.unit, ref)
     helm = found.helm
     if spec.helm is not None:
         from kedge.dialects.kedge import laid_over
@@ -87,13 +91,14 @@ def _asked(wish: Wish) -> tuple[Wish, RenderSpec]:
     return named, made
 
 
-def declared_in(file: Path, unit: str) -> tuple[str, ApplicationSpec]:
-    """The name and fields of the unit that a file declares; `unit` is NAME or NAME@ENV, "" where there is only one.
-    Raises Invalid for a file with problems, and where there is no such unit or several."""
+def declared_in(file: Path, unit: str, ref: str = "") -> tuple[str, ApplicationSpec]:
+    """The name and fields of the unit that a file declares at a ref ("": the working tree); `unit` is NAME or NAME@ENV,
+    "" where there is only one. Raises Invalid for a file with problems, and where there is no such unit or several."""
     from kedge.cli.objects import read_file
+    from kedge.compose import file_at
     from kedge.dialects.kedge import read
 
-    raw, name = read_file(str(file))
+    raw, name = (file_at(file, ref), f"{ref}:{file}") if ref else read_file(str(file))
     reading = read(raw, name)
     if reading.problems:
         raise Invalid("", problems=reading.problems)
@@ -153,6 +158,6 @@ def _set(text: str) -> dict[str, Any]:
 
 def rendered_at(directory: Path, refs: tuple[str, str], wish: Wish) -> tuple[Desired, Desired]:
     """The rendered sets of a directory of a local repository at two refs; "" is the working tree. Raises as
-    `rendered`. A declaration is that of the working tree for both."""
+    `rendered`. What is declared is that of each ref, too."""
     before, after = _rendered([(directory, ref) for ref in refs], wish)
     return before, after

@@ -29,6 +29,7 @@ class Desk:
     start).
     `verified` answers for a unit when a turn last found it as Git states, written down or not; `late` why that is too
     long ago, "" while it is not. `ailments` are those of every cluster that units live in.
+    `secret_moved` is told the name of a secret that was kept or deleted.
     `follow` takes a listener that is told a unit and its version (0: it is gone) after each of its turns.
     """
 
@@ -48,3 +49,4 @@ class Desk:
     verified: Callable[[str], float | None] = lambda unit: None
     late: Callable[[str], str] = lambda unit: ""
     ailments: Callable[[], Mapping[str, Ailment | None]] = dict
+    secret_moved: Callable[[str], None] = lambda name: None

@@ -40,6 +40,7 @@ async def keep(request: Request, name: SecretName, body: Kept, person: Keeper) -
     desk = desk_of(request)
     event = Event("secret.kept", desk.clock.now(), person.name, message=f"secret {name} kept")
     await desk.store.keep(name, body.value.get_secret_value(), event)
+    desk.secret_moved(name)
     return answer(answers.SecretDone(name, "kept"))
 
 
@@ -51,4 +52,5 @@ async def forget(request: Request, name: SecretName, person: Keeper) -> Response
         raise Absent(f"there is no secret {name}", hint="kedge get secrets lists them")
     event = Event("secret.deleted", desk.clock.now(), person.name, message=f"secret {name} deleted")
     await desk.store.keep(name, None, event)
+    desk.secret_moved(name)
     return answer(answers.SecretDone(name, "deleted"))

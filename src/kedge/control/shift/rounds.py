@@ -136,6 +136,13 @@ class Rounds:
         self._bell.set()
         return len(fitting)
 
+    def ask_troubled(self) -> None:
+        """Look soon at whatever did not answer last time."""
+        for key, stop in self._stops.items():
+            if stop.problem:
+                self._soon(key)
+        self._bell.set()
+
     async def ask(self, keys: Iterable[Key]) -> None:
         """Look at these now, and come back when the looks are over, whatever came of them."""
         looks = []

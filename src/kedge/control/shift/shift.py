@@ -56,6 +56,7 @@ class Shift:
         self._news: dict[str, Revision] = {}
         self._refused: dict[str, None] = {}
         self._units: dict[str, None] = {}
+        self._secrets: dict[str, tuple[str, ...]] = {}
         self._listeners: list[Callable[[str, int], None]] = []
         self.vigil = Vigil(doors, SWEEP)
         self.turns = Turns(doors, spawner, self._seen, self.vigil.proved)
@@ -117,6 +118,14 @@ class Shift:
         """A push was announced; answers how many (repository, ref) it may concern."""
         return self.rounds.hint(matches, ref)
 
+    def secret_moved(self, name: str) -> None:
+        """A secret was kept or deleted: whoever renders with it is looked at, and sources in trouble are asked:
+        it may have been what opens them."""
+        for unit, names in self._secrets.items():
+            if name in names:
+                self.turns.ring(unit)
+        self.rounds.ask_troubled()
+
     def vitals(self) -> dict[str, float]:
         """Gauges for `/metrics`."""
         queue = self.turns.queue
@@ -136,6 +145,9 @@ class Shift:
     def _seen(self, unit: str, dossier: Dossier | None) -> None:
         if dossier is None:
             self._units.pop(unit, None)
+        self._secrets.pop(unit, None)
+        if dossier is not None and dossier.unit.render.secrets:
+            self._secrets[unit] = dossier.unit.render.secrets
         self.rounds.seen(unit, dossier)
         self.vigil.seen(unit, dossier)
         for tell in self._listeners:
