@@ -8,7 +8,7 @@ from typing import Any
 
 from kedge.dialects import loader, renderers, rules
 from kedge.dialects.loader import Document, Limits
-from kedge.dialects.shape import MISSING, Path, Shape, named, nearest, suggestion
+from kedge.dialects.shape import MISSING, MOST_PROBLEMS, Path, Shape, named, nearest, suggestion
 from kedge.model.declaration import (
     API_VERSION,
     Application,
@@ -33,6 +33,7 @@ _METADATA = ("name", "project", "labels")
 _SECRETS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "ca", "proxy", "kubeconfig")
 RENDERERS = ("directory", "kustomize", "helm")
 IMPLICIT_PROJECT = "default"
+MOST_ENVIRONMENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,15 @@ def read(raw: bytes, file: str = "", limits: Limits = loader.LIMITS) -> Reading:
     """Read every document of a file. Documents of other groups are left alone. Never raises."""
     stream = loader.read(raw, file, limits)
     declarations: list[Declaration] = []
-    problems = list(stream.problems)
+    problems = list(stream.problems[:MOST_PROBLEMS])
     for document in stream.documents:
         if not _is_ours(document.value):
             continue
+        if len(problems) > MOST_PROBLEMS:
+            problems.append(
+                Problem("so much is wrong before this that the rest of the file is not read", document.where())
+            )
+            break
         declaration, wrong = _declaration(document)
         problems.extend(wrong)
         if declaration is not None:
@@ -216,6 +222,8 @@ def _application(kind: type, document: Document, shape: Shape) -> Any:
         return {"spec": found} if found is not MISSING else found
     if not isinstance(environments, dict):
         return shape.wrong(("spec", "environments"), f"a mapping of names is wanted, not {named(environments)}")
+    if len(environments) > MOST_ENVIRONMENTS:
+        return shape.wrong(("spec", "environments"), f"there are more than {MOST_ENVIRONMENTS} environments")
     laid = tuple(_environment(name, base, part, document, shape) for name, part in environments.items())
     if shape.problems:
         return MISSING
@@ -263,7 +271,8 @@ def _environment(name: str, base: dict[str, Any], part: Any, document: Document,
     inner = Shape(_place(here, part or {}, document))
     spec = _spec(laid_over(base, part or {}), (), inner)
     said = {str(problem) for problem in shape.problems}
-    shape.problems.extend(problem for problem in inner.problems if str(problem) not in said)
+    fresh = [problem for problem in inner.problems if str(problem) not in said]
+    shape.problems.extend(fresh[: max(0, MOST_PROBLEMS - len(shape.problems))])
     return name, spec
 
 

@@ -34,13 +34,15 @@ from kedge.model.version import parse
 
 Rule = Callable[[str], str]
 
+LONGEST = 4_000
+"""Characters of a text that is one name, path, URL or line."""
+
 _DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?\Z")
 _UNITS = (86_400, 3_600, 60, 1)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_SECRET = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*:[^@]*@|[^/@:\[]*:(?!\d+(?:/|\Z)))")
+_SECRET = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@:]*:[^@]*@|[^/@:\[]*:(?!\d+(?:/|\Z)))")
 _WEB_USER = re.compile(r"https?://[^/@]*@", re.IGNORECASE)
-_USER_PART = re.compile(r"://.*@")
 _REF_UNFIT = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 _APPROVER = re.compile(r"(group|user):[^\s:][^\x00-\x1f]{0,250}\Z")
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
@@ -51,7 +53,9 @@ _AFTER = re.compile(r"app/([^/]+)\Z")
 
 def shown(text: str) -> str:
     """The beginning of a text for a message, without what a URL may hold before its host."""
-    return _USER_PART.sub("://***@", text)[:60]
+    scheme, _, rest = text.partition("://")
+    _, at, host = rest.rpartition("@")
+    return f"{scheme}://***@{host}"[:60] if at else text[:60]
 
 
 def duration(text: str) -> float | None:

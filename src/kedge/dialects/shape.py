@@ -18,7 +18,8 @@ Path = tuple[Step, ...]
 MISSING = object()
 """Answer for a value that is wrong: the problem is told, the default stands in."""
 
-_MOST_PROBLEMS = 50
+MOST_PROBLEMS = 50
+"""Problems of one document that are told: a text made of nothing else would fill the store with them."""
 _SHOWN = 60
 
 
@@ -74,9 +75,14 @@ class Shape:
         self.problems: list[Problem] = []
 
     def wrong(self, path: Path, text: str, hint: str = "") -> Any:
-        if len(self.problems) < _MOST_PROBLEMS:
+        if not self.full:
             self.problems.append(Problem(text, self.where(path), hint))
         return MISSING
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is wrong already that nothing more is told."""
+        return len(self.problems) >= MOST_PROBLEMS
 
     def section(self, kind: Any, value: Any, path: Path, *, skip: frozenset[str] = frozenset()) -> Any:
         """A dataclass from a mapping; nothing counts as an empty mapping. Fields in `skip` are not read."""
@@ -95,7 +101,8 @@ class Shape:
         return found
 
     def unknown(self, key: str, known: Sequence[str], path: Path) -> None:
-        self.wrong((*path, key), f"there is no field “{key[:_SHOWN]}”", suggestion(key, known))
+        if not self.full:  # to look for the nearest name takes long
+            self.wrong((*path, key), f"there is no field “{key[:_SHOWN]}”", suggestion(key, known))
 
     def _field(self, kind: type, key: str, value: Any, path: Path) -> Any:
         place = (kind, key)
@@ -119,6 +126,8 @@ class Shape:
             return ""
         if not value and place in rules.EMPTY_ALLOWED:
             return ""
+        if len(value) > rules.LONGEST:
+            return f"it has {len(value)} characters, and at most {rules.LONGEST} are read"
         return rules.BY_FIELD.get(place, rules.line)(value)
 
     def _duration(self, value: Any, path: Path) -> Any:

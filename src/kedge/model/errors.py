@@ -12,7 +12,20 @@ Anything else that is raised is a bug of ours. Only `kedge.control.shift` turns 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+
+LONGEST = 2_000
+"""Characters of a problem's text, and of each part of its place: what a stranger's words may take in the store and on a
+page. The end is cut off."""
+
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What would move a terminal's cursor, turn a text around, or be no text to a database."""
+
+
+def shown(text: str) -> str:
+    """A text that may be a stranger's, fit to be shown and kept: bounded, without control characters."""
+    return _UNSEEN.sub("", text if len(text) <= LONGEST else f"{text[:LONGEST]} …")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,11 +50,19 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, where it is, and what to do next. `text` is one sentence."""
+    """One thing that is wrong, where it is, and what to do next. `text` is one sentence; whatever it quotes, it is
+    `shown`."""
 
     text: str
     where: Where = Where()
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", shown(self.text))
+        object.__setattr__(self, "hint", shown(self.hint))
+        where = self.where
+        if len(where.file) > LONGEST or len(where.path) > LONGEST or _UNSEEN.search(where.file + where.path):
+            object.__setattr__(self, "where", replace(where, file=shown(where.file), path=shown(where.path)))
 
     def __str__(self) -> str:
         place = str(self.where)
