@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.bounds import processor
 
 from kedge.model.errors import Invalid
 from kedge.sources.git import GitSource
@@ -100,3 +101,16 @@ async def test_what_is_ignored_is_not_there_and_moves_nobody(source: GitSource, 
     repository.commit({".kedgeignore": "none\n"})
     last = await source.fetch(repository.url, "main")
     assert source.changed(after, last) == [".kedgeignore"]
+
+
+def test_patterns_made_to_be_slow_are_not():
+    # A hundred paths, each with thirty folders, took fifteen seconds.
+    rules = read(b"**/a/**/b/**/c/**/d/**/e/**/f/**/g/**/h\n" * 1_000)
+    with processor(5):
+        assert rules.ignores("/".join("abcdefghij" * 30))
+        assert not any(rules.ignores("/".join("zyxw" * 8) + f"/{n}") for n in range(100))
+    stars = read(b"/".join([b"*a" * 100] * 2) + b"\n" + b"*a*b*c*d*e*f\n" * 900)
+    with processor(5):
+        assert not any(stars.ignores("ab" * 120 + str(n)) for n in range(100))
+    assert stars.too_many(100_000)
+    assert not read(b"*.md\n" * 50).too_many(100_000)

@@ -10,6 +10,7 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.bounds import processor
 
 from kedge.model.errors import Invalid
 from kedge.sources.tarball import File, Limits, files
@@ -53,6 +54,10 @@ def test_every_form_of_long_and_strange_names_is_read(form: int):
         "a/.GIT/hooks/x",
         "a/.git./x",
         "x/" * 30 + "y",
+        "git~1/config",
+        "a/.g\u200cit/config",
+        ".git::$INDEX_ALLOCATION/config",
+        ".git /x",
     ],
 )
 def test_names_that_climb_or_hide_are_refused(name: str):
@@ -84,6 +89,32 @@ def test_a_bomb_is_refused_before_it_fills_the_memory():
         list(files(bomb, SMALL))
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
+
+
+def made_of(kind: bytes, body: bytes) -> bytes:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = kind, len(body)
+    return header.tobuf(tarfile.USTAR_FORMAT) + body + bytes(-len(body) % 512)
+
+
+def test_headers_that_are_all_there_is_are_refused_at_their_bound():
+    # 250 MB of them, packed into one, were three quarters of a minute in which nobody else had a turn.
+    records = made_of(b"x", b"5 a=\n" * 13_000) * 3_000
+    with processor(10), pytest.raises(Invalid, match="a header of the archive has"):
+        list(files(gzip.compress(records, 1)))
+
+
+def test_packed_streams_without_end_that_hold_nothing_are_refused():
+    with processor(5), pytest.raises(Invalid, match="packed in more than"):
+        list(files(gzip.compress(b"") * 500_000))
+
+
+@pytest.mark.parametrize(
+    ("begin", "name"), [(b"PK\x03\x04", "zip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh9", "bzip2"), (b"\xfd7zXZ", "xz")]
+)
+def test_what_is_packed_in_another_way_is_named(begin: bytes, name: str):
+    with pytest.raises(Invalid, match=f"packed by {name}"):
+        list(files(begin + bytes(1_000)))
 
 
 def test_many_middling_files_are_refused_at_the_bound():

@@ -7,6 +7,7 @@ fetched once: it is kept under its digest, or under what the index says of it wh
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -134,17 +135,18 @@ class ChartSource(OnShelf):
         raise trouble or Invalid(f"chart {chosen.name} {chosen.version} has no URL in the index")
 
 
-def of_chart(raw: bytes, name: str) -> list[File]:
-    """A chart's files below a folder of its name, whatever the archive calls it. Raises Invalid for another archive."""
-    found = []
+def of_chart(raw: bytes, name: str) -> Iterator[File]:
+    """A chart's files below a folder of its name, whatever the archive calls it, one by one. Raises Invalid for another
+    archive, at the latest at its end."""
+    fit(name)
+    is_chart = False
     for file in files(raw):
         inner = file.path.partition("/")[2]
+        is_chart = is_chart or inner == "Chart.yaml"
         if inner:
-            found.append(File(f"{name}/{inner}", file.data, file.executable))
-    if not any(file.path == f"{name}/Chart.yaml" for file in found):
+            yield File(f"{name}/{inner}", file.data, file.executable)
+    if not is_chart:
         raise Invalid(f"the archive of chart {name} holds no Chart.yaml")
-    fit(name)
-    return found
 
 
 def _write(file: Path, body: bytes) -> None:

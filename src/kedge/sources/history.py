@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pygit2
 from pygit2.enums import FileMode
 
-from kedge.sources.snapshot import find, name_of
+from kedge.sources.snapshot import LONGEST, find, name_of
 
 BOUND = 2_000
 """Commits that a search walks at most."""
@@ -22,7 +22,8 @@ _ENTRY = re.compile(rb"[0-7]+ [^\0]+\0.{20}", re.DOTALL)
 def changed(before: pygit2.Tree, after: pygit2.Tree, bound: int = MOST) -> list[str] | None:
     """Paths of files (symlinks and submodules too) that differ, ordered. Equal folders are not opened.
 
-    None when there are more than `bound`: a tree may name one folder a million times over."""
+    None when there are more than `bound`, or one is longer than any that is read: a tree may name one folder a million
+    times over, or a million in one another."""
     found: set[str] = set()
     waiting: list[tuple[str, pygit2.Object | None, pygit2.Object | None]] = [("", before, after)]
     opened = 0
@@ -31,6 +32,8 @@ def changed(before: pygit2.Tree, after: pygit2.Tree, bound: int = MOST) -> list[
         opened += 1
         for one, other in _different(left, right):
             path = prefix + "".join(name_of(node) for node in (one or other,) if node is not None)
+            if len(path) > LONGEST:
+                return None
             folders = (one if _is_folder(one) else None, other if _is_folder(other) else None)
             if any(node is not None and not _is_folder(node) for node in (one, other)):
                 found.add(path)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -22,8 +23,10 @@ SIZE_LIMIT = 64 << 20
 _SMALL = 1 << 20
 """Bytes of an index that is read whole where it is not written as Helm writes it."""
 _MOST = 50_000
+_LONGEST = 500
+"""Bytes of a line that says a version."""
 _ENTRIES = re.compile(rb"^entries:[ \t]*\r?\n", re.MULTILINE)
-_FIRST = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n)*( +)[^\s#-][^\n]*:[ \t]*\r?$", re.MULTILINE)
+_FIRST = re.compile(rb"^([ \t]*)([^\s#])", re.MULTILINE)
 _TOP = re.compile(rb"\n[^\s#]")
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})\Z")
 
@@ -61,7 +64,7 @@ def _versions(raw: bytes, name: str) -> Iterator[tuple[str, Any]]:
         return
     for count, item in enumerate(_items(section)):
         if count >= _MOST:
-            raise Invalid(f"chart {name} has more than {_MOST} versions in the index")
+            raise _too_many(name)
         version = _version(item)
         if version:
             yield version, lambda item=item: _yaml(item)[0]
@@ -73,9 +76,16 @@ def _whole(index: Any, name: str) -> Iterator[tuple[str, Any]]:
         raise Invalid("the index of the chart repository has no entries")
     if name not in entries:
         raise _unknown(name, list(entries))
-    for item in entries[name] or ():
+    found = entries[name] or []
+    if not isinstance(found, list) or len(found) > _MOST:
+        raise _too_many(name)
+    for item in found:
         if isinstance(item, dict) and isinstance(item.get("version"), str):
             yield item["version"], lambda item=item: item
+
+
+def _too_many(name: str) -> Invalid:
+    return Invalid(f"chart {name} has more than {_MOST} versions in the index, or something that is no list of them")
 
 
 def _json(raw: bytes) -> Any:
@@ -100,14 +110,18 @@ def _section(raw: bytes, name: str) -> bytes | None:
     Within `entries:` a line that is indented as its keys are is a key, whatever text may stand in between: no part of a
     value can be indented so little."""
     start = _ENTRIES.search(raw)
-    first = _FIRST.match(raw, start.end()) if start is not None else None
+    first = _FIRST.search(raw, start.end()) if start is not None else None
     if start is None or first is None:
         return None
-    begin, indent = start.end() - 1, b"\n" + first[1]  # patterns that begin with a line's end are found far quicker
+    margin, line = first[1], raw[first.start(2) : raw.find(b"\n", first.start(2))]
+    if not margin or margin.strip(b" ") or line.startswith(b"-") or not line.rstrip().endswith(b":"):
+        return None
+    begin = start.end() - 1
+    indent = b"\n" + margin  # patterns that begin with a line's end are found far quicker
     for written in (name, f'"{name}"', f"'{name}'"):
         found = raw.find(indent + written.encode() + b":", begin)
         if found >= 0:
-            after = re.compile(rb"\n(?:%s)?[^\s#\-]" % first[1]).search(raw, found + 1)
+            after = re.compile(rb"\n(?:%s)?[^\s#\-]" % margin).search(raw, found + 1)
             return raw[found + 1 : after.start() + 1 if after else len(raw)].partition(b"\n")[2]
     if len(raw) <= _SMALL:
         return None
@@ -123,7 +137,8 @@ def _items(section: bytes) -> Iterator[bytes]:
     match = re.search(rb"\n( *)- ", section)
     if match is None:
         return
-    begins = [found.start() + 1 for found in re.finditer(rb"\n" + match[1] + rb"- ", section)]
+    # One more than is read, so that more are noticed.
+    begins = [found.start() + 1 for found in islice(re.finditer(rb"\n" + match[1] + rb"- ", section), _MOST + 2)]
     for begin, end in zip(begins, [*begins[1:], len(section)], strict=True):
         yield section[begin:end]
 
@@ -131,8 +146,8 @@ def _items(section: bytes) -> Iterator[bytes]:
 def _version(item: bytes) -> str:
     """The version of an item: the line of that name among the item's own."""
     indent = item.index(b"-") + 2
-    match = re.search(rb"(?:\A *- |^ {%d})version:[ \t]*(.*?)[ \t]*\r?$" % indent, item, re.MULTILINE)
-    text = match[1].decode("utf-8", "replace") if match else ""
+    match = re.search(rb"(?:\A *- |^ {%d})version:([^\n]*)" % indent, item, re.MULTILINE)
+    text = match[1][:_LONGEST].decode("utf-8", "replace").strip(" \t\r") if match else ""
     return text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] else text
 
 

@@ -7,7 +7,7 @@ when that is the registry's own host, or a place that a Credential is declared f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -37,6 +37,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 _PARAMETER = re.compile(r'([a-z]+)="([^"]*)"')
 _MANIFEST_LIMIT = 4 << 20
 _PAGES = 100
+_TAGS = 200_000
 _STANDARD = Allowed()
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -163,15 +164,15 @@ class RegistrySource(OnShelf):
         return await self._shelf.content(repository).keep(f"{name} {digest}", f"{talk.place.name} {digest}", found)
 
 
-def _unpacked(raw: bytes, layer: Layer, name: str) -> Sequence[File]:
+def _unpacked(raw: bytes, layer: Layer, name: str) -> Iterator[File]:
     """A chart that is asked for by name is below a folder of that name, everything else at the top."""
     if name:
-        return of_chart(raw, name)
-    found = list(files(raw))
-    if not layer.chart:
-        return found
-    inner = [(file, file.path.partition("/")[2]) for file in found]
-    return [File(path, file.data, file.executable) for file, path in inner if path]
+        yield from of_chart(raw, name)
+        return
+    for file in files(raw):
+        path = file.path.partition("/")[2] if layer.chart else file.path
+        if path:
+            yield File(path, file.data, file.executable)
 
 
 class _Talk:
@@ -190,6 +191,8 @@ class _Talk:
             answer = await self._ask(url)
             told = _json(answer.body).get("tags")
             found += [tag for tag in told if isinstance(tag, str)] if isinstance(told, list) else []
+            if len(found) > _TAGS:
+                break
             if not answer.next:
                 return found
             url = urljoin(url, answer.next)

@@ -13,8 +13,10 @@ from kedge.model.source import Entry, EntryKind, Revision
 from kedge.sources import ignore
 
 FILE_LIMIT = 16 * 1024 * 1024
-MOST_ENTRIES = 500_000
+MOST_ENTRIES = 200_000
 """Bound of one listing: a hostile tree may name the same folder again and again, on every level."""
+LONGEST = 4_096
+"""Characters of a path: a tree of a few megabytes may be folders in one another whose paths fill gigabytes."""
 
 # libgit2 remembers no tree of more than 4 KiB by itself: a folder of 5,000 would be read and parsed anew for each path.
 TREE_REMEMBERED, TREES_REMEMBERED = 4 << 20, 32 << 20
@@ -107,13 +109,16 @@ class GitSnapshot:
             prefix, tree = waiting.pop()
             for node in self._inside(tree):
                 path = prefix + name_of(node)
+                if len(path) > LONGEST:
+                    text = f"a path is longer than {LONGEST} characters: folders are in one another without end"
+                    raise Invalid(text, where=Where(path[:100]))
                 if rules and rules.ignores(path, folder=node.filemode == FileMode.TREE):
                     continue
                 found.append(self._entry(node, path))
                 if recurse and node.filemode == FileMode.TREE:
                     waiting.append((f"{path}/", node))
-            if len(found) > MOST_ENTRIES:
-                raise Invalid(f"there are more than {MOST_ENTRIES} files", where=Where(folder))
+            if len(found) > MOST_ENTRIES or (rules and rules.too_many(len(found))):
+                raise Invalid(f"there are more files than are listed: {len(found)}", where=Where(folder))
         return sorted(found)
 
     def read(self, entry: Entry) -> bytes:
@@ -146,6 +151,8 @@ class GitSnapshot:
         node = find(self._tree, ignore.FILE)
         if node is None or node.type != ObjectType.BLOB:
             return None
+        if self._size(node.id) > ignore.SIZE:  # before it is unpacked: a few kilobytes may become gigabytes
+            raise ignore.too_large()
         return ignore.read(bytes(node.peel(pygit2.Blob).read_raw()))
 
     def seen(self, paths: Sequence[str]) -> Sequence[str]:

@@ -11,11 +11,14 @@ from kedge.model.errors import Invalid, Where
 FILE = ".gitmodules"
 _SECTION = re.compile(r'\s*\[\s*submodule\s+"([^"\n]*)"\s*\]\s*\Z', re.IGNORECASE)
 _OTHER = re.compile(r"\s*\[")
-_VALUE = re.compile(r'\s*(path|url)\s*=\s*"?([^"\n]*?)"?\s*\Z', re.IGNORECASE)
+_VALUE = re.compile(r"\s*(path|url)\s*=\s*(.*)\Z", re.IGNORECASE)
+SIZE = 1 << 20
 
 
 def urls(text: bytes) -> dict[str, str]:
-    """Path → URL as written."""
+    """Path → URL as written. Raises Invalid for a file that is too large."""
+    if len(text) > SIZE:
+        raise Invalid(f"it has {len(text)} bytes, more than the {SIZE} that are read", where=Where(FILE))
     sections: list[dict[str, str]] = []
     inside = False
     for line in text.decode("utf-8", "replace").splitlines():
@@ -24,7 +27,9 @@ def urls(text: bytes) -> dict[str, str]:
             if inside:
                 sections.append({})
         elif inside and (match := _VALUE.match(line)) is not None:
-            sections[-1][match[1].lower()] = match[2]
+            value = match[2].rstrip().removeprefix('"').removesuffix('"')
+            if '"' not in value:
+                sections[-1][match[1].lower()] = value
     return {found["path"]: found["url"] for found in sections if "path" in found and "url" in found}
 
 

@@ -17,11 +17,17 @@ _BLOCK = 512
 _SLICE = 64 * 1024
 _HEADER = 64 * 1024
 """Bytes that a header with a long name may have."""
+_HEADERS = 16 << 20
+"""Bytes of all of them: they are taken apart piece by piece, and a few kilobytes may be packed into gigabytes."""
+_MEMBERS = 10_000
+"""Packed streams in a row, each of which may unpack to nothing."""
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")
 _RECORD = re.compile(rb"(\d{1,6}) ([^=\n]+)=")
 _NAMED = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a named pipe"}
 _FILES = (b"0", b"\0")
 _GZIP = b"\x1f\x8b"
+_OTHERS = {b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def files(raw: bytes, limits: Limits = LIMITS) -> Iterator[File]:
     """The files of a tar archive, packed by gzip or not, in its order. Raises Invalid, at the latest when a bound is
     reached; what was answered before is then to be thrown away."""
     stream = _Stream(raw, limits)
-    seen, told = 0, _Next()
+    seen, told, extras = 0, _Next(), 0
     while (header := stream.read(_BLOCK)) != bytes(_BLOCK):
         seen += 1
         if seen > limits.entries:
@@ -65,7 +71,8 @@ def files(raw: bytes, limits: Limits = LIMITS) -> Iterator[File]:
         _check_sum(header)
         size, kind = _number(header[124:136]), header[156:157]
         if kind in (b"x", b"g", b"L", b"K"):
-            extra = stream.padded(size, _HEADER, "a header")
+            extras += size
+            extra = stream.padded(size, min(_HEADER, max(0, _HEADERS - extras + size)), "a header")
             told = _told(kind, extra, told)
             continue
         path, told_size, told = told.path or _path(header), told.size, _Next()
@@ -88,11 +95,17 @@ def fit(path: str, depth: int = LIMITS.depth) -> tuple[str, ...]:
     parts = tuple(part for part in path.split("/") if part not in ("", "."))
     if ".." in parts:
         raise Invalid(f"the archive holds a name that leads out of it: {path[:100]!r}")
-    if any(part.lower().rstrip(". ") == ".git" for part in parts) or len(path) > 1_000 or len(parts) > depth:
+    if any(map(_is_gits, parts)) or len(path) > 1_000 or len(parts) > depth:
         raise Invalid(f"the archive holds a name that is not unpacked: {path[:100]!r}")
     if not parts and path != ".":
         raise Invalid("the archive holds a file without a name")
     return parts
+
+
+def _is_gits(name: str) -> bool:
+    """Whether some file system would take it for Git's own folder, as Git itself refuses them: in other letters, with
+    dots and spaces at its end, by its short name, with a stream, with characters that are not seen."""
+    return _IGNORED.sub("", name).lower().partition(":")[0].rstrip(". ") in (".git", "git~1")
 
 
 class _Stream:
@@ -101,12 +114,16 @@ class _Stream:
     def __init__(self, raw: bytes, limits: Limits) -> None:
         if len(raw) > limits.packed:
             raise Invalid(f"the archive has {len(raw)} bytes, more than the {limits.packed} that are read")
+        other = next((name for begin, name in _OTHERS.items() if raw.startswith(begin)), "")
+        if other:
+            raise Invalid(f"the archive is packed by {other}", hint="only tar is read, packed by gzip or not")
         self._raw = memoryview(raw)
         self._place = 0
         self._left = limits.unpacked
         self._limit = limits.unpacked
         self._packed = raw[:2] == _GZIP
         self._inflate = zlib.decompressobj(wbits=31)
+        self._members = 1
         self._ready = bytearray()
 
     def read(self, size: int) -> bytes:
@@ -135,6 +152,9 @@ class _Stream:
             held = self._inflate.unconsumed_tail
             if self._inflate.eof:  # several packed streams in a row are one
                 held, self._inflate = self._inflate.unused_data, zlib.decompressobj(wbits=31)
+                self._members += 1
+                if self._members > _MEMBERS:
+                    raise Invalid(f"the archive is packed in more than {_MEMBERS} pieces")
             given = held or self._slice()
             if not given:
                 return b""
