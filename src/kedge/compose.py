@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -54,7 +54,8 @@ def environment() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a house is made of. `access` wins over `kubeconfig`; `poll` is in seconds."""
+    """What a house is made of. `access` wins over `kubeconfig`; `poll` is in seconds.
+    `address` answers the URL of the house's own server, "" while there is none."""
 
     data: Path
     environ: Mapping[str, str] = field(repr=False)
@@ -62,6 +63,7 @@ class Parts:
     context: str = ""
     access: Access | None = None
     poll: float = POLL
+    address: Callable[[], str] = lambda: ""
     clock: Clock = field(default_factory=SystemClock)
     entropy: Entropy = field(default_factory=SystemEntropy)
 
@@ -76,6 +78,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     import gc
 
     from kedge.control.road.doors import Doors, RenderedSets
+    from kedge.control.states.backend import StateBackend
     from kedge.house import build
     from kedge.sources.every import EverySource
     from kedge.sources.secrets import DeclaredSecrets
@@ -131,7 +134,8 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         installation=installation,
         rendered=RenderedSets(store),
     )
-    house = build(doors, spawner, admin, parts.poll)
+    states = StateBackend(store.states, installation, parts.clock, parts.address)
+    house = build(doors, spawner, admin, parts.poll, states)
     try:
         yield house
     finally:

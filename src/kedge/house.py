@@ -10,6 +10,7 @@ from kedge.control.road.commands import Commands
 from kedge.control.road.doors import Doors
 from kedge.control.road.enlist import AdminRoot
 from kedge.control.shift.shift import Shift
+from kedge.control.states.backend import StateBackend
 from kedge.dialects.webhooks import Push, same_repository
 from kedge.model.dossier import Dossier
 from kedge.model.operation import Sight
@@ -27,6 +28,7 @@ class House:
     commands: Commands
     shift: Shift
     spawner: Spawner
+    states: StateBackend | None = None
 
     async def start(self) -> None:
         await self.shift.start()
@@ -60,6 +62,7 @@ class House:
             late=self.shift.vigil.late,
             ailments=self.shift.vigil.ailments,
             secret_moved=self.shift.secret_moved,
+            states=self.states,
         )
 
     async def _look(self, dossier: Dossier) -> Mapping[Ref, Sight]:
@@ -67,7 +70,7 @@ class House:
         return await self.doors.target.look(self.doors.scope(dossier.unit), refs)
 
 
-def build(doors: Doors, spawner: Spawner, admin: AdminRoot, poll: float) -> House:
+def build(doors: Doors, spawner: Spawner, admin: AdminRoot, poll: float, states: StateBackend | None = None) -> House:
     """Road and shift over the doors."""
     shift = Shift(doors, spawner, admin, poll)
-    return House(doors, Commands(doors, shift.ring, shift.ask), shift, spawner)
+    return House(doors, Commands(doors, shift.ring, shift.ask), shift, spawner, states)

@@ -27,6 +27,7 @@ from kedge.model.ref import Ref, UnitName
 from kedge.model.restoration import Drafted
 from kedge.model.rule import HealthRule
 from kedge.model.source import Entry, Revision
+from kedge.model.state import StateChange, StateFacts, StateGrant, StateLine, StateText, StateVersion
 from kedge.model.unit import Unit
 
 T = TypeVar("T")
@@ -270,6 +271,40 @@ class States(Protocol):
     async def bring_home(self, unit: str, execution: str, content: bytes) -> None:
         """Keep a state that an execution could not send (`errored.tfstate`), under the lock it had. Raises Conflict
         where the state has moved on without it, Invalid for what is no state."""
+
+
+class StateStore(Protocol):
+    """Where states are kept: every version, encrypted, with the locks and the grants."""
+
+    async def facts(self, unit: str, execution: str = "") -> StateFacts:
+        """What is known of a unit's state, and of what the execution was given."""
+
+    async def granted(self, execution: str) -> StateGrant | None: ...
+
+    async def turn(
+        self,
+        unit: str,
+        execution: str,
+        decide: Callable[[StateFacts], StateChange],
+        text: StateText | None = None,
+    ) -> StateChange:
+        """Read the facts, decide, keep the change: nothing comes between. `text` is what a new version holds.
+
+        Raises what `decide` raises, Conflict where another was first, Unavailable; then nothing is kept."""
+
+    async def head(self, unit: str) -> tuple[StateVersion, StateText] | None:
+        """The newest version and what it says, without its content; None where there is no state."""
+
+    async def content(self, unit: str, number: int) -> bytes | None: ...
+
+    async def versions(self, unit: str, before: int = 0, limit: int = 50) -> Sequence[StateVersion]:
+        """Newest first; `before` is a number of a version."""
+
+    async def everything(self) -> Sequence[StateLine]:
+        """Every unit that has, or had, a state; by name."""
+
+    async def beside(self, job: Callable[[], T], size: int) -> T:
+        """Do something that takes as long as `size` bytes take, so that nobody else has to wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

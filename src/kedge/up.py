@@ -131,7 +131,14 @@ def _locked(data: Path) -> Iterator[None]:
 async def _standing(options: UpOptions, say: Say) -> AsyncIterator[tuple[House, str]]:
     """The house at work and its server's URL; ended in reverse order."""
     async with AsyncExitStack() as stack:
-        parts = Parts(options.data, environment(), kubeconfig=options.kubeconfig, context=options.context)
+        served: list[str] = []
+        parts = Parts(
+            options.data,
+            environment(),
+            kubeconfig=options.kubeconfig,
+            context=options.context,
+            address=lambda: served[0] if served else "",
+        )
         admin = AdminRoot(options.repo, options.ref, options.path)
         if options.demo:
             say("demo     a repository and a sandbox cluster …")
@@ -142,6 +149,7 @@ async def _standing(options: UpOptions, say: Say) -> AsyncIterator[tuple[House, 
             parts = replace(parts, access=access, poll=DEMO_POLL)
         house = await stack.enter_async_context(open_house(parts, admin))
         url = await stack.enter_async_context(_served(house, options, parts))
+        served.append(url)
         await house.start()
         yield house, url
 

@@ -41,7 +41,9 @@ _READS = frozenset({Verb.READ, Verb.LOGS})
 
 
 class Unauthenticated(Denied):
-    """Nobody we know asks: 401."""
+    """Nobody we know asks: 401. `scheme` says how to show who asks."""
+
+    scheme = "Bearer"
 
 
 def may(person: Person, verb: Verb, unit: UnitName | None) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from kedge.control.road.commands import Commands
+from kedge.control.states.backend import StateBackend
 from kedge.dialects.webhooks import Push
 from kedge.model.dossier import Dossier
 from kedge.model.health import Ailment
@@ -30,6 +31,7 @@ class Desk:
     `verified` answers for a unit when a turn last found it as Git states, written down or not; `late` why that is too
     long ago, "" while it is not. `ailments` are those of every cluster that units live in.
     `secret_moved` is told the name of a secret that was kept or deleted.
+    `states` is the built-in state backend.
     `follow` takes a listener that is told a unit and its version (0: it is gone) after each of its turns.
     """
 
@@ -50,3 +52,4 @@ class Desk:
     late: Callable[[str], str] = lambda unit: ""
     ailments: Callable[[], Mapping[str, Ailment | None]] = dict
     secret_moved: Callable[[str], None] = lambda name: None
+    states: StateBackend | None = None

@@ -2,7 +2,8 @@
 
 - Host: loopback, or a name this server is known by, so that a rebinding name reaches nothing.
 - Origin, where a browser sends one: the same host, so that a foreign page changes nothing.
-- A body: JSON, at most `BODY_LIMIT` bytes, within `BODY_SECONDS`; read before it is handed on.
+- A body: JSON, at most `BODY_LIMIT` bytes, within `BODY_SECONDS`; read before it is handed on. That of a state is
+  larger, and read by its handler, once it knows who sends it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kedge.model.state import LARGEST_STATE
 from kedge.server.problems import problem
 
 BODY_LIMIT = 1024 * 1024
 BODY_SECONDS = 30.0
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+STATES = "/state/"
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -58,7 +61,7 @@ class Guard:
         refused = self.refusal(scope)
         if refused is not None:
             await refused(scope, receive, dressed)
-        elif scope["method"] in _BODILESS:
+        elif scope["method"] in _BODILESS or scope["path"].startswith(STATES):
             await self._app(scope, receive, dressed)
         else:
             await self._with_body(scope, receive, dressed)
@@ -79,8 +82,9 @@ class Guard:
         if media != "application/json":
             return problem(415, "the body must be application/json", hint="Content-Type: application/json")
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length[:20]) > BODY_LIMIT:
-            return _too_large()
+        limit = LARGEST_STATE if scope["path"].startswith(STATES) else BODY_LIMIT
+        if length.isdecimal() and int(length[:20]) > limit:
+            return _too_large(limit)
         return None
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +95,7 @@ class Guard:
             await problem(408, "the body did not arrive in time")(scope, receive, send)
             return
         if body is None:
-            await _too_large()(scope, receive, send)
+            await _too_large(BODY_LIMIT)(scope, receive, send)
             return
         pending = [body]
 
@@ -135,5 +139,5 @@ def _same(origin: str, host: str) -> bool:
         return False
 
 
-def _too_large() -> Response:
-    return problem(413, f"the body is larger than {BODY_LIMIT} bytes")
+def _too_large(limit: int) -> Response:
+    return problem(413, f"the body is larger than {limit} bytes")

@@ -48,6 +48,8 @@ async def _ours(request: Request, error: Exception) -> Response:
     status = status_of(error)
     first, *rest = error.problems
     response = problem(status, first.text, where=str(first.where), why="; ".join(p.text for p in rest), hint=first.hint)
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = error.scheme
     if isinstance(error, Unavailable) and error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
     return response

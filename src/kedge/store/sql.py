@@ -48,7 +48,9 @@ from kedge.store import (
     reading,
     recording,
     sqlite,
+    stating,
 )
+from kedge.store.ledger import SqlStateStore
 from kedge.store.listening import Announcer
 from kedge.store.migrate import migrate
 from kedge.store.session import Session
@@ -66,6 +68,7 @@ class Opening:
 
     `path` may be `:memory:` with `threads=False`. `fail(point)` is called at each of `writer.POINTS` of every batch;
     what it raises happens there. `name` is the installation that a new database goes on as, "" for one of its own.
+    `states` says how many versions of stacks' states are kept.
     """
 
     path: str | Path
@@ -75,6 +78,7 @@ class Opening:
     older: tuple[bytes, ...] = ()
     threads: bool = True
     name: str = ""
+    states: stating.Keep = stating.Keep()
     fail: Callable[[str], None] = field(default=lambda point: None)
 
 
@@ -111,22 +115,27 @@ class SqlStore:
         self._installation = installation
         self._vault = vault
         self._cursor = collecting.Cursor()
+        self._keep, self._swept = opening.states, ""
         self._recalled = reading.Recalled()
         self._closed = False
         self._announcer = Announcer(chain.head(session)[0])
         self._writer = Writer(session, self._path, chain.seal, opening.fail)
         self._sessions = [session]
-        self._writes, self._scans, self._quick = self._lanes(session, opening.threads)
+        self._writes, self._scans, self._bulk, self._quick = self._lanes(session, opening.threads)
+        self.states = SqlStateStore(vault, self._look, self._bulk, self._writes)
 
-    def _lanes(self, session: Session, threads: bool) -> tuple[Lane, Lane, Reader]:
+    def _lanes(self, session: Session, threads: bool) -> tuple[Lane, Lane, Lane, Reader]:
+        """The writer, the reader of what grows with the fleet, the one of what is bulky, and the loop's own."""
         if not threads:
             reader = Reader(session, self._path)
-            return InlineLane(self._writer.commit, self._served), InlineLane(reader.read, self._nothing), reader
-        scanning, quick = (sqlite.connect(self._path, reading=True) for _ in range(2))
-        self._sessions += [scanning, quick]
+            reads = InlineLane(reader.read, self._nothing)
+            return InlineLane(self._writer.commit, self._served), reads, reads, reader
+        scanning, bulk, quick = (sqlite.connect(self._path, reading=True) for _ in range(3))
+        self._sessions += [scanning, bulk, quick]
         return (
             ThreadLane("kedge-writer", self._writer.commit, self._served, MOST),
             ThreadLane("kedge-reader", Reader(scanning, self._path).read, self._nothing, _READS),
+            ThreadLane("kedge-states", Reader(bulk, self._path).read, self._nothing, 1),
             Reader(quick, self._path),
         )
 
@@ -249,7 +258,11 @@ class SqlStore:
 
     async def collect(self, now: float) -> int:
         gone, self._cursor = await self._writes.do(partial(_collect, now, self._cursor))
-        return gone
+        old, self._swept = await self._writes.do(partial(self._outdated, now))
+        return gone + old
+
+    def _outdated(self, now: float, session: Session) -> tuple[int, str]:
+        return stating.collect(session, now, self._keep, self._swept)
 
     @property
     def problem(self) -> str:
@@ -262,6 +275,7 @@ class SqlStore:
         self._closed = True
         await self._writes.close()
         await self._scans.close()
+        await self._bulk.close()
         self._announcer.close()
         for session in self._sessions[::-1]:
             session.raw.close()

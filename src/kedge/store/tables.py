@@ -6,9 +6,9 @@ Only plain types (text, integer, float, bytes): statements run on the DBAPI with
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a database at this revision is opened without importing alembic."""
 
 metadata = MetaData()
@@ -206,4 +206,54 @@ secrets = Table(
     Column("key_id", Text, nullable=False),
     Column("nonce", LargeBinary, nullable=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+# States of stacks. `data` is the packed content, `head` its outputs and addresses, so that they are read without it.
+states = Table(
+    "states",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("lineage", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("resources", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("execution", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("head_nonce", LargeBinary, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+state_locks = Table(
+    "state_locks",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("execution", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("base", Integer, nullable=False),
+    Column("info", Text, nullable=False),
+)
+
+# What executions may do with a state. `token` is the sha256 of the token, never the token.
+state_grants = Table(
+    "state_grants",
+    metadata,
+    Column("execution", Text, primary_key=True),
+    Column("unit", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("writes", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("base", Integer),
+    Column("barred", Text, nullable=False),
+    Column("ended", Float),
 )
