@@ -12,9 +12,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from tests.doors.memory_live import MemoryLive
+from tests.doors.memory_states import memory_states
 
 from kedge.control.road.commands import Commands
 from kedge.control.road.doors import Doors, RenderedSets
+from kedge.control.states.backend import StateBackend
 from kedge.model.declaration import Cluster
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Conflict
@@ -195,6 +197,10 @@ class Fakes:
     rung: list[str] = field(default_factory=list)
     listeners: list[Any] = field(default_factory=list)
     secret: str = ""
+    states: StateBackend = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.states = memory_states(self.clock, Installation("inst", b"k" * 32, "key"))
 
     def put(self, dossier: Dossier) -> Dossier:
         self.store.dossiers[str(dossier.name)] = dossier
@@ -232,6 +238,7 @@ class Fakes:
             follow=self.listeners.append,
             verified=self.proved.get,
             late=lambda unit: self.late.get(unit, ""),
+            states=self.states,
             ailments=lambda: {name: self.ailing.get(name) for name in (*self.fresh, *self.ailing)},
         )
 
