@@ -75,6 +75,34 @@ async def test_a_chart_with_values_of_another_repository_is_followed_by_both(tmp
         await world.whole()
 
 
+async def test_a_chart_is_taken_back_to_a_version_by_its_number(tmp_path, access, site: Site):
+    async def now(wanted: str) -> None:
+        async def there() -> bool:
+            return await version(world) == wanted
+
+        await world.eventually(there)
+
+    offered(site, "1.0.0", "1.1.0", "1.2.0")
+    async with standing(tmp_path, access=access) as world:
+        source = f"{{repository: '{site.url}/stable', chart: web, version: 1.x}}"
+        world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web", "", source=source)})
+        world.pushed("a chart")
+        await world.synced("shop/web")
+        await now("1.2.0")
+        back = await world.kedge("rollback", "web", "1.0.0", "-y", "--reason", "1.2 is bad")
+        assert back.code == 0, back.err
+        await now("1.0.0")
+        refused = await world.kedge("rollback", "web", "abcdef0", "-y", "--reason", "no version")
+        assert refused.code != 0
+        assert "abcdef0" in refused.err
+        await world.kedge("resume", "web", "-y", "--reason", "mended")
+        await now("1.2.0")
+        again = await world.kedge("rollback", "web", "1.1.0", "-y", "--reason", "1.2 is bad again")
+        assert again.code == 0, again.err
+        await now("1.1.0")
+        await world.whole()
+
+
 async def test_the_newest_tag_in_a_range_is_deployed(tmp_path, access):
     async with standing(tmp_path, access=access) as world:
         team = world.forge.repository("team", {"README.md": "releases"})

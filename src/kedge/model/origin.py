@@ -80,10 +80,12 @@ def assembly_of(ref: str) -> Assembly | None:
     return Assembly(**{**found, "others": others, "allow": tuple(found["allow"])})
 
 
-def at(ref: str, commit: str) -> str:
-    """The same, with the main source at a commit."""
-    found = assembly_of(ref)
-    return of_assembly(replace(found, ref=commit)) if found is not None else commit
+def at(ref: str, back: str) -> str:
+    """The same, with the main source at a commit; a chart is gone back to by its version."""
+    found, chart = assembly_of(ref), chart_of(ref)
+    if found is not None:
+        return of_assembly(replace(found, ref=at(found.ref, back)))
+    return of_chart(chart[0], back) if chart is not None else back
 
 
 def parts_of(repository: str, ref: str) -> tuple[tuple[str, str], ...]:

@@ -38,7 +38,7 @@ class Approve(WithReason):
 class RollbackPreview(WithReason):
     """`to` is a run's number, the first digits of a commit, or "" for the newest run that applied something else."""
 
-    to: str = Field("", max_length=100, pattern=r"^[0-9A-Za-z]*$")
+    to: str = Field("", max_length=100, pattern=r"^([0-9A-Za-z][0-9A-Za-z.+_:-]*)?$")
     lasting: float = Field(PIN_SECONDS, gt=0, le=_YEAR)
 
 

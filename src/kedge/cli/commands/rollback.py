@@ -13,7 +13,7 @@ from kedge.cli.options import output_of, server_of, with_act, with_output, with_
 
 @click.command("rollback")
 @click.argument("name")
-@click.argument("to", default="", metavar="[RUN|SHA]")
+@click.argument("to", default="", metavar="[RUN|SHA|VERSION]")
 @click.option("--for", "lasting", type=DURATION, default=7 * 86400.0, show_default="7d", help="How long the pin holds.")
 @click.option(
     "--via",
@@ -36,7 +36,7 @@ from kedge.cli.options import output_of, server_of, with_act, with_output, with_
 def rollback_command(name: str, to: str, lasting: float, via: str, repository: Path, branch: str, **given: Any) -> int:
     """Show what going back would change, ask for a reason, and pin the application there.
 
-    Without RUN or SHA: to the newest run that applied something else. Automation respects the pin until kedge
+    Without any: to the newest run that applied something else. Automation respects the pin until kedge
     resume NAME; when it expires it holds, and never rolls forward by itself.
 
     With --via git nothing is pinned: in your clone, a commit on a new branch puts back the application's declaration

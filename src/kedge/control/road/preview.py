@@ -22,8 +22,9 @@ _SEARCHED = 200
 async def rollback_pin(
     doors: Doors, dossier: Dossier, to: str, person: Person, reason: str, lasting: float = PIN_SECONDS
 ) -> Pin:
-    """The pin that takes a unit back to run `to` (a number), to commit `to` (at least 4 hex digits), or, for "", to the
-    newest successful run that applied something else than the last one. Raises Invalid when there is none."""
+    """The pin that takes a unit back to run `to` (a number), to commit `to` (at least 4 hex digits) or version `to` (of a
+    chart or a tag), or, for "", to the newest successful run that applied something else than the last one. Raises
+    Invalid when there is none."""
     now = doors.clock.now()
     run = await _run(doors, dossier, to)
     if run is not None and run.cause is Cause.REMOVAL:
@@ -52,14 +53,16 @@ async def _run(doors: Doors, dossier: Dossier, to: str) -> Operation | None:
         # A removal names the set whose hooks it ran; it never put it in force.
         if run.result is not Result.SUCCEEDED or not run.rendered or run.cause is Cause.REMOVAL:
             continue
-        fits = (
-            run.rendered != current
-            if not to
-            else len(to) >= 4 and run.revision is not None and run.revision.commit.startswith(to)
-        )
-        if fits:
+        if _fits(run, to) if to else run.rendered != current:
             return run
     return None
+
+
+def _fits(run: Operation, to: str) -> bool:
+    """Whether the run applied the commit `to`, or the version."""
+    if run.revision is None:
+        return False
+    return (len(to) >= 4 and run.revision.commit.startswith(to)) or run.revision.version == to
 
 
 async def preview_rollback(doors: Doors, dossier: Dossier, pin: Pin) -> Proposal:
