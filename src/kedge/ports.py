@@ -156,7 +156,8 @@ class Target(Protocol):
         they judge anew. Raises Invalid for one that does not compile."""
 
     def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
-        """`ring(unit, ref, what)` is called for each relevant change; `what` is `drift` or `health`."""
+        """`ring(unit, ref, what)` is called for each relevant change; `what` is `drift`, `health`, or `words`
+        where the same state is told otherwise."""
 
     @property
     def live(self) -> Live:

@@ -104,7 +104,7 @@ class House:
 
     def _rung(self, unit: str, ref: Ref, what: str) -> None:
         if unit in self.units:
-            self.turns.ring(unit)
+            self.turns.hear(unit, what)
 
     def _seen(self, unit: str, dossier: Any) -> None:
         if dossier is None:

@@ -12,7 +12,7 @@ from tests.doors.town import Town, file, in_town, unit
 from kedge.model.declaration import OnRemove
 from kedge.model.errors import Unavailable
 from kedge.model.person import Person
-from kedge.model.ref import UnitName
+from kedge.model.ref import Ref, UnitName
 
 
 def test_a_cluster_that_does_not_answer_is_asked_again_and_the_unit_says_why() -> None:
@@ -48,6 +48,37 @@ def test_a_dependent_goes_on_as_soon_as_what_it_waits_for_is_healthy() -> None:
         assert "waits for shop/db" in (await town.web()).shown.why
         await asyncio.sleep(20)
         assert town.standing() == ["ConfigMap a", "Deployment db"]
+
+    in_town(story)
+
+
+def test_what_an_object_says_of_itself_at_every_step_is_told_once_a_second() -> None:
+    async def story(town: Town) -> None:
+        await town.live()
+        town.source.commit(dict([file("ConfigMap", "a")]))
+        await town.enlist({"shop/web": unit()})
+        await asyncio.sleep(5)
+        before = town.kedge.turns.taken
+        for _ in range(20):
+            for ring in town.kedge.target.rings:
+                ring("shop/web", Ref("", "ConfigMap", "web", "a"), "words")
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
+        assert 2 <= town.kedge.turns.taken - before <= 3
+
+    in_town(story)
+
+
+def test_what_rang_while_a_run_was_at_work_is_compared_in_the_turn_that_ends_it() -> None:
+    async def story(town: Town) -> None:
+        await town.live()
+        town.source.commit(dict([file("Deployment", "a", seconds=4)]))
+        await town.enlist({"shop/web": unit()})
+        await asyncio.sleep(2)
+        before = town.kedge.turns.taken
+        await asyncio.sleep(60)
+        assert (await town.web()).shown.sync == "Synced"
+        assert town.kedge.turns.taken - before == 1
 
     in_town(story)
 

@@ -47,7 +47,7 @@ async def test_the_explanation_rings(world: World) -> None:
     await asyncio.sleep(0.5)
     world.rings.clear()
     await asyncio.sleep(10)
-    assert ("shop/web@prod", str(WEB), "health") in world.rings
+    assert ("shop/web@prod", str(WEB), "words") in world.rings
 
 
 @staged

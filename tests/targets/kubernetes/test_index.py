@@ -125,6 +125,17 @@ async def test_progress_to_health_rings(world: World) -> None:
 
 
 @staged
+async def test_another_sentence_about_the_same_state_rings_for_words_alone(world: World) -> None:
+    web = ref("Deployment", "web", group="apps")
+    await world.deploy(deployment(replicas=2))
+    await world.look(web)
+    await world.until(web, "Progressing")
+    world.rings.clear()
+    assert (await world.target._site(WEB)).index.explain(web, "pod web-1: can not pull its image") is None
+    assert world.rings == [(UNIT, str(web), "words")]
+
+
+@staged
 async def test_a_status_that_says_the_same_rings_nobody(world: World) -> None:
     await world.deploy(config_map("settings"))
     await world.look(SETTINGS)

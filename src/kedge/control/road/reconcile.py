@@ -27,7 +27,7 @@ from kedge.engine.moving import departed, elsewhere
 from kedge.engine.overruled import seen_overruled
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
-from kedge.model.dossier import Approval, Dossier, Wish
+from kedge.model.dossier import Approval, Dossier, Sync, Wish
 from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
@@ -154,9 +154,19 @@ async def _carry_on(doors: Doors, dossier: Dossier) -> Turn:
         left = after.due - doors.now_of(after.operation) if after.due is not None else None
         return Turn(after, doors.clock.now() + left if left is not None else None)
     doors.runtime.over(dossier.name)
-    # Whatever rang while the run was under way (a newer commit, an edit by hand) found a run to resume and nothing
-    # else: one more turn compares anew, and costs no call where nothing has moved.
-    return Turn(after, doors.clock.now())
+    return await _compared_anew(doors, after) or Turn(after, doors.clock.now())
+
+
+async def _compared_anew(doors: Doors, dossier: Dossier) -> Turn | None:
+    """Whatever rang while a run was under way (a newer commit, an edit by hand) found a run to resume and nothing else:
+    it is compared once more, which costs no call where nothing has moved. None: that is for another turn."""
+    if dossier.shown.sync is not Sync.SYNCED:
+        return None
+    try:
+        proposal = await propose(doors, dossier)
+    except KedgeError:
+        return None  # the next turn meets it, too, and tells it
+    return await _verified(doors, dossier, proposal) if proposal.plan.empty else None
 
 
 async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:

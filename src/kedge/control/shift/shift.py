@@ -140,7 +140,7 @@ class Shift:
 
     def _rung(self, unit: str, ref: Ref, what: str) -> None:
         if unit in self._units:
-            self.turns.ring(unit)
+            self.turns.hear(unit, what)
 
     def _seen(self, unit: str, dossier: Dossier | None) -> None:
         if dossier is None:

@@ -21,6 +21,10 @@ from kedge.spawn import Spawner
 LIMIT = 85
 """Units in flight at once, of all clusters; one alone gets 64, and leaves the rest to others."""
 
+RETOLD = 1.0
+"""Seconds until what an object says of itself is told anew, where its state is as it was: a rollout says something else
+at every step, and decides nothing by it."""
+
 AFTER_A_BUG = 60.0
 AFTER_A_CONFLICT = 0.5
 AFTER_A_REFUSAL = 180.0
@@ -60,6 +64,13 @@ class Turns:
     def ring(self, unit: str, lane: Lane = Lane.CHANGE) -> None:
         self.queue.ring(unit, lane)
         self._bell.set()
+
+    def hear(self, unit: str, what: str) -> None:
+        """A target rang, see `kedge.ports.Target.subscribe`."""
+        if what == "words":
+            self.later(unit, self._doors.clock.now() + RETOLD)
+        else:
+            self.ring(unit)
 
     def later(self, unit: str, at: float) -> None:
         """Take a turn at `at` (epoch seconds). The wait is kept in monotonic seconds: a clock that is set back must not

@@ -1,7 +1,8 @@
 """The watch index of one cluster: the only holder of "live".
 
 One watch per kind in use, filtered by the server on Kedge's shard label, so its cost follows what Kedge manages.
-Whoever listens is rung at once: `drift` when an object's fields or existence moved, `health` when its state did.
+Whoever listens is rung at once: `drift` when an object's fields or existence moved, `health` when its state did, and
+`words` when the same state is told otherwise.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from kedge.kube.client import Client
 from kedge.kube.watch import Interest, Watcher, WatchEvent, What
 from kedge.model.errors import Denied, KedgeError, Unavailable
+from kedge.model.health import Status
 from kedge.model.ref import Ref
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes import marks
@@ -310,14 +312,14 @@ class Index:
             self._messages[ref] = message
         else:
             self._messages.pop(ref, None)
-        self._tell(slot, "health")
+        self._tell(slot, "words")
 
     def rejudge(self, slot: Slot) -> None:
         """Judge an object again: some states turn bad by time alone, others by a new rule."""
         health, gated = self.judging.judged(slot.object(), self._clock.now(), self._reports(slot.ref))
         if (health, gated) != (slot.health, slot.gated) and self._slots.get(slot.ref) is slot:
-            self._slots[slot.ref] = replace(slot, health=health, gated=gated)
-            self._tell(slot, "health")
+            found = self._slots[slot.ref] = replace(slot, health=health, gated=gated)
+            self._tell(slot, "health" if _state(found) != _state(slot) else "words")
 
     def _slot_of(self, obj: Mapping[str, Any]) -> Slot:
         return slot_of(obj, self._clock.now(), self.judging, self._reports(ref_of(obj)))
@@ -345,12 +347,10 @@ class Index:
             self._tell(old, "drift")
         if old is None or (old.uid, old.fingerprint, old.owner) != (slot.uid, slot.fingerprint, slot.owner):
             self._tell(slot, "drift")
-        if old is None or (old.health, old.operation, old.terminating) != (
-            slot.health,
-            slot.operation,
-            slot.terminating,
-        ):
+        if old is None or _state(old) != _state(slot):
             self._tell(slot, "health")
+        elif old.health != slot.health:
+            self._tell(slot, "words")
         return slot.ref
 
     def _keep(self, slot: Slot) -> None:
@@ -374,11 +374,16 @@ class Index:
         """Hooks have no drift: they come and go by plan, and only their state is of interest."""
         if what == "drift" and slot.ref in self._writing:
             return
-        self._ring(slot, "health" if slot.hook else what)
+        self._ring(slot, "health" if what == "drift" and slot.hook else what)
 
 
 def _identity(slot: Slot | None) -> tuple[str, str] | None:
     return None if slot is None else (slot.uid, slot.fingerprint)
+
+
+def _state(slot: Slot) -> tuple[Status, bool, str, bool]:
+    """What a run waits for, and a unit's health follows from; the rest of it is words."""
+    return slot.health.status, slot.gated, slot.operation, slot.terminating
 
 
 def _is_old_news(slot: Slot, metadata: Mapping[str, Any]) -> bool:
