@@ -25,14 +25,17 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     await made.close()
 
 
-async def test_a_unit_that_has_not_moved_is_read_once(store: SqlStore) -> None:
+async def test_a_unit_that_has_not_moved_is_decoded_once(tmp_path: Path, store: SqlStore) -> None:
     written = await store.record(wrote(fresh(inventory=(owned(ref("ConfigMap", "a")),))))
-    assert await store.load(WEB) == written
-    assert await store.load(WEB) is await store.load(WEB)
+    assert await store.load(WEB) is written
+    other = opened(tmp_path / "kedge.db")
+    assert await other.load(WEB) == written
+    assert await other.load(WEB) is await other.load(WEB)
+    await other.close()
 
 
-async def test_each_write_is_seen_by_the_next_read(store: SqlStore) -> None:
-    last = await store.record(wrote(fresh()))
+async def test_each_write_is_seen_by_the_next_read(tmp_path: Path, store: SqlStore) -> None:
+    last, other = await store.record(wrote(fresh())), opened(tmp_path / "kedge.db")
     for change in (
         {"inventory": (owned(ref("ConfigMap", "a"), digest="1"),)},
         {"inventory": (owned(ref("ConfigMap", "a"), digest="2"),)},
@@ -43,6 +46,8 @@ async def test_each_write_is_seen_by_the_next_read(store: SqlStore) -> None:
         await store.load(WEB)
         last = await store.record(wrote(replace(last, **change)))
         assert await store.load(WEB) == last
+        assert await other.load(WEB) == last  # as it was written, not as it is remembered here
+    await other.close()
 
 
 async def test_what_another_process_writes_is_seen(tmp_path: Path, store: SqlStore) -> None:

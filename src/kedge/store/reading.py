@@ -91,8 +91,10 @@ _EVENTS = {(n, u): _events(newest=n, one_unit=u) for n in (False, True) for u in
 
 
 class Recalled:
-    """The dossiers that were read last, each with the row that it was read from: a turn reads its unit several times,
-    and what has not moved since is not decoded again. A row names its claims by digest: equal rows, equal whole."""
+    """The dossiers that were read or written last, each with the row that it is stored as: a turn reads its unit several
+    times, and what has not moved since is not decoded again. A row names its claims by digest: equal rows, equal whole.
+
+    The row is without the head, which moves by itself."""
 
     def __init__(self, limit: int = RECALLED) -> None:
         self._limit = limit
@@ -113,22 +115,23 @@ def load(session: Session, name: str, recalled: Recalled) -> Dossier | None:
     row = session.one(_UNIT, at=name)
     if row is None:
         return None
-    known = recalled.get(name, row)
-    if known is None:
-        known = _dossier(session, name, row)
-        recalled.put(name, row, known)
+    *own, head = row
+    stored = tuple(own)
+    known = recalled.get(name, stored) or _dossier(session, name, stored)
+    # The head moves without a write to any unit: one row serves all that use the (repository, ref).
+    newest = codec.decode(head, Head, "head").revision if head else None
+    if newest is not None and newest != known.head:
+        known = replace(known, head=newest)
+    recalled.put(name, stored, known)
     return known
 
 
 def _dossier(session: Session, name: str, row: Row) -> Dossier:
-    version, body, reads, claimed, plan, head = row
+    version, body, reads, claimed, plan = row
     dossier = codec.decode_dossier(body, reads)
-    # The head moves without a write to any unit: one row serves all that use the (repository, ref).
-    newest = codec.decode(head, Head, "head").revision if head else None
     return replace(
         dossier,
         version=version,
-        head=newest or dossier.head,
         inventory=inventory_of(session, name) if claimed else (),
         plan=codec.decode(plan, Plan, "plan") if plan else None,
     )

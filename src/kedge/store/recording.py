@@ -17,7 +17,7 @@ from kedge.ports import Record
 from kedge.store import chain, codec
 from kedge.store.claiming import claim
 from kedge.store.rows import VISIBLE, in_force, row_of
-from kedge.store.session import Session, Statement, Upsert, inserting
+from kedge.store.session import Row, Session, Statement, Upsert, inserting
 from kedge.store.tables import blobs, declared, holds, labels, objects, operations, plans, units
 from kedge.store.vault import Vault
 
@@ -70,8 +70,10 @@ class Desk:
     vault: Vault
 
 
-def record(session: Session, desk: Desk, new: Record) -> Dossier:
-    """Raises Conflict when the version has moved, Invalid for a double claim or a run number given twice."""
+def record(session: Session, desk: Desk, new: Record) -> tuple[Dossier, Row]:
+    """The dossier as it is now, and what `reading` will find of it (() for one that is forgotten).
+
+    Raises Conflict when the version has moved, Invalid for a double claim or a run number given twice."""
     name = str(new.dossier.name)
     prior = _prior(session, name)
     _check_version(new.dossier, prior)
@@ -85,13 +87,14 @@ def record(session: Session, desk: Desk, new: Record) -> Dossier:
         _write_run(session, new.operation, in_force(dossier))
     if new.rendered is not None:
         _write_blob(session, desk, *new.rendered)
+    written: Row = ()
     if new.forget:
         _write_plan(session, desk, new.plan)
         forget(session, name)
     else:
-        _write_unit(session, desk, dossier, (prior, new.plan))
+        written = _write_unit(session, desk, dossier, (prior, new.plan))
     chain.insert(session, new.events)
-    return dossier
+    return dossier, written
 
 
 def forget(session: Session, name: str) -> None:
@@ -120,14 +123,15 @@ def _check_version(dossier: Dossier, prior: Mapping[str, Any] | None) -> None:
 
 def _write_unit(
     session: Session, desk: Desk, dossier: Dossier, before: tuple[Mapping[str, Any] | None, Plan | None]
-) -> None:
+) -> Row:
     prior, beside = before
     row = row_of(dossier)
-    row["plan_digest"] = _write_plans(session, desk, dossier.plan, (prior, beside))
+    plan, row["plan_digest"] = _write_plans(session, desk, dossier.plan, (prior, beside))
     row["inventory"] = claim(session, dossier, str(prior["inventory"]) if prior else "")
     put_unit(session, desk, row, prior)
     write_labels(session, row["name"], dossier.unit, str(prior["labels"]) if prior else "", row["labels"])
     _write_holds(session, row["name"], prior["holds"] if prior else "", row["holds"])
+    return row["version"], row["body"], row["reads"], row["inventory"], plan
 
 
 def put_unit(session: Session, desk: Desk, row: dict[str, Any], prior: Mapping[str, Any] | None) -> None:
@@ -157,18 +161,19 @@ def _write_holds(session: Session, name: str, before: str, after: str) -> None:
 
 def _write_plans(
     session: Session, desk: Desk, plan: Plan | None, before: tuple[Mapping[str, Any] | None, Plan | None]
-) -> str:
-    """Keep the dossier's plan (when it moved) and the record's (when it is another); answers the former's digest."""
+) -> tuple[str | None, str]:
+    """Keep the dossier's plan (when it moved) and the record's (when it is another); answers the former and its
+    digest."""
     prior, beside = before
     if beside is not None and (plan is None or beside.id != plan.id):
         _write_plan(session, desk, beside)
     if plan is None:
-        return ""
+        return None, ""
     body = codec.encode(plan, f"the plan of {plan.unit}")
     digest = codec.digest(body)
     if prior is None or (prior["plan"], prior["plan_digest"]) != (plan.id, digest):
         session.run(_PLAN, id=plan.id, unit=str(plan.unit), created=desk.now, body=body)
-    return digest
+    return body, digest
 
 
 def _write_plan(session: Session, desk: Desk, plan: Plan | None) -> None:

@@ -165,7 +165,10 @@ class SqlStore:
 
     async def record(self, record: Record) -> Dossier:
         desk = self._desk()
-        return await self._writes.do(lambda session: recording.record(session, desk, record))
+        dossier, row = await self._writes.do(lambda session: recording.record(session, desk, record))
+        if row:
+            self._recalled.put(str(dossier.name), row, dossier)
+        return dossier
 
     async def enlist(self, enlistment: Enlistment) -> Enlisted:
         desk = self._desk()
