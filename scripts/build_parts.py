@@ -1,4 +1,5 @@
-"""Build the parts that the end-to-end tests and the benchmarks run against: a real Kubernetes, and KWOK as its nodes.
+"""Build the parts that the end-to-end tests and the benchmarks run against: a real Kubernetes, KWOK as its nodes, a
+registry, and OpenTofu.
 
 Each is a Go module in `parts/<name>/` whose go.mod and go.sum say all of it. They are optional: where they are missing,
 those tests skip. Built into `parts/<hash of the module>` below the cache folder, so that a change of a module makes
@@ -28,13 +29,15 @@ VERSION = "k8s.io/component-base/version"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A module in `parts/<name>` and the program it makes; `folders`: (module, folder) to keep beside it."""
+    """A module in `parts/<name>` and the program it makes, of the same name where `makes` gives none; `folders`:
+    (module, folder) to keep beside it."""
 
     name: str
     package: str
     about: str
     ldflags: str = "-s -w"
     folders: tuple[tuple[str, str], ...] = ()
+    makes: str = ""
 
     @property
     def module(self) -> Path:
@@ -56,7 +59,7 @@ class Part:
 
     @property
     def program(self) -> Path:
-        return self.folder / self.name
+        return self.folder / (self.makes or self.name)
 
 
 def version_flags(major: int, minor: int, patch: int) -> str:
@@ -73,7 +76,14 @@ KWOK = Part(
     folders=(("sigs.k8s.io/kwok", "kustomize/stage"),),
 )
 REGISTRY = Part("registry", ".", "half a minute")
-PARTS = (KUBERNETES, KWOK, REGISTRY)
+OPENTOFU = Part(
+    "opentofu",
+    "github.com/opentofu/opentofu/cmd/tofu",
+    "about 6 minutes",
+    "-s -w -X github.com/opentofu/opentofu/version.dev=no",
+    makes="tofu",
+)
+PARTS = (KUBERNETES, KWOK, REGISTRY, OPENTOFU)
 
 
 def environment() -> dict[str, str]:
@@ -114,9 +124,19 @@ def compile_part(go: str, part: Part, folder: Path) -> None:
     started = time.monotonic()
     say(f"building {part.name} ({part.about} when nothing of it is cached) …")
     packages = len(run([go, "list", "-deps", "-f", ".", part.package], part, "").split())
-    command = [go, "build", "-v", "-trimpath", "-ldflags", part.ldflags, "-o", str(folder / part.name), part.package]
+    command = [
+        go,
+        "build",
+        "-v",
+        "-trimpath",
+        "-ldflags",
+        part.ldflags,
+        "-o",
+        str(folder / part.program.name),
+        part.package,
+    ]
     run(command, part, f"packages compiled, of {packages} less those that Go has kept")
-    size = (folder / part.name).stat().st_size / 1e6
+    size = (folder / part.program.name).stat().st_size / 1e6
     say(f"built {part.name} in {time.monotonic() - started:.0f} s, {size:.0f} MB")
 
 

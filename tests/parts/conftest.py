@@ -1,1 +1,1 @@
-from tests.parts.fixtures import control_plane, real_cluster  # noqa: F401  (fixtures are found by name)
+from tests.parts.fixtures import control_plane, real_cluster, tofu  # noqa: F401  (fixtures are found by name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from scripts.build_parts import OPENTOFU
 from tests.parts.api import Api, access_of
 from tests.parts.cleaning import Baseline, Cleaner, taken
 from tests.parts.cluster import holding
@@ -76,3 +77,12 @@ def real_cluster(control_plane: RealCluster) -> RealCluster:
     """The cluster as it was when it came up."""
     Cleaner(control_plane.api, control_plane.baseline).restore()
     return control_plane
+
+
+@pytest.fixture(scope="session")
+def tofu() -> Path:
+    """OpenTofu, built from its own sources."""
+    lacking = missing([OPENTOFU])
+    if lacking:
+        pytest.skip(lacking)
+    return OPENTOFU.program
