@@ -165,6 +165,49 @@ async def test_charts_of_the_same_repository_alone_reach_no_other(every: EverySo
         await every.fetch(repository.url, ref)
 
 
+async def test_what_a_dependency_depends_on_is_fetched_too(every: EverySource, site: Site, repository: Repository):
+    publish(site, of("1.0.0", "1.4.0"))
+    head, web = (
+        "apiVersion: v2\nversion: 0.1.0\nname: ",
+        f"{{name: web, version: 1.x, repository: '{site.url}/stable'}}",
+    )
+    repository.commit(
+        {
+            "top/Chart.yaml": f"{head}top\ndependencies: [{{name: mid, repository: 'file://../mid'}}]\n",
+            "mid/Chart.yaml": f"{head}mid\ndependencies: [{{name: low, repository: 'file://../low'}}]\n",
+            "low/Chart.yaml": f"{head}low\ndependencies: [{web}]\n",
+        }
+    )
+    with pytest.raises(Invalid, match=r"dependency web is at .*, which the declaration does not allow"):
+        await every.fetch(repository.url, of_assembly(Assembly("main", "top", allow=("file://",))))
+    found = await every.fetch(repository.url, of_assembly(Assembly("main", "top", allow=("file://", site.url))))
+    assert "top/charts/mid/charts/low/charts/web/values.yaml" in tree(every, found, "top")
+    assert found.version == "web 1.4.0"
+    assert "mid/charts" not in tree(every, found)
+
+
+async def test_charts_that_depend_on_each_other_are_refused(every: EverySource, repository: Repository):
+    text = "apiVersion: v2\nversion: 0.1.0\nname: {0}\ndependencies: [{{name: {1}, repository: 'file://../{1}'}}]\n"
+    repository.commit({"a/Chart.yaml": text.format("a", "b"), "b/Chart.yaml": text.format("b", "a")})
+    with pytest.raises(Invalid, match="more than 5 deep"):
+        await every.fetch(repository.url, of_assembly(Assembly("main", "a", allow=("file://",))))
+
+
+async def test_a_packed_chart_that_holds_what_it_depends_on_is_left_alone(
+    every: EverySource, site: Site, repository: Repository
+):
+    about = "dependencies:\n- {name: inner, version: 9.x, repository: 'file://../../elsewhere'}\n"
+    held = {"charts/inner/Chart.yaml": "apiVersion: v2\nname: inner\nversion: 9.0.0\n"}
+    publish(site, {"1.0.0": chart("web", "1.0.0", held, about)})
+    repository.commit(
+        {
+            "top/Chart.yaml": f"apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies: [{{name: web, version: 1.x, repository: '{site.url}/stable'}}]\n"
+        }
+    )
+    found = await every.fetch(repository.url, of_assembly(Assembly("main", "top", allow=(site.url,))))
+    assert "top/charts/web/charts/inner/Chart.yaml" in tree(every, found, "top")
+
+
 @pytest.mark.parametrize("climbs", ["file://../../../etc", "file:///etc", "file://..\\x"])
 async def test_a_dependency_out_of_the_repository_is_refused(every: EverySource, repository: Repository, climbs: str):
     text = f"apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies: [{{name: evil, repository: '{climbs}'}}]\n"
@@ -214,7 +257,9 @@ async def test_a_file_in_git_lfs_is_told_of_and_fetched_when_that_is_allowed(
     try:
         elsewhere.pages["/bytes"] = raw
         plain = await every.fetch(repository.url, "main")
-        with pytest.raises(Invalid, match=r"big.yaml is kept in Git LFS.*\n.*source.lfs: true"):
+        with pytest.raises(
+            Invalid, match=r"big.yaml is kept in Git LFS.*\n.*source.lfs: true has those below source.path"
+        ):
             tree(every, plain)
         # Git's own server and that of LFS are one host in life; here the second stands before the first.
         site.rule = lambda asked: batch(asked) if "/lfs/" in asked.path else _forward(web, asked)

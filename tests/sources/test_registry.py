@@ -17,7 +17,7 @@ from scripts.build_native import cache_folder
 from scripts.build_parts import REGISTRY
 
 from kedge.model.errors import Denied, Invalid
-from kedge.sources.registry import RegistrySource, layer_of
+from kedge.sources.registry import RegistrySource, layer_of, one_of
 
 from .conftest import CANARY, LOCAL
 from .packing import chart, packed
@@ -25,6 +25,7 @@ from .web import Asked, Prefixed, Reply, Site
 
 HELM = cache_folder() / "parts" / "bin" / "helm"
 FLUX = "application/vnd.cncf.flux.content.v1.tar+gzip"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 
 
@@ -234,8 +235,63 @@ async def test_what_is_no_repository_of_a_registry_is_refused(registries: Regist
         await registries.fetch(where, "latest")
 
 
-def test_an_index_of_several_and_a_layer_that_is_no_archive_are_refused():
+async def test_a_token_is_used_again_until_the_registry_takes_it_no_more(
+    registries: RegistrySource, served: Registry, front: Site, prefixed: Prefixed
+):
+    keeper(front)
+    served.push("team/closed", "1.0.0", packed({"a.yaml": "a: 1"}))
+    where = front.url.replace("http://", "oci://") + "/team/closed"
+    prefixed.by_prefix[where] = {"username": "mona", "password": CANARY}
+    await registries.fetch(where, "1.0.0")
+    await registries.fetch(where, "1.0.0")
+    await registries.fetch(where, "version 1.x")
+    assert sum(path.startswith("/token") for path in front.paths()) == 1
+    inner, expired = front.rule, [True]
+
+    def tired(asked: Asked) -> Reply | None:
+        if expired and asked.authorization == "Bearer a-token":
+            expired.clear()
+            asked.authorization = ""
+        return inner(asked)
+
+    front.rule = tired
+    await registries.fetch(where, "1.0.0")
+    assert sum(path.startswith("/token") for path in front.paths()) == 2
+    del prefixed.by_prefix[where]
+    with pytest.raises(Denied):
+        await registries.fetch(where, "1.0.0")
+
+
+def index_of(*manifests: dict[str, object]) -> bytes:
+    return orjson.dumps({"schemaVersion": 2, "manifests": [{"mediaType": MANIFEST, **one} for one in manifests]})
+
+
+async def test_of_an_index_of_several_the_one_that_is_for_no_machine_or_for_the_common_one_is_taken(
+    registries: RegistrySource, served: Registry
+):
+    where, name = f"oci://{served.host}/team/several", "team/several"
+    arm, amd = (served.push(name, tag, packed({"a.yaml": f"a: {tag}"})) for tag in ("arm", "amd"))
+    machines = [
+        {"digest": arm, "size": 1, "platform": {"os": "linux", "architecture": "arm64"}},
+        {"digest": amd, "size": 1, "platform": {"os": "linux", "architecture": "amd64"}},
+    ]
+    told = {"digest": arm, "size": 1, "platform": {"os": "unknown"}, "annotations": {"vnd.docker.reference.type": "x"}}
+    body = index_of(*machines, told)
+    served.put(f"{name}/manifests/1.0.0", body, "application/vnd.oci.image.index.v1+json")
+    found = await registries.fetch(where, "1.0.0")
+    assert tree(registries, found) == {"a.yaml": b"a: amd"}
+    assert found.digest == f"sha256:{sha256(body).hexdigest()}"
+    assert one_of(index_of(machines[1], {"digest": arm, "size": 1})) == arm
+    assert one_of(index_of(machines[0])) == arm
+
+
+def test_an_index_without_artifacts_and_a_layer_that_is_no_archive_are_refused():
+    with pytest.raises(Invalid, match="holds no manifest of an artifact"):
+        one_of(b'{"manifests": []}')
     with pytest.raises(Invalid, match="no manifest of one artifact"):
         layer_of(b'{"manifests": []}')
+    zstd = {"mediaType": "application/vnd.oci.image.layer.v1.tar+zstd", "digest": "sha256:" + "a" * 64, "size": 1}
+    with pytest.raises(Invalid, match=r"packed by gzip.*zstd"):
+        layer_of(orjson.dumps({"layers": [zstd]}))
     with pytest.raises(Invalid, match="holds no archive"):
         layer_of(orjson.dumps({"layers": [{"mediaType": "text/plain", "digest": "sha256:" + "a" * 64, "size": 1}]}))

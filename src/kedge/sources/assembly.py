@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -28,9 +28,9 @@ from kedge.sources.tarball import File
 from kedge.sources.web import Web
 
 _DEPTH = 5
-"""How deep submodules may be in one another."""
+"""How deep submodules, and charts, may be in one another."""
 _MOST = 1_000
-"""Files in Git LFS, and submodules, of one source."""
+"""Files in Git LFS, submodules and charts of one source."""
 
 
 _NOTED = ("repository", "ref", "commit", "version", "digest")
@@ -53,6 +53,14 @@ class _Work:
     puts: dict[str, tuple[str, FileMode]] = field(default_factory=dict)
     places: list[Path] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    """A chart below `folder` of its own source, and `at` in what is put together."""
+
+    folder: str
+    at: str
 
 
 class AssembledSource:
@@ -108,29 +116,36 @@ class AssembledSource:
 
     async def _dependencies(self, work: _Work, snapshot: Snapshot) -> None:
         folder = work.assembly.path
-        chart = _read(snapshot, posixpath.join(folder, "Chart.yaml"))
-        if chart is None:
+        await self._beneath(work, snapshot, _Chart(folder, folder), 1)
+
+    async def _beneath(self, work: _Work, snapshot: Snapshot, chart: _Chart, depth: int) -> None:
+        """What a chart depends on and does not hold, and what that depends on. A packed chart holds all of it."""
+        text = _read(snapshot, posixpath.join(chart.folder, "Chart.yaml"))
+        if text is None:
             return
-        lock = _read(snapshot, posixpath.join(folder, "Chart.lock"))
-        charts = posixpath.join(folder, "charts")
-        held = {posixpath.basename(entry.path) for entry in snapshot.entries(charts)}
-        for wanted in dependencies.dependencies(folder, chart, lock):
-            packed = (name for name in held if name.startswith(f"{wanted.name}-") and name.endswith(".tgz"))
-            if wanted.name in held or any(packed) or not wanted.repository:
+        lock = _read(snapshot, posixpath.join(chart.folder, "Chart.lock"))
+        held = {posixpath.basename(entry.path) for entry in snapshot.entries(posixpath.join(chart.folder, "charts"))}
+        if depth > 1 and all(_holds(held, name) for name in dependencies.names(chart.folder, text)):
+            return
+        if depth > _DEPTH or len(work.puts) > _MOST:
+            raise Invalid(f"charts depend on more than {_MOST} others, or more than {_DEPTH} deep")
+        for wanted in dependencies.dependencies(chart.folder, text, lock):
+            if _holds(held, wanted.name) or not wanted.repository:
                 continue
-            at = posixpath.join(charts, wanted.name)
-            if wanted.folder:
-                entry = snapshot.entry(wanted.folder)
+            at = posixpath.join(chart.at, "charts", wanted.name)
+            inside, folder = snapshot, wanted.folder
+            if folder:
+                entry = snapshot.entry(folder)
                 if entry is None or entry.kind is not EntryKind.FOLDER:
-                    raise Invalid(
-                        f"there is no chart {wanted.folder}", where=Where(posixpath.join(folder, "Chart.yaml"))
-                    )
+                    where = Where(posixpath.join(chart.folder, "Chart.yaml"))
+                    raise Invalid(f"there is no chart {folder}", where=where)
                 work.puts[at] = (entry.id, FileMode.TREE)
             else:
-                work.puts[at] = (await self._dependency(work, wanted, locked=lock is not None), FileMode.TREE)
+                inside, folder = await self._dependency(work, wanted, at, locked=lock is not None), wanted.name
+            await self._beneath(work, inside, _Chart(folder, at), depth + 1)
 
-    async def _dependency(self, work: _Work, wanted: dependencies.Dependency, *, locked: bool) -> str:
-        """The tree of a chart that another depends on."""
+    async def _dependency(self, work: _Work, wanted: dependencies.Dependency, at: str, *, locked: bool) -> Snapshot:
+        """Puts a chart that another depends on; answers where its files are."""
         self._check(work, wanted.repository, f"the chart's dependency {wanted.name}")
         key = wanted.repository, of_chart(wanted.name, wanted.version)
         source = self._single(*key)
@@ -140,10 +155,12 @@ class AssembledSource:
             self._settled[key] = revision  # one version and no other: it is not asked for again
         work.places.append(source.objects(wanted.repository))
         work.told.append(f"{wanted.name} {revision.version}")
-        entry = source.snapshot(revision).entry(wanted.name)
+        snapshot = source.snapshot(revision)
+        entry = snapshot.entry(wanted.name)
         if entry is None:
             raise Invalid(f"the dependency {wanted.name} came without its files")
-        return entry.id
+        work.puts[at] = (entry.id, FileMode.TREE)
+        return snapshot
 
     async def _submodules(self, work: _Work, snapshot: Snapshot, repository: str, below: str, depth: int) -> None:
         text = _read(snapshot, submodules.FILE)
@@ -272,6 +289,11 @@ def _put(
         thing, mode = _put(repository, inner, rest, thing, mode), FileMode.TREE
     builder.insert(name, thing, mode)
     return builder.write()
+
+
+def _holds(held: Collection[str], name: str) -> bool:
+    """Whether a chart of the name is in a `charts` folder that holds these, unpacked or packed."""
+    return name in held or any(other.startswith(f"{name}-") and other.endswith(".tgz") for other in held)
 
 
 def _root(snapshot: Snapshot) -> str:

@@ -32,6 +32,11 @@ class Dependency:
     folder: str = ""
 
 
+def names(folder: str, chart: bytes) -> list[str]:
+    """Of the charts that the chart in `folder` depends on."""
+    return [item["name"] for item in _listed(chart, posixpath.join(folder, "Chart.yaml"))]
+
+
 def dependencies(folder: str, chart: bytes, lock: bytes | None) -> tuple[Dependency, ...]:
     """What the chart in `folder` depends on, by its `Chart.yaml` and `Chart.lock`. Raises Invalid for a lock that is
     not about this chart, as `helm dependency build` does."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -29,6 +29,10 @@ from kedge.sources.web import Answer, Ask, Web, judge, origin, shown
 SCHEME = "oci://"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+_INDEX = "application/vnd.oci.image.index.v1+json"
+_DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+_COMMON = {"os": "linux", "architecture": "amd64"}
+"""Of several builds of one artifact, the one that is taken: what is made for no machine comes first."""
 _CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _PACKED = re.compile(r"application/.*\btar(?:[+.]gzip)?\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -37,6 +41,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 _PARAMETER = re.compile(r'([a-z]+)="([^"]*)"')
 _MANIFEST_LIMIT = 4 << 20
 _PAGES = 100
+_TOKENS = 10_000
 _TAGS = 200_000
 _STANDARD = Allowed()
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -84,15 +89,33 @@ def place_of(repository: str, below: str, allowed: Allowed) -> Place:
     return Place(base, name, declared)
 
 
+def one_of(raw: bytes) -> str:
+    """Of an index of several manifests, the digest of the one that is taken: made for no platform, else for Linux on
+    amd64, else the first; "" for what is no index. Attestations are none. Raises Invalid for an index without any."""
+    listed = _json(raw).get("manifests")
+    if not isinstance(listed, list):
+        return ""
+    found = [each for each in listed if isinstance(each, dict) and each.get("mediaType") in (_MANIFEST, _DOCKER)]
+    fitting = [each for each in found if isinstance(each.get("digest"), str) and _DIGEST.match(each["digest"])]
+    proper = [each for each in fitting if "vnd.docker.reference.type" not in str(each.get("annotations"))]
+    if not proper:
+        raise Invalid("the registry's index holds no manifest of an artifact")
+    return str(min(proper, key=_rank)["digest"])
+
+
+def _rank(manifest: Mapping[str, object]) -> int:
+    platform = manifest.get("platform")
+    if not isinstance(platform, dict) or platform.get("os") in (None, "", "unknown"):
+        return 0
+    return 1 if all(platform.get(key) == value for key, value in _COMMON.items()) else 2
+
+
 def layer_of(raw: bytes) -> Layer:
     """The archive that a manifest leads to: the chart's, else the first that is packed by tar. Raises Invalid."""
-    try:
-        manifest = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise Invalid("the registry's manifest is no JSON") from None
-    layers = manifest.get("layers") if isinstance(manifest, dict) else None
+    manifest = _json(raw)
+    layers = manifest.get("layers")
     if not isinstance(layers, list):
-        raise Invalid("the registry answers no manifest of one artifact", hint="an index of several is not read")
+        raise Invalid("the registry answers no manifest of one artifact")
     found = [layer for layer in layers if isinstance(layer, dict) and _fits(layer)]
     chosen = next((layer for layer in found if layer["mediaType"] == _CHART), found[0] if found else None)
     if chosen is None:
@@ -122,12 +145,13 @@ class RegistrySource(OnShelf):
         self._allowed = allowed
         self._secrets = secrets
         self._web = Web(secrets, allowed)
+        self._tokens: dict[str, str] = {}
 
     async def fetch(self, repository: str, ref: str) -> Revision:
         """As `kedge.ports.Source.fetch`: a tag, a digest, a range of versions or a chart of a range; "" is `latest`."""
         chart = chart_of(ref)
         place = place_of(repository, chart[0] if chart else "", self._allowed)
-        talk = _Talk(self._web, self._secrets, place)
+        talk = await self._talk(place)
         tag = await self._tag(talk, chart[1] if chart else ref, exact=chart is None)
         digest = await talk.digest(tag)
         content = self._shelf.content(repository)
@@ -137,6 +161,14 @@ class RegistrySource(OnShelf):
         version = "" if _DIGEST.match(tag) else tag.replace("_", "+") if chart else tag
         what = f"chart {name}" if chart else place.name
         return Revision(repository, ref, commit, subject=f"{what} {version}".strip(), version=version, digest=digest)
+
+    async def _talk(self, place: Place) -> _Talk:
+        """A token is used again for as long as the registry takes it, and with the credential that it was had with."""
+        opened_by = await self._secrets.credential(place.declared)
+        key = sha256(repr((place, sorted(opened_by.items()))).encode()).hexdigest()
+        if len(self._tokens) > _TOKENS:
+            self._tokens.clear()
+        return _Talk(self._web, self._tokens, key, place)
 
     async def _tag(self, talk: _Talk, wanted: str, *, exact: bool) -> str:
         """The tag or digest that is meant."""
@@ -156,7 +188,9 @@ class RegistrySource(OnShelf):
         return chosen[1]
 
     async def _bring(self, talk: _Talk, repository: str, name: str, digest: str) -> str:
-        layer = layer_of(await talk.manifest(digest))
+        manifest = await talk.manifest(digest)
+        inner = one_of(manifest)
+        layer = layer_of(await talk.manifest(inner) if inner else manifest)
         if name and not layer.chart:
             raise Invalid(f"{talk.place.declared} holds no chart", hint="leave source.chart out for other artifacts")
         raw = await talk.blob(layer)
@@ -176,13 +210,13 @@ def _unpacked(raw: bytes, layer: Layer, name: str) -> Iterator[File]:
 
 
 class _Talk:
-    """One conversation with a registry about one repository; a token that was had lasts for all of it."""
+    """One conversation with a registry about one repository. The token that it is had with is in `tokens`."""
 
-    def __init__(self, web: Web, secrets: Secrets, place: Place) -> None:
+    def __init__(self, web: Web, tokens: dict[str, str], key: str, place: Place) -> None:
         self.place = place
         self._web = web
-        self._secrets = secrets
-        self._token = ""
+        self._tokens = tokens
+        self._key = key
 
     async def tags(self) -> list[str]:
         """Every tag, page by page. Raises Invalid where they do not end."""
@@ -220,21 +254,25 @@ class _Talk:
         return _held(answer.body, layer.digest, "archive")
 
     async def _ask(self, url: str, *, method: str = "GET", limit: int = _MANIFEST_LIMIT) -> Answer:
+        token = self._tokens.get(self._key, "")
         ask = Ask(
             url,
             self.place.base,
             prefix=self.place.declared,
             limit=limit,
-            accept=f"{_MANIFEST}, {_DOCKER}",
+            accept=f"{_MANIFEST}, {_DOCKER}, {_INDEX}, {_DOCKER_INDEX}",
             method=method,
-            challenged=not self._token,
-            bearer=self._token,
+            challenged=True,
+            bearer=token,
         )
         answer = await self._web.ask(ask)
         if answer.status != 401:
             return answer
-        self._token = await self._login(answer.challenge)
-        return await self._ask(url, method=method, limit=limit)
+        self._tokens.pop(self._key, None)
+        token = await self._login(answer.challenge)
+        answer = await self._web.ask(replace(ask, challenged=False, bearer=token))
+        self._tokens[self._key] = token
+        return answer
 
     async def _login(self, challenge: str) -> str:
         """A token, as a registry's challenge says where one is had. Raises Denied where there is no way."""

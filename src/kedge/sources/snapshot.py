@@ -127,7 +127,7 @@ class GitSnapshot:
         raw = self.raw(entry)
         if raw.startswith(POINTER) and len(raw) <= POINTER_SIZE:
             told = f"{entry.path} is kept in Git LFS, and what is in Git only stands for it"
-            raise Invalid(told, where=Where(entry.path), hint="write source.lfs: true to have it fetched")
+            raise Invalid(told, where=Where(entry.path), hint="source.lfs: true has those below source.path fetched")
         return raw
 
     def raw(self, entry: Entry) -> bytes:

@@ -22,8 +22,8 @@ _SEARCHED = 200
 async def rollback_pin(
     doors: Doors, dossier: Dossier, to: str, person: Person, reason: str, lasting: float = PIN_SECONDS
 ) -> Pin:
-    """The pin that takes a unit back to run `to` (a number), to commit `to` (at least 4 hex digits) or version `to` (of a
-    chart or a tag), or, for "", to the newest successful run that applied something else than the last one. Raises
+    """The pin that takes a unit back to run `to` (a number), to commit `to` (at least 4 hex digits) or version `to` (of
+    a chart or a tag), or, for "", to the newest successful run that applied something else than the last one. Raises
     Invalid when there is none."""
     now = doors.clock.now()
     run = await _run(doors, dossier, to)
