@@ -199,11 +199,8 @@ async def test_a_packed_chart_that_holds_what_it_depends_on_is_left_alone(
     about = "dependencies:\n- {name: inner, version: 9.x, repository: 'file://../../elsewhere'}\n"
     held = {"charts/inner/Chart.yaml": "apiVersion: v2\nname: inner\nversion: 9.0.0\n"}
     publish(site, {"1.0.0": chart("web", "1.0.0", held, about)})
-    repository.commit(
-        {
-            "top/Chart.yaml": f"apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies: [{{name: web, version: 1.x, repository: '{site.url}/stable'}}]\n"
-        }
-    )
+    web = f"{{name: web, version: 1.x, repository: '{site.url}/stable'}}"
+    repository.commit({"top/Chart.yaml": f"apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies: [{web}]\n"})
     found = await every.fetch(repository.url, of_assembly(Assembly("main", "top", allow=(site.url,))))
     assert "top/charts/web/charts/inner/Chart.yaml" in tree(every, found, "top")
 
