@@ -1,6 +1,12 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
+
+// longest bounds what is said of a failure, in bytes: a template may fail with gigabytes of words.
+const longest = 4000
 
 // failure is the only error that reaches the parent. Code is one of
 //
@@ -17,6 +23,13 @@ type failure struct {
 }
 
 func (f *failure) Error() string { return f.What }
+
+func short(text string) string {
+	if len(text) <= longest {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longest], "") + " …"
+}
 
 func fail(code, path, format string, args ...any) *failure {
 	return &failure{Code: code, What: fmt.Sprintf(format, args...), Path: path}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io/fs"
 	"maps"
@@ -206,10 +207,26 @@ func (f *files) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := f.tree.file(at)
+	if err == nil {
+		err = f.unfold(at, data)
+	}
 	if err == nil && slices.Contains(konfig.RecognizedKustomizationFileNames(), path.Base(at)) {
 		err = f.judge(at, data)
 	}
 	return append([]byte{}, data...), err
+}
+
+// unfold refuses aliases that stand for more than a file may hold: Kustomize would write them all out.
+func (f *files) unfold(at string, data []byte) error {
+	if !bytes.Contains(data, []byte("*")) || !bytes.Contains(data, []byte("&")) {
+		return nil
+	}
+	for _, c := range split(data) {
+		if _, err := yaml.YAMLToJSON(c.text); err != nil && strings.Contains(err.Error(), "excessive aliasing") {
+			return f.tree.refuse(placed(at, c, err))
+		}
+	}
+	return nil
 }
 
 // judge refuses what a kustomization may not ask for, before Kustomize tries it.

@@ -122,7 +122,7 @@ func serve(w *wire, f frame, frames <-chan frame, blobs *blobs, warnings *bytes.
 	}
 	kind := frameDone
 	if failed != nil {
-		failed.What = j.keys.mask(failed.What)
+		failed.What = short(j.keys.mask(failed.What)) // in this order: half a secret would not be known again
 		end.Error, kind, j.body = failed, frameError, nil
 	}
 	if w.write(f.request, kind, end, j.body) != nil {

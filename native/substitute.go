@@ -100,6 +100,9 @@ func (f filling) mapping(value map[string]any, at []string) (any, error) {
 func (f filling) text(text string, at []string) (any, error) {
 	e := expander{variables: f.variables, text: text}
 	made, err := e.whole()
+	if err != nil && e.secret { // its words may be the secret's
+		err = fmt.Errorf("an expression that the secret %s is in can not be read", e.name)
+	}
 	if err == nil && e.secret && !(f.secret && len(at) > 1 && at[0] == "stringData") {
 		err = fmt.Errorf("the secret %s may only be filled into the stringData of a Secret: anything else is shown to people", e.name)
 	}

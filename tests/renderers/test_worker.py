@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +18,7 @@ from kedge.renderers import worker as workers
 from kedge.renderers.frames import Decoder, Frame, FrameKind, encode
 from kedge.renderers.questions import Call
 from kedge.renderers.render import WorkerRenderer, request
-from kedge.renderers.worker import Died, Limits, Pool
+from kedge.renderers.worker import Died, Limits, Pool, Refused
 
 HELM = RenderSpec(helm=HelmSection())
 GOOD = {"g/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"}
@@ -178,7 +180,11 @@ class Scripted:
 
 
 HELLO = Frame(0, FrameKind.HELLO, {"versions": {}})
-OBJECT = Frame(1, FrameKind.OBJECT, {"apiVersion": "v1", "kind": "A"}, b"{}")
+HEADER = {"apiVersion": "v1", "kind": "A", "name": "a"}
+BODY = b'{"apiVersion":"v1","kind":"A","metadata":{"name":"a"}}'
+OBJECT = Frame(1, FrameKind.OBJECT, HEADER, BODY)
+LOOK = Frame(1, FrameKind.ASK, {"ask": "look", "path": "g"})
+READ = Frame(1, FrameKind.ASK, {"ask": "read", "path": "g/a.yaml"})
 
 
 @pytest.fixture
@@ -189,7 +195,8 @@ def scripted(repository: Any) -> Callable[[list[Frame | bytes]], Any]:
         async def spawn(*args: Any, **kwargs: Any) -> Scripted:
             return child
 
-        return child, Pool("worker", spawn, limits=Limits(objects=2, total=10)), repository(GOOD)
+        limits = Limits(objects=2, total=200, read=200, file=100, questions=20)
+        return child, Pool("worker", spawn, limits=limits), repository(GOOD)
 
     return make
 
@@ -202,9 +209,54 @@ def scripted(repository: Any) -> Callable[[list[Frame | bytes]], Any]:
         [Frame(7, FrameKind.DONE, {})],
         [Frame(1, FrameKind.HELLO, {})],
         [OBJECT, OBJECT, OBJECT],
-        [Frame(1, FrameKind.OBJECT, {}, bytes(11))],
+        [Frame(1, FrameKind.OBJECT, HEADER, BODY.replace(b"}}", b',"x":"' + b"x" * 200 + b'"}}'))],
+        [LOOK] * 30,
+        [READ] * 10,
+        [Frame(1, FrameKind.ASK, {"ask": "read"})],
+        [Frame(1, FrameKind.ASK, {"ask": "read", "path": ["g"]})],
+        [Frame(1, FrameKind.OBJECT, {**HEADER, "name": "b"}, BODY)],
+        [Frame(1, FrameKind.OBJECT, {**HEADER, "namespace": "kube-system"}, BODY)],
+        [Frame(1, FrameKind.OBJECT, {**HEADER, "kind": "Role"}, BODY)],
+        [Frame(1, FrameKind.OBJECT, {**HEADER, "annotations": {"kedge.dev/hook": "x"}}, BODY)],
+        [Frame(1, FrameKind.OBJECT, {"kind": "A", "name": "a"}, BODY)],
+        [Frame(1, FrameKind.OBJECT, {**HEADER, "line": "1"}, BODY)],
+        [Frame(1, FrameKind.OBJECT, HEADER, b"not JSON")],
+        [Frame(1, FrameKind.OBJECT, HEADER, b"[]")],
+        [Frame(1, FrameKind.OBJECT, HEADER, b'{"apiVersion":"v1","kind":"A","metadata":[]}')],
+        [Frame(1, FrameKind.DONE, {"reads": {"a": {"kind": "nothing", "id": "x"}}})],
+        [Frame(1, FrameKind.DONE, {"reads": ["a"]})],
+        [Frame(1, FrameKind.DONE, {"warnings": 1})],
+        [Frame(1, FrameKind.ERROR, {"error": ["a"]})],
+        [Frame(1, FrameKind.ERROR, {"error": {"what": "x", "line": "first"}})],
+        [b"\x07\xff\xff\xff" + bytes(3) + b"\x01\x05" + b"\x03\x00\x00\x00"],
     ],
-    ids=["ends", "noise", "another request", "another frame", "too many", "too much"],
+    ids=[
+        "ends",
+        "noise",
+        "another request",
+        "another frame",
+        "too many",
+        "too much",
+        "questions without end",
+        "more files than it may read",
+        "a question about nothing",
+        "a question about a list",
+        "an object of another name",
+        "an object of another namespace",
+        "an object of another kind",
+        "an object with other annotations",
+        "an object without a version",
+        "an object on a line that is none",
+        "an object that is no JSON",
+        "an object that is a list",
+        "an object whose metadata are a list",
+        "a log of things that are not",
+        "a log that is none",
+        "notes that are none",
+        "an error that is none",
+        "an error on a line that is none",
+        "a header of 50 MB",
+    ],
 )
 async def test_a_child_that_goes_astray_is_ended(
     scripted: Callable[[list[Frame | bytes]], Any], answers: list[Frame | bytes]
@@ -232,3 +284,29 @@ def test_a_worker_gets_no_paths_no_credentials_and_no_way_out() -> None:
     assert environment["PATH"] == ""
     assert environment["GOMEMLIMIT"] == "1024MiB"
     assert all(value.startswith("http://127.0.0.1:") for key, value in environment.items() if "PROXY" in key.upper())
+
+
+async def test_what_a_child_says_is_bounded_before_it_is_kept(
+    scripted: Callable[[list[Frame | bytes]], Any],
+) -> None:
+    error = {"what": "\x1b[31m" + "x" * 5_000_000, "path": "p" * 5_000_000}
+    _, pool, files = scripted([Frame(1, FrameKind.ERROR, {"error": error})])
+    with pytest.raises(Refused) as told:
+        await pool.call(Call("plain", {}), files)
+    assert len(str(told.value)) < 10_000
+    assert "\x1b" not in str(told.value)
+    _, pool, files = scripted([Frame(1, FrameKind.DONE, {"warnings": ["w" * 20_000] * 1_000})])
+    assert sum(map(len, (await pool.call(Call("plain", {}), files)).warnings)) < 1_000_000
+
+
+@pytest.mark.parametrize("program", ["/bin/sh -c 'cat /dev/zero'", "/bin/sh -c 'cat /dev/zero >&2'"])
+async def test_a_child_that_floods_costs_no_memory(program: str, unit: Any, repository: Any) -> None:
+    async def spawn(_: Any, **kwargs: Any) -> process.Child:
+        return await process.spawn(shlex.split(program), **{**kwargs, "env": {"PATH": "/bin:/usr/bin"}})
+
+    pool = Pool("worker", spawn, limits=Limits(deadline=0.5))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Unavailable):
+        await pool.call(request(repository(GOOD), unit("g")), repository(GOOD))
+    await pool.close()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10

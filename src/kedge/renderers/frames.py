@@ -16,6 +16,9 @@ import orjson
 MAX_FRAME = 128 << 20
 """Bytes. A longer frame means that the two halves do not understand each other."""
 
+MAX_HEADER = 32 << 20
+"""Bytes of a header that is read: it is taken apart in one go, while everything else waits."""
+
 _PREFIX = struct.Struct(">IIBI")
 _REST = 9
 
@@ -64,7 +67,7 @@ class Decoder:
         self._buffer += data
         while len(self._buffer) >= _PREFIX.size:
             length, request, kind, header_length = _PREFIX.unpack_from(self._buffer)
-            if length > MAX_FRAME or length < _REST + header_length:
+            if length > MAX_FRAME or length < _REST + header_length or header_length > MAX_HEADER:
                 raise Garbled(f"a frame of {length} bytes with a header of {header_length}")
             if len(self._buffer) < 4 + length:
                 return

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from kedge.model.errors import Invalid, Unavailable, Where
+import orjson
+
+from kedge.model.errors import Invalid, Unavailable, Where, shown
 from kedge.model.source import EntryKind, Read
 from kedge.ports import Snapshot
 from kedge.renderers import questions
-from kedge.renderers.frames import Decoder, Frame, FrameKind, Garbled, encode
+from kedge.renderers.frames import MAX_HEADER, Decoder, Frame, FrameKind, Garbled, encode
 from kedge.renderers.questions import Answer, Call
 
 
@@ -45,7 +47,8 @@ Spawn = Callable[..., Awaitable[Conversation]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one render may cost. Bytes, except `objects`, `deadline` (seconds) and `recycle` (requests of one child).
+    """What one render may cost. Bytes, except `objects`, `questions`, `deadline` (seconds) and `recycle` (requests of
+    one child).
 
     An object is bounded by what the API server accepts in a request.
     """
@@ -55,6 +58,7 @@ class Limits:
     objects: int = 20_000
     file: int = 10 << 20
     read: int = 64 << 20
+    questions: int = 100_000
     memory: int = 2 << 30
     deadline: float = 30.0
     recycle: int = 2_000
@@ -219,10 +223,12 @@ class Pool:
         self._ending = [ending for ending in self._ending if not ending.reaped] + [child]
 
     async def _converse(self, worker: _Worker, call: Call, snapshot: Snapshot, asked: list[Read]) -> Rendered:
+        """A worker may have been taken over by what it renders: nothing that it says is taken on trust, and it gets no
+        more than it could rightly ask for."""
         number = worker.served + 1
         worker.child.write(encode(_request(number, call, snapshot, worker.held, self.limits)))
         objects: list[Emitted] = []
-        room = self.limits.total
+        room, read, told = self.limits.total, 0, 0
         while True:
             frame = await worker.next()
             if frame.request != number:
@@ -231,12 +237,20 @@ class Pool:
                 room -= len(frame.raw)
                 if room < 0 or len(objects) >= self.limits.objects:
                     raise Garbled("more objects than were allowed")
-                objects.append(Emitted(frame.header, frame.raw))
+                objects.append(_emitted(frame))
             elif frame.kind is FrameKind.ASK:
-                answer = _answer(snapshot, frame.header, asked)
+                answer = _answer(snapshot, _checked(frame.header, _QUESTION), asked)
                 if answer.header["id"]:
                     worker.held.update([answer.header["id"]] if answer.raw else [])
-                worker.child.write(encode(Frame(number, FrameKind.ANSWER, answer.header, answer.raw)))
+                reply = encode(Frame(number, FrameKind.ANSWER, answer.header, answer.raw))
+                read, told = read + len(answer.raw), told + len(reply)
+                if (
+                    read > self.limits.read + self.limits.file
+                    or told - read > MAX_HEADER
+                    or len(asked) > self.limits.questions
+                ):
+                    raise Garbled("more questions than a render has")
+                worker.child.write(reply)
             else:
                 return _finish(worker, frame, objects)
 
@@ -276,13 +290,52 @@ def _answer(snapshot: Snapshot, question: Mapping[str, Any], asked: list[Read]) 
     return answer
 
 
+_PLACE: Mapping[str, type] = {"path": str, "line": int, "document": int}
+_QUESTION: Mapping[str, type] = {"ask": str, "path": str}
+_END: Mapping[str, type] = {"reads": dict, "warnings": list, "error": dict}
+_NOTES = 200
+
+
+def _emitted(frame: Frame) -> Emitted:
+    """One object. It is judged by its header and applied by its body, so both have to be about the same."""
+    header = _checked(frame.header, _PLACE)
+    try:
+        body = orjson.loads(frame.raw)
+        held = body["metadata"]
+        same = (body["apiVersion"], body["kind"], held.get("annotations") or {}) == (
+            header["apiVersion"],
+            header["kind"],
+            header.get("annotations") or {},
+        )
+        named = all((held.get(key) or "") == header.get(key, "") for key in ("namespace", "name", "generateName"))
+        texts = all(isinstance(body[key], str) for key in ("apiVersion", "kind"))
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
+        raise Garbled("an object that is none") from None
+    if not (same and named and texts):
+        raise Garbled("an object that is another than its header says")
+    return Emitted(header, frame.raw)
+
+
+def _checked(header: Mapping[str, Any], fields: Mapping[str, type]) -> Mapping[str, Any]:
+    """The header, of whose fields each is of its type; but for a question's they may be missing. Raises Garbled."""
+    for name, kind in fields.items():
+        if not isinstance(header.get(name, kind()), kind) or (fields is _QUESTION and name not in header):
+            raise Garbled(f"a header whose {name} is no {kind.__name__}")
+    return header
+
+
 def _finish(worker: _Worker, frame: Frame, objects: Sequence[Emitted]) -> Rendered:
-    worker.held.difference_update(frame.header.get("evicted") or ())
-    reads = questions.reads_of(frame.header)
+    header = _checked(frame.header, _END)
+    try:
+        worker.held.difference_update(header.get("evicted") or ())
+        reads = questions.reads_of(header)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Garbled("a log of questions that is none") from None
     if frame.kind is FrameKind.DONE:
-        return Rendered(tuple(objects), reads, tuple(frame.header.get("warnings") or ()))
+        notes = header.get("warnings") or ()
+        return Rendered(tuple(objects), reads, tuple(shown(str(note)) for note in notes[:_NOTES]))
     if frame.kind is not FrameKind.ERROR:
         raise Garbled(f"a frame of type {frame.kind.name} where none is expected")
-    error = frame.header["error"]
+    error = _checked(header.get("error") or {}, _PLACE)
     where = Where(error.get("path", ""), error.get("line", 0), error.get("document", 0))
-    raise Refused(error["what"], where, reads)
+    raise Refused(str(error.get("what") or "it gave no reason"), where, reads)
