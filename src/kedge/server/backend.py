@@ -8,7 +8,6 @@ that may not be by 409: then the tool keeps what it could not send in `errored.t
 from __future__ import annotations
 
 import asyncio
-import binascii
 from base64 import b64decode, b64encode
 from hashlib import md5
 from typing import Annotated
@@ -60,7 +59,7 @@ def _credentials(authorization: str) -> tuple[str, str]:
         try:
             name, _, token = b64decode(given, validate=True).decode().partition(":")
             return name, token
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             pass
     raise NotGranted("a run shows its token as the password of basic authentication")
 
@@ -97,7 +96,7 @@ async def post(request: Request, run: Run, ID: str = "") -> Response:
     checksum = request.headers.get("content-md5", "")
     try:
         wanted = b64decode(checksum, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise Invalid("the Content-MD5 is not base64") from None
     await _backend(request).write(run, ID, await _body(request, LARGEST_STATE), wanted)
     return Response(status_code=200)
