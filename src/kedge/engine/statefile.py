@@ -22,9 +22,8 @@ from kedge.model.state import LARGEST_STATE, StateText
 FORMAT = 4
 _LONGEST_SERIAL = 2**63
 _HINT = "it is what `tofu state pull` prints"
-_SCALAR = re.compile(rb'[^,}\]\s"{\[]+')
+_SCALAR = re.compile(rb'"(?:[^"\\]|\\.)*"|[^,}\]\s"{\[]+')
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 _BUILT_IN = re.compile(r'(?:module\.[^.\[]+(?:\["(?:[^"\\]|\\.)*"\]|\[\d+\])?\.)*terraform_data\.')
 
@@ -57,10 +56,10 @@ class _File(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_File)
 
 
-def read_state(content: bytes, key: bytes) -> StateText:
+def read_state(content: bytes, key: bytes, *, nameless: bool = False) -> StateText:
     """Raises Invalid for what is no state of version 4, with where it is wrong but nothing of what it holds.
 
-    `key` keys the digest of its content."""
+    `key` keys the digest of its content. `nameless`: it may lack a lineage."""
     if len(content) > LARGEST_STATE:
         raise Invalid(f"the state has {len(content)} bytes; at most {LARGEST_STATE} are kept")
     try:
@@ -71,7 +70,8 @@ def read_state(content: bytes, key: bytes) -> StateText:
         raise Invalid(f"this is no state: {_about(error)}", hint=_HINT) from None
     if found.version != FORMAT:
         raise Invalid(f"the state has format {found.version}; Kedge reads format {FORMAT}", hint=_HINT)
-    if not 0 <= found.serial < _LONGEST_SERIAL or not 0 < len(found.lineage) <= 200:
+    least = 0 if nameless else 1
+    if not 0 <= found.serial < _LONGEST_SERIAL or not least <= len(found.lineage) <= 200:
         raise Invalid("this is no state: its serial or its lineage is out of bounds", hint=_HINT)
     return StateText(
         serial=found.serial,
@@ -122,16 +122,19 @@ def real(resources: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(address for address in resources if not _BUILT_IN.match(address))
 
 
-def with_serial(content: bytes, serial: int) -> bytes:
-    """The same file, byte for byte, with another serial. Raises Invalid where it holds none.
+def renumbered(content: bytes, serial: int, lineage: str) -> bytes:
+    """A state that was read before, byte for byte, under another serial and lineage. Raises Invalid where it has not
+    just one of each.
 
-    It is replaced in the text: parsed and written anew, long numbers of the attributes would lose digits."""
-    place = _top_level(content, b"serial")
-    if place is None:
-        raise Invalid("this is no state: it has no serial", hint=_HINT)
-    moved = content[: place[0]] + str(serial).encode() + content[place[1] :]
-    if _DECODER.decode(moved).serial != serial:
-        raise Invalid("this is no state that can be rolled back to: it has more than one serial", hint=_HINT)
+    They are replaced in the text: parsed and written anew, long numbers of the attributes would lose digits."""
+    moved = content
+    for name, value in ((b"serial", str(serial)), (b"lineage", json.dumps(lineage))):
+        place = _top_level(moved, name)
+        if place is not None:
+            moved = moved[: place[0]] + value.encode() + moved[place[1] :]
+    found = _DECODER.decode(moved)
+    if (found.serial, found.lineage) != (serial, lineage):
+        raise Invalid("this state can not be numbered anew: it has more than one serial or lineage", hint=_HINT)
     return moved
 
 

@@ -10,7 +10,7 @@ from hashlib import md5, sha256
 import msgspec
 
 from kedge.engine import states
-from kedge.engine.statefile import read_state
+from kedge.engine.statefile import read_state, renumbered, state_digest
 from kedge.model.errors import Invalid, Unavailable
 from kedge.model.execution import StateAccess
 from kedge.model.output import StateHead
@@ -66,7 +66,7 @@ class StateBackend:
             await self.store.turn(known.unit, execution, lambda facts: states.revoke(facts, now))
 
     async def bring_home(self, unit: str, execution: str, content: bytes) -> None:
-        text, now = await self.text(content), self.clock.now()
+        text, now = await self.named(await self.store.facts(unit), content), self.clock.now()
         await self.store.turn(unit, execution, lambda facts: states.bring_home(facts, text, now), text)
 
     async def admitted(self, unit: str, execution: str, token: str) -> StateGrant | None:
@@ -114,6 +114,26 @@ class StateBackend:
             if checksum and md5(content, usedforsecurity=False).digest() != checksum:
                 raise Invalid("the state did not arrive as it was sent: its MD5 differs")
             return read_state(content, key)
+
+        return await self.store.beside(read, len(content))
+
+    async def named(self, facts: StateFacts, content: bytes) -> StateText:
+        """A state that may lack a lineage. A tool that found no backend to ask writes `errored.tfstate` so: then it
+        goes on as the state that is there, or as a new one."""
+        key = self.installation.effects_key
+
+        def read() -> StateText:
+            text = read_state(content, key, nameless=True)
+            if text.lineage:
+                return text
+            there = facts.there
+            if there is None:
+                lineage = state_digest(content, key)[:32]
+                return read_state(renumbered(content, states.next_serial(facts), lineage), key)
+            same = read_state(renumbered(content, there.serial, there.lineage), key)
+            if same.digest == there.digest:
+                return same
+            return read_state(renumbered(content, states.next_serial(facts), there.lineage), key)
 
         return await self.store.beside(read, len(content))
 
