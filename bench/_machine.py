@@ -38,6 +38,13 @@ def resident(pid: int | None = None) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
+def peak(pid: int) -> float:
+    """MiB that a process has held at most."""
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
 def helpers_resident(beside: Collection[int]) -> float:
     """MiB that the processes started by this one hold together, without those of the cluster."""
     return sum(resident(pid) for pid in children() if pid not in beside)

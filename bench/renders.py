@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import _heavy
 from bench._machine import resident, sized
 from kedge import process
 from kedge.model.declaration import TargetSection
@@ -168,6 +169,45 @@ async def compare(renderer: WorkerRenderer) -> None:
     await examples(renderer)
 
 
+def overlays() -> Path | None:
+    """The folder of overlays from open repositories, where it is beside the checkout."""
+    folder = shared_apps()
+    place = folder.parent / "kustomize" if folder is not None else None
+    return place if place is not None and place.is_dir() else None
+
+
+async def real(renderer: WorkerRenderer) -> None:
+    """Overlays of open repositories, one after the other, all of them over and over."""
+    folder, kustomize = overlays(), program("kustomize")
+    if folder is None:
+        return
+    cases = [(case, build_of(case)) for case in sorted(folder.iterdir())]
+    works = [worker(renderer, read_folder(case / "input"), "" if path == "." else path) for case, path in cases]
+    ours = await rate(lambda number: works[number % len(works)](number))
+    print(f"{'overlays':<10} worker            {ours:8.0f} renders/s of {len(cases)} real overlays")
+    if kustomize:
+        rivals = [command([kustomize, "build", path], case / "input") for case, path in cases]
+        theirs = await rate(lambda number: rivals[number % len(rivals)](number))
+        print(f"{'overlays':<10} kustomize build   {theirs:8.1f} renders/s   worker ÷ it = {ours / theirs:.0f}")
+
+
+def build_of(case: Path) -> str:
+    lines = (case / "case.yaml").read_text().splitlines()
+    return next(line.partition(":")[2].strip().strip("'\"") for line in lines if line.startswith("build:"))
+
+
+async def memory() -> None:
+    """What one heavy render holds."""
+    helm, kustomize = program("helm"), program("kustomize")
+    chart, overlay = _heavy.chart(), _heavy.overlay()
+    mine = await _heavy.held(WORKER, chart, "chart", Files(chart))
+    theirs = _heavy.rival([helm, "template", "web", "chart"], chart) if helm else None
+    _heavy.told("a chart", mine, theirs)
+    mine = await _heavy.held(WORKER, overlay, "overlay", Files(overlay))
+    theirs = _heavy.rival([kustomize, "build", "overlay"], overlay) if kustomize else None
+    _heavy.told("an overlay", mine, theirs)
+
+
 async def remembered(pool: Pool) -> None:
     """What an unchanged unit costs: its questions are put to the snapshot again, and nothing is rendered."""
     ours = await rate(worker(WorkerRenderer(pool, "bench"), read_folder(FIXTURES / "kustomize"), "overlay"))
@@ -199,10 +239,12 @@ async def measure() -> None:
     await pool.versions()
     print(f"{'worker':<10} ready after       {(time.perf_counter() - started) * 1000:8.0f} ms")
     await compare(WorkerRenderer(pool, "bench", Forgetful()))
+    await real(WorkerRenderer(pool, "bench", Forgetful()))
     await remembered(pool)
     most = max(resident(child.pid) for child in children if child.alive)
     print(f"{'worker':<10} resident          {most:8.0f} MiB each")
     await pool.close()
+    await memory()
 
 
 def main() -> None:

@@ -30,6 +30,10 @@ TICK = 1e-6
 """Seconds that one turn of the loop takes: in time that stood still, a timer one rounding error away never rings."""
 
 
+BEGIN = 1_000_000.0
+"""What the clock says when a history begins."""
+
+
 class Stuck(AssertionError):
     """The program would not come to an end by itself."""
 
@@ -51,7 +55,7 @@ class VirtualSelector(selectors.SelectSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = 1_000_000.0
+        self.now = BEGIN
         self.idle = 0
         self.turns = 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from tests.simulation.history import PEOPLE, History
-from tests.simulation.loop import VirtualLoop, simulate
+from tests.simulation.loop import BEGIN, VirtualLoop, simulate
 from tests.simulation.world import Broken, World
 
 from kedge.model.errors import KedgeError
@@ -21,13 +21,14 @@ CALM_TURNS = 120
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What came of a seed. `trace` is the digest of every line."""
+    """What came of a seed, in `seconds` of its own time. `trace` is the digest of every line."""
 
     seed: int | str
     lines: tuple[str, ...]
     lives: int
     runs: int
     writes: int
+    seconds: float
 
     @property
     def trace(self) -> str:
@@ -54,7 +55,7 @@ def run(seed: int | str, actions: int = 25) -> Story:
         ) from error
     finally:
         asyncio.set_event_loop(None)
-    return Story(seed, tuple(world.story), world.lives, world.witness.begun, world.witness.writes)
+    return Story(seed, tuple(world.story), world.lives, world.witness.begun, world.witness.writes, loop.time() - BEGIN)
 
 
 async def _history(world: World, seed: int | str, actions: int) -> None:

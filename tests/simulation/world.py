@@ -16,7 +16,7 @@ from tests.doors.memory_store import INSTALLATION, MemoryStore
 from tests.doors.memory_target import CLUSTER_SCOPED, MemoryTarget
 from tests.simulation.chaos import Chaos
 from tests.simulation.house import FusedStore, House
-from tests.simulation.loop import SeededEntropy, VirtualClock, VirtualLoop
+from tests.simulation.loop import BEGIN, SeededEntropy, VirtualClock, VirtualLoop
 from tests.simulation.witness import Witness
 
 from kedge.engine.hooks import is_hook
@@ -56,7 +56,7 @@ class World:
         self._stirred = self._stirred_at = -1e9
 
     def tell(self, line: str) -> None:
-        self.story.append(f"{self.loop.time() - 1_000_000:10.2f} {line}")
+        self.story.append(f"{self.loop.time() - BEGIN:10.2f} {line}")
 
     def broke(self, rule: str) -> None:
         """Remember a broken invariant: raising inside the house could be caught by it."""
