@@ -119,3 +119,33 @@ async def test_a_clone_that_lacks_the_commits_or_is_none_is_told(tmp_path):
         other = world.forge.repository("other")
         lacks = await world.kedge("rollback", "web", first[:7], "--via", "git", "--repo", str(other.work))
         assert "git fetch origin" in lacks.err
+
+
+async def test_other_units_that_read_the_files_that_go_back_are_named(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
+        world.repository.git("config", "user.name", "Nora")
+        world.repository.git("config", "user.email", "nora@example.com")
+        shared = {
+            "base/kustomization.yaml": BASE,
+            "base/config.yaml": folder_of("web", "hello")["apps/web/config.yaml"],
+        }
+        overlays = {
+            f"apps/{name}/kustomization.yaml": f"resources: [../../base, namespace.yaml]\nnamespace: {name}\n"
+            for name in ("web", "api")
+        }
+        spaces = {f"apps/{n}/namespace.yaml": folder_of(n, "")[f"apps/{n}/namespace.yaml"] for n in ("web", "api")}
+        alone = folder_of("alone", "hello")
+        units = f"{declared()}\n---\n{application('alone', '')}"
+        world.repository.write(
+            {".kedge/shop.yaml": PROJECT, ".kedge/units.yaml": units, **shared, **overlays, **spaces, **alone}
+        )
+        first = world.pushed("begin")
+        for name in ("web", "api", "alone"):
+            await world.synced(f"shop/{name}", first)
+        world.repository.write({"base/config.yaml": folder_of("web", "goodbye")["apps/web/config.yaml"]})
+        second = world.pushed("change the base")
+        await world.until("shop/web", lambda d: d.applied is not None and d.applied.commit == second)
+        told = await world.kedge(*way(world, "-y", "--reason", "the base is bad"))
+        assert told.code == 0, told.err
+        assert "shop/api reads of it too, and goes back with it: base/config.yaml" in told.err
+        assert "shop/alone" not in told.err

@@ -96,6 +96,16 @@ def parts_of(repository: str, ref: str) -> tuple[tuple[str, str], ...]:
     return ((repository, found.ref), *((part.repository, part.ref) for part in found.others))
 
 
+def prefixes_of(repository: str, ref: str, part: tuple[str, str]) -> tuple[str, ...]:
+    """Below which folders the files of a part (repository, ref) are found in it: "" for the whole."""
+    found = assembly_of(ref)
+    if found is None:
+        return ("",) if part == (repository, ref) else ()
+    beside = tuple(f"{OTHERS}/{each.name}/" for each in found.others if part == (each.repository, each.ref))
+    main = f"{MAIN}/" if found.others and not found.path else ""
+    return (main, *beside) if part == (repository, found.ref) else beside
+
+
 def followed_by_parts(ref: str) -> bool:
     """Whether news of it is news of one of its parts. What files name may move by itself: then it is asked too."""
     found = assembly_of(ref)

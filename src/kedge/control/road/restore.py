@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from kedge.control.road.doors import Doors
 from kedge.control.road.render import rendered
 from kedge.model.dossier import Dossier, Pin
 from kedge.model.errors import Invalid
+from kedge.model.origin import parts_of, prefixes_of
 from kedge.model.restoration import Restoration
 from kedge.model.source import EntryKind, Revision
 from kedge.model.unit import Unit
 from kedge.ports import Snapshot
+
+_SHOWN = 5
+"""Paths that are named of each other unit that reads them."""
 
 
 async def restoration(doors: Doors, dossier: Dossier, pin: Pin) -> Restoration:
@@ -32,16 +36,17 @@ async def restoration(doors: Doors, dossier: Dossier, pin: Pin) -> Restoration:
     now, then = doors.source.snapshot(base), doors.source.snapshot(pin.revision)
     unit_then = pin.unit if here else dossier.unit
     paths = {*await _read(doors, pin.revision, unit_then), *await _read_now(doors, base, now, dossier)}
+    moved = tuple(_moved(now, then, paths))
     return Restoration(
         source.repository,
         source.ref,
         base.commit,
         pin.revision.commit,
         pin.run,
-        tuple(_moved(now, then, paths)),
+        moved,
         dossier.unit.where.file if here else "",
         pin.unit.where.file if here else "",
-        tuple(_notes(dossier, pin.unit, here=here)),
+        (*_notes(dossier, pin.unit, here=here), *await _also_read(doors, dossier, moved)),
     )
 
 
@@ -68,6 +73,24 @@ def _moved(now: Snapshot, then: Snapshot, paths: Iterable[str]) -> list[str]:
         if before != after and not folders:
             found.append(path)
     return found
+
+
+async def _also_read(doors: Doors, dossier: Dossier, moved: Collection[str]) -> list[str]:
+    """A sentence for each other unit that reads what goes back: it goes back with it."""
+    part = parts_of(dossier.unit.source.repository, dossier.unit.source.ref)[0]
+    found: dict[str, list[str]] = {}
+    for key in await doors.store.sources():
+        for prefix in prefixes_of(*key, part):
+            wanted = {f"{prefix}{path}": path for path in moved}
+            for unit, reads in await doors.store.readers(*key):
+                shared = sorted(wanted[path] for path in wanted.keys() & set(reads))
+                if shared and unit != str(dossier.name):
+                    found.setdefault(unit, []).extend(shared)
+    return [f"{unit} reads of it too, and goes back with it: {_few(paths)}" for unit, paths in sorted(found.items())]
+
+
+def _few(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:_SHOWN]) + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
 
 
 async def _declared_here(doors: Doors, dossier: Dossier, base: Revision) -> bool:
