@@ -47,8 +47,9 @@ class Execution:
     `folder` is the stack's, from the bundle's root. `version` is a range of versions of `tool`, "" for any.
     `variables` is the text of a `.tfvars.json` and may hold secrets, as `environment` (the stack's own) does;
     `variable_files` are paths from `folder`, laid below them. `state` None: the code declares a backend of its own.
-    `plan` is the saved plan that is applied, made by the execution `planned` (whose folder is used again where it is at
-    hand). `timeout` is in seconds, `memory` in bytes.
+    `hidden` are texts (values of secrets among the variables) that no line and no problem may show, beside the values
+    of the environment and the token. `plan` is the saved plan that is applied, made by the execution `planned` (whose
+    folder is used again where it is at hand). `timeout` is in seconds, `memory` in bytes.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Execution:
     variables: bytes = field(default=b"{}", repr=False)
     variable_files: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
     state: StateAccess | None = None
     plan: bytes = field(default=b"", repr=False)
     planned: str = ""

@@ -1,0 +1,297 @@
+"""An execution's folder: all that the controller and a runner know of each other.
+
+<executions>/<id>/        for the owner only; appears whole, or not at all
+  request.json            what is to be done, without secrets
+  secrets.json            variables, credentials, token: the runner reads it first, and removes it
+  bundle                  the files' contents, one after the other
+  runner.json             which process the runner is: who makes this file first
+  tool.json               which process the tool is
+  work/, data/            the bundle laid out, and the tool's own folder (providers, modules); kept for the apply
+  initialized             both are ready
+  plan.bin, shown.json, errored.tfstate, outputs.json
+  lines                   what people read of it
+  stop                    why it is to end
+  report.json             how far it is, in the end how it went; replaced as a whole
+  reserve                 room for the report on a disk that is full
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kedge.detached import Birth
+from kedge.model.errors import Invalid, Unavailable
+from kedge.model.execution import BundleFile, Ending, Execution, Report, Task, Tool
+
+PATIENCE = 300.0
+"""Seconds between asking a tool to end and asking it once more, when it gives up what it holds."""
+LAST_PATIENCE = 60.0
+"""Seconds between asking a tool once more and ending it."""
+_RESERVE = 256 << 10
+_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a runner is asked for. `program` is the tool's path, `version` its version; `files` are (path, size,
+    executable) in the order of the bundle; `place` is the folder of the execution that planned, "" where it is not at
+    hand; `cli_config` is the tool's configuration file, `cache` the shared plugin cache behind it. Times in seconds,
+    `began` in epoch seconds, `memory` in bytes."""
+
+    id: str
+    unit: str
+    task: Task
+    tool: Tool
+    program: str
+    version: str
+    folder: str
+    files: tuple[tuple[str, int, bool], ...]
+    variable_files: tuple[str, ...]
+    address: str
+    user: str
+    plan: str
+    """The sha256 of the saved plan."""
+    place: str
+    began: float
+    timeout: float
+    memory: int
+    patience: float = PATIENCE
+    cli_config: str = ""
+    cache: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """`hidden` are texts that are never shown, beside the values of the environment and the token."""
+
+    variables: str = field(default="{}", repr=False)
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    token: str = field(default="", repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+
+
+def valid_id(id: str) -> str:
+    """Raises Invalid for what can not be the name of a folder."""
+    if not id or len(id) > 128 or id.startswith(".") or not _ID.issuperset(id):
+        raise Invalid(f"“{id[:40]}” is not the id of an execution")
+    return id
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One execution's folder. Reading from one that is gone, or of which a part is missing, answers nothing."""
+
+    path: Path
+
+    @property
+    def work(self) -> Path:
+        return self.path / "work"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def initialized(self) -> Path:
+        return self.path / "initialized"
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.bin"
+
+    @property
+    def shown(self) -> Path:
+        return self.path / "shown.json"
+
+    @property
+    def errored(self) -> Path:
+        return self.path / "errored.tfstate"
+
+    @property
+    def outputs(self) -> Path:
+        return self.path / "outputs.json"
+
+    @property
+    def lines(self) -> Path:
+        return self.path / "lines"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "runner.log"
+
+    def begin(
+        self, request: Request, execution: Execution, nonce: str, supplied: tuple[tuple[str, str], ...] = ()
+    ) -> bool:
+        """Put everything on record at once, with the operator's variables under the stack's own; False where it is
+        there already. Raises Unavailable on a full disk."""
+        draft = Folder(self.path.parent / f".new-{nonce}")
+        try:
+            draft.path.mkdir(mode=0o700, parents=True)
+            draft._fill(request, execution, supplied)
+            draft.path.rename(self.path)
+        except OSError as error:
+            shutil.rmtree(draft.path, ignore_errors=True)
+            if self.path.exists():
+                return False
+            raise Unavailable(
+                f"an execution can not be put on record in {self.path.parent}: {error.strerror}"
+            ) from None
+        return True
+
+    def _fill(self, request: Request, execution: Execution, supplied: tuple[tuple[str, str], ...]) -> None:
+        _write(self.path / "request.json", json.dumps(asdict(request)).encode())
+        state = execution.state
+        secrets = Secrets(
+            execution.variables.decode("utf-8", "replace"),
+            tuple({**dict(supplied), **dict(execution.environment)}.items()),
+            state.token if state is not None else "",
+            execution.hidden,
+        )
+        _write(self.path / "secrets.json", json.dumps(asdict(secrets)).encode())
+        _write(self.path / "bundle", b"".join(file.content for file in execution.files))
+        _write(self.path / "reserve", bytes(_RESERVE))
+        if execution.plan:
+            _write(self.plan, execution.plan)
+
+    def request(self) -> Request | None:
+        raw = _json(self.path / "request.json")
+        if raw is None:
+            return None
+        words: dict[str, Any] = {
+            **raw,
+            "task": Task(raw["task"]),
+            "tool": Tool(raw["tool"]),
+            "files": tuple((path, size, executable) for path, size, executable in raw["files"]),
+            "variable_files": tuple(raw["variable_files"]),
+        }
+        return Request(**words)
+
+    def take_secrets(self) -> Secrets:
+        """The secrets, which are nowhere afterwards."""
+        place = self.path / "secrets.json"
+        raw = _json(place) or {}
+        place.unlink(missing_ok=True)
+        environment = tuple((name, value) for name, value in raw.get("environment", ()))
+        return Secrets(raw.get("variables", "{}"), environment, raw.get("token", ""), tuple(raw.get("hidden", ())))
+
+    def bundle(self, request: Request) -> tuple[BundleFile, ...]:
+        """The files of the request. Raises Invalid where the contents do not fit it."""
+        content, place, found = memoryview((self.path / "bundle").read_bytes()), 0, []
+        for path, size, executable in request.files:
+            found.append(BundleFile(path, bytes(content[place : place + size]), executable))
+            place += size
+        if place != len(content):
+            raise Invalid("the bundle does not fit its list of files")
+        return tuple(found)
+
+    def claim(self, birth: Birth) -> bool:
+        """Become the runner of this execution; False where another process is."""
+        draft = self.path / f"runner.{birth.pid}"
+        _write(draft, json.dumps(asdict(birth)).encode())
+        try:
+            os.link(draft, self.path / "runner.json")
+        except FileExistsError:
+            return False
+        finally:
+            draft.unlink()
+        return True
+
+    def runner(self) -> Birth | None:
+        return _birth(self.path / "runner.json")
+
+    def tool(self) -> Birth | None:
+        return _birth(self.path / "tool.json")
+
+    def note_tool(self, birth: Birth | None) -> None:
+        """Which process the tool is now, None where none is."""
+        if birth is None:
+            (self.path / "tool.json").unlink(missing_ok=True)
+        else:
+            self._replace("tool.json", json.dumps(asdict(birth)).encode())
+
+    def ask_to_stop(self, why: str) -> None:
+        if not (self.path / "stop").exists():
+            self._replace("stop", why.encode())
+
+    def asked_to_stop(self) -> str | None:
+        """Why it is to end, None where nobody has asked."""
+        raw = read_bytes(self.path / "stop")
+        return raw.decode("utf-8", "replace") if raw else None
+
+    def report(self) -> Report | None:
+        raw = _json(self.path / "report.json")
+        if raw is None:
+            return None
+        ending = Ending(raw["ending"]) if raw["ending"] else None
+        return Report(**{**raw, "task": Task(raw["task"]), "ending": ending, "problems": tuple(raw["problems"])})
+
+    def write_report(self, report: Report) -> None:
+        """The last one takes the room that was kept for it."""
+        if report.ending is not None:
+            (self.path / "reserve").unlink(missing_ok=True)
+        self._replace("report.json", json.dumps(asdict(report)).encode(), lasting=report.ending is not None)
+
+    def _replace(self, name: str, content: bytes, *, lasting: bool = False) -> None:
+        draft = self.path / f".{name}.{os.getpid()}"
+        draft.unlink(missing_ok=True)
+        _write(draft, content, lasting=lasting)
+        draft.replace(self.path / name)
+
+    def tidy(self) -> None:
+        """Remove what an execution needs while it is at work only, secrets first."""
+        for name in ("secrets.json", "variables.tfvars.json", "bundle", "stream", "stderr"):
+            (self.path / name).unlink(missing_ok=True)
+        for name in ("home", "tmp"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def errored_at(self, request: Request) -> Path:
+        """Where the tool leaves a state that it could not send."""
+        home = Folder(Path(request.place)) if request.place else self
+        return home.work / request.folder / "errored.tfstate"
+
+    def bring_errored_home(self, request: Request) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.errored_at(request).replace(self.errored)
+
+
+def open_report(request: Request, told: str = "") -> Report:
+    """What is known of an execution before it begins."""
+    return Report(request.id, request.unit, request.task, request.began, told=told, version=request.version)
+
+
+def ended(report: Report, ending: Ending, at: float, *, told: str = "", problems: tuple[str, ...] = ()) -> Report:
+    """A report as its last one. Nothing ends before it has started, whatever clocks say."""
+    return replace(report, ending=ending, finished=max(at, report.started), told=told, problems=problems)
+
+
+def read_bytes(place: Path) -> bytes:
+    """A file's bytes, b"" where there is none."""
+    try:
+        return place.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+
+
+def _write(place: Path, content: bytes, *, lasting: bool = False) -> None:
+    with open(place, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(content)
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _json(place: Path) -> Mapping[str, Any] | None:
+    raw = read_bytes(place)
+    return json.loads(raw) if raw else None
+
+
+def _birth(place: Path) -> Birth | None:
+    raw = _json(place)
+    return Birth(**raw) if raw is not None else None
