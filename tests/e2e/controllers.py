@@ -1,4 +1,4 @@
-"""Controllers that real clusters have and these lack: load balancers, an ingress controller, Argo Rollouts, Argo CD.
+"""Controllers that real clusters have and these lack: load balancers, ingresses and gateways, Argo CD and its Rollouts.
 
 They report as the real ones do, and do nothing else.
 """
@@ -10,8 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from tests.e2e.world import World
+from tests.e2e.world import asked
 
+from kedge.kube.kubeconfig import Access
+
+MERGE = "application/merge-patch+json"
 ADDRESS = {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}}
 Report = Callable[[dict[str, Any]], dict[str, Any] | None]
 
@@ -51,18 +54,39 @@ def synced(application: dict[str, Any]) -> dict[str, Any] | None:
     return None if application.get("status") == said else {"status": said}
 
 
+def accepted(*types: str) -> Report:
+    """Whoever looks after the kind says yes to everything."""
+
+    def report(found: dict[str, Any]) -> dict[str, Any] | None:
+        seen = found["metadata"]["generation"]
+        given = [{"type": type, "status": "True", "reason": type, "observedGeneration": seen} for type in types]
+        told = {"conditions": [{**each, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"} for each in given]}
+        return None if found.get("status") == told else {"status": told}
+
+    return report
+
+
+CLUSTER = "/apis/{0}/{1}/{{1}}/status"
+NAMESPACED = "/apis/{0}/namespaces/{{0}}/{1}/{{1}}"
+ARGO, GATEWAY, CERTIFICATES = "argoproj.io/v1alpha1", "gateway.networking.k8s.io/v1", "cert-manager.io/v1"
 KINDS: dict[str, tuple[str, Report]] = {
     "/api/v1/services": ("/api/v1/namespaces/{}/services/{}/status", balanced),
     "/apis/networking.k8s.io/v1/ingresses": ("/apis/networking.k8s.io/v1/namespaces/{}/ingresses/{}/status", routed),
-    "/apis/argoproj.io/v1alpha1/rollouts": ("/apis/argoproj.io/v1alpha1/namespaces/{}/rollouts/{}/status", rolled_out),
-    "/apis/argoproj.io/v1alpha1/applications": ("/apis/argoproj.io/v1alpha1/namespaces/{}/applications/{}", synced),
+    f"/apis/{ARGO}/rollouts": (NAMESPACED.format(ARGO, "rollouts") + "/status", rolled_out),
+    f"/apis/{ARGO}/applications": (NAMESPACED.format(ARGO, "applications"), synced),
+    f"/apis/{CERTIFICATES}/clusterissuers": (CLUSTER.format(CERTIFICATES, "clusterissuers"), accepted("Ready")),
+    f"/apis/{GATEWAY}/gatewayclasses": (CLUSTER.format(GATEWAY, "gatewayclasses"), accepted("Accepted")),
+    f"/apis/{GATEWAY}/gateways": (
+        NAMESPACED.format(GATEWAY, "gateways") + "/status",
+        accepted("Accepted", "Programmed"),
+    ),
 }
 
 
 @asynccontextmanager
-async def controlled(world: World) -> AsyncIterator[None]:
-    """They are at work until the end of the block."""
-    task = asyncio.create_task(_work(world))
+async def controlled(access: Access) -> AsyncIterator[None]:
+    """They are at work in a cluster until the end of the block."""
+    task = asyncio.create_task(_work(access))
     try:
         yield
     finally:
@@ -71,18 +95,14 @@ async def controlled(world: World) -> AsyncIterator[None]:
     assert isinstance(ended[0], asyncio.CancelledError), ended
 
 
-async def _work(world: World) -> None:
+async def _work(access: Access) -> None:
     while True:
         for kind, (path, report) in KINDS.items():
             with suppress(AssertionError):  # what is refused is tried again, as controllers do
-                found = await world.call("GET", kind)
+                found = await asked(access, "GET", kind)
                 for each in found["items"] if found else ():
-                    await _told(
-                        world, path.format(each["metadata"]["namespace"], each["metadata"]["name"]), report(each)
-                    )
+                    metadata, body = each["metadata"], report(each)
+                    if body is not None:
+                        place = path.format(metadata.get("namespace", ""), metadata["name"])
+                        await asked(access, "PATCH", f"{place}?fieldManager=controller", body, MERGE)
         await asyncio.sleep(0.2)
-
-
-async def _told(world: World, path: str, body: dict[str, Any] | None) -> None:
-    if body is not None:
-        await world.call("PATCH", f"{path}?fieldManager=controller", body, "application/merge-patch+json")

@@ -197,7 +197,7 @@ async def shown(folder: Path, access: Access | None) -> AsyncIterator[Shown]:
         world.repository.copy(OURS / "system", "")
         root = world.repository.work / ".kedge" / "root.yaml"
         root.write_text(root.read_text().replace("https://git.example.com/examples.git", examples.url))
-        await stack.enter_async_context(controlled(world))
+        await stack.enter_async_context(controlled(world.access))
         yield Shown(world, examples)
 
 

@@ -288,24 +288,12 @@ class World:
 
     async def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """Speak to the cluster as somebody else would: `fieldManager` and the rest are in the path."""
-        headers = {"Authorization": f"Bearer {self.access.token}", "Content-Type": kind}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(method, self.access.server + path, json=body, headers=headers, ssl=self.tls()) as answer,
-        ):
-            if answer.status == 404:
-                return None
-            found = await answer.json(content_type=None)
-            assert answer.status < 400, found
-            return found
+        return await asked(self.access, method, path, body, kind)
 
     async def greeting(self, namespace: str, name: str = "web") -> str | None:
         """What the ConfigMap says; None while there is none."""
         found = await self.call("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
         return found["data"]["greeting"] if found else None
-
-    def tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cadata=self.access.ca)
 
     async def retried(self, work: Callable[[], Any]) -> Any:
         """Commands may meet a turn that is under way."""
@@ -315,6 +303,21 @@ class World:
             except Conflict:
                 await asyncio.sleep(0.05)
         return await work()
+
+
+async def asked(access: Access, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
+    """What a cluster answers, None where there is nothing of that name."""
+    headers = {"Authorization": f"Bearer {access.token}", "Content-Type": kind}
+    tls = ssl.create_default_context(cadata=access.ca)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, access.server + path, json=body, headers=headers, ssl=tls) as answer,
+    ):
+        if answer.status == 404:
+            return None
+        found = await answer.json(content_type=None)
+        assert answer.status < 400, found
+        return found
 
 
 def spoken(args: list[str]) -> Said:

@@ -17,7 +17,7 @@ from scripts.build_native import cache_folder
 from scripts.build_parts import REGISTRY
 
 from kedge.model.errors import Denied, Invalid
-from kedge.sources.registry import RegistrySource, layer_of, one_of
+from kedge.sources.registry import RegistrySource, layer_of, one_of, place_of
 
 from .conftest import CANARY, LOCAL
 from .packing import chart, packed
@@ -233,6 +233,13 @@ async def test_a_registry_that_sends_another_archive_than_its_digest_says_is_ref
 async def test_what_is_no_repository_of_a_registry_is_refused(registries: RegistrySource, where: str):
     with pytest.raises(Invalid):
         await registries.fetch(where, "latest")
+
+
+@pytest.mark.parametrize("called", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+def test_docker_hub_goes_by_the_name_that_images_have_there(called: str):
+    place = place_of(f"oci://{called}/envoyproxy/gateway-helm", "", LOCAL)
+    assert place.url("tags/list") == "https://registry-1.docker.io/v2/envoyproxy/gateway-helm/tags/list"
+    assert place.declared == f"oci://{called}/envoyproxy/gateway-helm"
 
 
 async def test_a_token_is_used_again_until_the_registry_takes_it_no_more(

@@ -45,6 +45,9 @@ _TOKENS = 10_000
 _TAGS = 200_000
 _STANDARD = Allowed()
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_HUB = "registry-1.docker.io"
+"""Where Docker Hub's API is: what people call it, docker.io, is a web site."""
+_CALLED = ("docker.io", "index.docker.io")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class Layer:
 
 
 def place_of(repository: str, below: str, allowed: Allowed) -> Place:
-    """Raises Invalid for what is no repository of a registry. Registries on loopback are asked without TLS."""
+    """Raises Invalid for what is no repository of a registry. Registries on loopback are asked without TLS; Docker Hub
+    goes by the name that images have there."""
     declared = f"{repository.rstrip('/')}/{below}" if below else repository.rstrip("/")
     try:
         parts = urlsplit(declared)
@@ -84,7 +88,7 @@ def place_of(repository: str, below: str, allowed: Allowed) -> Place:
             f"“{declared[:100]}” names no repository of a registry", hint="write oci://HOST/NAME, without a tag"
         )
     plain = allowed.loopback and host in _LOOPBACK
-    base = f"{'http' if plain else 'https'}://{parts.netloc}"
+    base = f"{'http' if plain else 'https'}://{_HUB if parts.netloc.lower() in _CALLED else parts.netloc}"
     judge(base, allowed)
     return Place(base, name, declared)
 

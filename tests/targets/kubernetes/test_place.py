@@ -97,6 +97,16 @@ def test_without_any_namespace_the_object_is_named() -> None:
         placed(config_map("settings"), scope=replace(WEB, namespace=""))
 
 
+def test_a_kind_that_nothing_defines_yet_may_turn_out_to_need_no_namespace() -> None:
+    """A ClusterIssuer, before cert-manager has come: without a namespace it is waited for, not refused."""
+    issuer = {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": "letsencrypt"}}
+    nowhere = replace(WEB, namespace="")
+    (made,) = placed(issuer, scope=nowhere)
+    assert made.ref.namespace == ""
+    with pytest.raises(Invalid, match="ClusterIssuer letsencrypt names no namespace"):
+        placed(issuer, scope=nowhere, scopes={("cert-manager.io", "ClusterIssuer"): True})
+
+
 def test_all_objects_that_can_not_be_placed_are_named_at_once() -> None:
     with pytest.raises(Invalid) as told:
         placed(config_map("a"), config_map("b"), scope=replace(WEB, namespace=""))

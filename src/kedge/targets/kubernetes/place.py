@@ -42,7 +42,8 @@ class PlaceCache:
 
 
 def place_set(scope: Scope, desired: Desired, scopes: Mapping[GroupKind, bool], cache: PlaceCache) -> Desired:
-    """Every manifest in its namespace and stamped. Kinds that are not in `scopes` are taken for namespaced: most are.
+    """Every manifest in its namespace and stamped. Kinds that are not in `scopes` are taken for namespaced, as most are,
+    where anything names a namespace.
 
     Raises Invalid, naming every object that can not be placed."""
     problems: list[Problem] = []
@@ -73,7 +74,8 @@ def _problem(scope: Scope, manifest: Manifest, scopes: Mapping[GroupKind, bool])
         )
     if not ref.name and not manifest.generate_name:
         return f"{ref.kind} has neither a name nor a generateName"
-    if scopes.get(ref.group_kind, True) and not ref.namespace and not scope.namespace:
+    # A kind that nothing defines yet may turn out to need none: it is waited for, and placed anew.
+    if scopes.get(ref.group_kind, False) and not ref.namespace and not scope.namespace:
         return f"{ref.kind} {ref.name or manifest.generate_name} names no namespace, and neither does the unit's target"
     return ""
 
