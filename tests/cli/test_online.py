@@ -7,7 +7,7 @@ from tests.cli.calling import call, living
 from tests.server.driver import READER, TOKEN, Fakes, synced
 
 from kedge.model.change import Act, Change, FieldAct, FieldChange
-from kedge.model.dossier import Shown, Sync
+from kedge.model.dossier import Pin, Shown, Sync
 from kedge.model.errors import Problem, Where
 from kedge.model.event import Event
 from kedge.model.health import Health, Status
@@ -48,6 +48,17 @@ def test_the_fleet_is_a_table_worst_first_with_the_reason(house):
     assert lines[1].endswith("Pod web/x: out of memory")
     assert 'aaaaaaa "raise replicas" by Mona' in lines[2]
     assert "1 s ago" in lines[2]
+
+
+def test_the_fleet_shows_commits_without_the_number_of_records_and_pins_beside_what_is_wrong(house):
+    """The count of a unit's records was taken for the version that a source had chosen."""
+    house.do(lambda: house.fakes.put(replace(builders.dossier(), version=7, applied=builders.revision())))
+    assert house.kedge("get", "-o", "json").json["items"][0]["version"] == 7
+    assert house.kedge("get").out.splitlines()[1].split()[3] == "aaaaaaa"
+    shown = Shown(Sync.SYNCED, Health(Status.SUSPENDED), "Rollout web/x: paused")
+    pin = Pin("mona", "back", 1.0, 2.0, 1, builders.unit(), None, "")
+    house.do(lambda: house.fakes.put(replace(builders.dossier(shown=shown), pin=pin)))
+    assert house.kedge("get").out.splitlines()[1].endswith("pinned; Rollout web/x: paused")
 
 
 def test_what_is_wrong_with_roots_and_sources_is_said_below_the_fleet_and_the_unit(house):

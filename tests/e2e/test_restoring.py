@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.stories import PROJECT, application, folder_of
+from tests.e2e.stories import PROJECT, application, config, folder_of
 from tests.e2e.world import World, standing
 
 pytestmark = pytest.mark.e2e
@@ -108,6 +108,43 @@ async def test_what_does_not_render_any_more_can_be_taken_back(tmp_path):
             "M\tapps/web/kustomization.yaml",
             "D\tapps/web/new.yaml",
         ]
+
+
+CHART = "apiVersion: v2\nname: {}\nversion: 1.0.0\n"
+
+
+async def test_a_chart_that_depends_on_another_is_put_back_by_the_commits_that_people_know(tmp_path):
+    """What is put together has a commit of Kedge's own making, which no clone has."""
+    map = config("{{ .Values.greeting }}").replace("name: web", "name: {{ .Release.Name }}")
+    async with standing(tmp_path) as world:
+        world.repository.write(
+            {
+                ".kedge/shop.yaml": PROJECT,
+                ".kedge/web.yaml": application("web", source="{path: apps/web, allow: ['file://']}"),
+                "apps/web/Chart.yaml": CHART.format("web")
+                + "dependencies: [{name: base, version: 1.x, repository: 'file://../../base'}]\n",
+                "apps/web/values.yaml": "base: {greeting: hello}\n",
+                "apps/web/templates/namespace.yaml": folder_of("web", "")["apps/web/namespace.yaml"],
+                "base/Chart.yaml": CHART.format("base"),
+                "base/templates/config.yaml": map,
+            }
+        )
+        first = world.pushed("begin")
+        await world.until("shop/web", lambda d: d.shown.sync == "Synced")
+        world.repository.write({"apps/web/values.yaml": "base: {greeting: goodbye}\n"})
+        second = world.pushed("say goodbye")
+
+        async def said() -> bool:
+            return await world.greeting("web") == "goodbye"
+
+        await world.eventually(said)
+        await world.until("shop/web", lambda d: d.operation is None and d.shown.sync == "Synced")
+        assert f'{second[:7]} "say goodbye" by Mona' in (await world.kedge("get")).out
+        plan = (await world.kedge("rollback", "web", first[:7], "--dry-run")).out
+        assert f'main with what its files name {second[:7]} → {first[:7]}  "begin" by Mona' in plan, plan
+        shown = await world.kedge(*way(world, first[:7], "--dry-run"))
+        assert "-base: {greeting: goodbye}\n+base: {greeting: hello}" in shown.out, shown.err
+        assert "apps/web/charts/base comes from elsewhere" in shown.err
 
 
 async def test_a_clone_that_lacks_the_commits_or_is_none_is_told(tmp_path):

@@ -6,7 +6,6 @@ Its namespaces and configurations are deployed from its own files; releases are 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -243,7 +242,7 @@ async def upgraded(it: Two) -> None:
 async def went_back(it: Two) -> None:
     """Production goes back to the release that it began with, and on again; staging stays."""
     preview = await it.world.kedge("rollback", "podinfo@production", "1", "--dry-run")
-    assert "\"podinfo:6.10.0\" → \"podinfo:6.9.0\"" in preview.out, preview.out
+    assert '"podinfo:6.10.0" → "podinfo:6.9.0"' in preview.out, preview.out
     assert "podinfo.com" in preview.out, preview.out
     done = await it.world.kedge("rollback", "podinfo@production", "1", "-y", "--reason", "the new one is slow")
     assert done.code == 0, done.err
@@ -264,10 +263,9 @@ async def removed(it: Two) -> None:
             held = await it.world.until(name, lambda d: d.plan is not None and d.plan.removal)
             assert held.plan.needs is not None
     for environment, other in (("staging", "production"), ("production", "")):
-        for unit in UNITS:
+        for unit in reversed(UNITS):
             done = await it.world.kedge("approve", f"{unit}@{environment}", "-y")
             assert done.code == 0, done.err
-        for unit in UNITS:
             await it.world.gone(f"fleet/{unit}@{environment}")
         for namespace in ("podinfo", "cert-manager", "envoy-gateway-system"):
             assert await it.get(environment, f"/api/v1/namespaces/{namespace}") is None
@@ -280,5 +278,4 @@ async def removed(it: Two) -> None:
 async def test_both_clusters_of_the_example_of_flux_live_a_whole_life(tmp_path):
     async with two_clusters(tmp_path) as it:
         for part in (begun, drifted, upgraded, went_back, removed):
-            print(part)
             await part(it)

@@ -107,7 +107,7 @@ async def test_dependencies_of_a_chart_in_git_are_fetched_where_the_declaration_
 ):
     publish(site, of("1.0.0", "1.4.0", "2.0.0"))
     common = {"apps/common/Chart.yaml": "apiVersion: v2\nname: common\nversion: 0.1.0\n"}
-    repository.commit({"apps/top/Chart.yaml": DEPENDS.format(url=site.url), **common})
+    commit = repository.commit({"apps/top/Chart.yaml": DEPENDS.format(url=site.url), **common})
     refused = of_assembly(Assembly("main", "apps/top", allow=("https://elsewhere.example",)))
     with pytest.raises(Invalid, match=r"dependency web is at .*/stable, which the declaration does not allow"):
         await every.fetch(repository.url, refused)
@@ -117,7 +117,7 @@ async def test_dependencies_of_a_chart_in_git_are_fetched_where_the_declaration_
     files = tree(every, found, "apps/top")
     assert b"version: 1.4.0" in files["apps/top/charts/web/Chart.yaml"]
     assert b"name: common" in files["apps/top/charts/common/Chart.yaml"]
-    assert found.version == "web 1.4.0"
+    assert (found.version, found.origin, found.known) == ("web 1.4.0", commit, commit)
 
 
 @pytest.mark.skipif(not HELM.exists(), reason="Helm's command line is not built: run `make oracles`")

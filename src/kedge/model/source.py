@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+_COMMIT = re.compile(r"[0-9a-f]{8,}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,7 +23,8 @@ class Revision:
     """One commit that a (repository, ref) resolved to. `time` is the committer's clock, in epoch seconds.
 
     `version` is the tag or version that was chosen where a range was asked for, `digest` that of a packed chart or
-    artifact (`sha256:…`); both are "" elsewhere."""
+    artifact (`sha256:…`), `origin` the main source's own commit where several are put together; all are "" elsewhere.
+    Then `commit` is of Kedge's own making: it stands for the bytes, and nobody else knows it."""
 
     repository: str
     ref: str
@@ -31,10 +35,27 @@ class Revision:
     time: float = 0.0
     version: str = ""
     digest: str = ""
+    origin: str = ""
+
+    @property
+    def known(self) -> str:
+        """What people know it by: the version of what is packed (else its digest), the commit of all else."""
+        return (self.version or self.digest) if self.digest else (self.origin or self.commit)
 
     @property
     def short(self) -> str:
-        return self.commit[:7]
+        return shortened(self.known)
+
+    def called(self, text: str) -> bool:
+        """Whether a person may mean it by `text`: its version or digest, or at least 4 digits of a commit."""
+        if text and text in (self.version, self.digest):
+            return True
+        return len(text) >= 4 and any(commit.startswith(text) for commit in (self.commit, self.origin))
+
+
+def shortened(known: str) -> str:
+    """As it is shown beside other things: a commit by its first digits, a version whole."""
+    return known[:7] if _COMMIT.fullmatch(known) else known[:19] if known.startswith("sha256:") else known
 
 
 class EntryKind(StrEnum):

@@ -41,7 +41,7 @@ async def dossier_of(desk: Desk, name: UnitName) -> Dossier:
 
 
 def live_commit(dossier: Dossier) -> str:
-    return dossier.applied.commit if dossier.applied is not None else ""
+    return dossier.applied.known if dossier.applied is not None else ""
 
 
 def unit_view(desk: Desk, dossier: Dossier) -> views.UnitView:

@@ -238,7 +238,7 @@ def revision(given: Revision | None) -> RevisionView | None:
     return RevisionView(
         public_url(given.repository),
         spoken(given.ref),
-        given.commit,
+        given.known,
         given.author,
         given.subject,
         given.time,
@@ -373,7 +373,7 @@ def _pin(dossier: Dossier) -> PinView | None:
     pin = dossier.pin
     if pin is None:
         return None
-    commit = pin.revision.commit if pin.revision is not None else ""
+    commit = pin.revision.known if pin.revision is not None else ""
     return PinView(pin.run, pin.actor, pin.reason, pin.at, pin.expires, commit)
 
 

@@ -113,7 +113,7 @@ async def preview(
     desk = desk_of(request)
     dossier = await dossier_of(desk, name)
     pin, proposal = await desk.commands.preview(person, name, body.to, body.reason, body.lasting)
-    commit = pin.revision.commit if pin.revision is not None else ""
+    commit = pin.revision.known if pin.revision is not None else ""
     shown = views.PinView(pin.run, pin.actor, pin.reason, pin.at, pin.expires, commit)
     return answer(answers.Preview(str(name), shown, proposal.plan, proposal.plan.effects, live_commit(dossier)))
 

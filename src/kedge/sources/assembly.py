@@ -87,7 +87,8 @@ class AssembledSource:
             content.borrow(work.places)
             commit = _write(content, work, {part.name: id for part, id in zip(assembly.others, beside, strict=True)})
         told = [work.main.version, *work.told]
-        return replace(work.main, ref=ref, commit=str(commit), version=", ".join(filter(None, told)))
+        origin = work.main.commit
+        return replace(work.main, ref=ref, commit=str(commit), version=", ".join(filter(None, told)), origin=origin)
 
     async def _part(self, repository: str, ref: str) -> Revision:
         """One of the parts, with all its files: which of them the whole is read by, nobody knows yet."""

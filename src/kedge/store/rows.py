@@ -49,7 +49,7 @@ def row_of(dossier: Dossier) -> dict[str, Any]:
         "repository": plain(unit.source.repository),
         "ref": plain(unit.source.ref),
         "path": plain(unit.source.path),
-        "commit": applied.commit if applied else "",
+        "commit": applied.known if applied else "",
         "author": plain(applied.author) if applied else "",
         "subject": plain(applied.subject) if applied else "",
         "verified": dossier.verified,

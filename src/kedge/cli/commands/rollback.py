@@ -48,6 +48,7 @@ def rollback_command(name: str, to: str, lasting: float, via: str, repository: P
     from kedge.cli.plans import plan_of, show
     from kedge.cli.views.human import moment, say
     from kedge.model.errors import Unavailable
+    from kedge.model.source import shortened
 
     act, output, server = Act.taken(given), output_of(given), server_of(given)
     full = resolve(server, name)
@@ -62,7 +63,7 @@ def rollback_command(name: str, to: str, lasting: float, via: str, repository: P
     if plan is None:
         raise Unavailable(f"the server previews no plan for {full}")
     show(plan, output, since=found["live"])
-    back = f"run {pin['run']}" if pin["run"] else f"commit {pin['commit'][:7]}"
+    back = f"run {pin['run']}" if pin["run"] else shortened(pin["commit"])
     why = reason(act, "rollback")
     if not go(
         act, f"take {full} back to {back} and pin it until {moment(pin['expires'])}: {plan.summary()}", grave=True

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kedge.cli.views.human import ago, commit, moment, one_line, say, table
+from kedge.model.source import shortened
 
 Row = dict[str, Any]
 _MOST = 5
@@ -47,10 +48,11 @@ def _app(row: Row, wide: bool) -> list[object]:
     cells: list[object] = [row["name"], row["sync"], row["health"]]
     if wide:
         cells += [row["cluster"], row["namespace"], row["path"], moment(row["changed"])]
-    marks = [word for word, on in (("pinned", row["pinned"]), ("suspended", row["suspended"])) if on]
-    why = one_line(row["why"]) or row["waiting"] or ", ".join(marks)
-    why = "; ".join(text for text in (one_line(row.get("late", "")), why) if text)
-    return [*cells, commit(row), ago(row["verifiedAge"]), why]
+    why = one_line(row["why"]) or row["waiting"]
+    marks = [word for word in ("pinned", "suspended") if row[word] and word not in why]
+    why = "; ".join(text for text in (one_line(row.get("late", "")), *marks, why) if text)
+    live = {name: row[name] for name in ("commit", "subject", "author")}  # its `version` counts its records
+    return [*cells, commit(live), ago(row["verifiedAge"]), why]
 
 
 def sources(items: Sequence[Row], roots: Sequence[Row], *, wide: bool) -> None:
@@ -84,7 +86,7 @@ def events(items: Sequence[Row], *, wide: bool) -> None:
             event["kind"],
             event["unit"],
             event["actor"],
-            event["commit"][:7],
+            shortened(event["commit"]),
             _message(event),
             *([event["id"], event["before"][:12], event["after"][:12]] if wide else []),
         ]

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from kedge.model.source import shortened
+
 _COLOURS = {
     "Healthy": "green",
     "Synced": "green",
@@ -104,8 +106,8 @@ def commit(revision: dict[str, Any] | None) -> str:
     """`3f2a9c1 "raise replicas" by Mona`, with the version before it where one was chosen."""
     if not revision:
         return ""
-    version = revision.get("version")
-    text = (f"{version} " if version else "") + str(revision.get("commit", ""))[:7]
+    version, known = revision.get("version"), shortened(str(revision.get("commit", "")))
+    text = f"{version} {known}" if version and version != known else known
     subject, author = revision.get("subject"), revision.get("author")
     return text + (f' "{subject}"' if subject else "") + (f" by {author}" if author else "")
 

@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kedge.model.change import Act, Change, FieldAct, FieldChange, Finding, Severity
+from kedge.model.origin import spoken
 from kedge.model.plan import Needs, Plan, Step, StepKind
+from kedge.model.source import shortened
 
 SCHEMA = "kedge.dev/plan/v1"
 
@@ -70,9 +72,9 @@ def _head(plan: Plan, how: View) -> str:
         left.append("REMOVAL")
     if revision is not None:
         short = clean(revision.short)
-        since = clean(how.since[:7])
+        since = clean(shortened(how.since))
         moved = f"{since} → {short}" if since and since != short else short
-        left.append(f"{clean(revision.ref)} {moved}")
+        left.append(f"{clean(spoken(revision.ref))} {moved}")
         by = f" by {clean(revision.author)}" if revision.author else ""
         left += [f'"{cut(clean(revision.subject), _VALUE)}"{by}'] if revision.subject else []
     right = [f"effects {plan.effects[:4]}…"] if plan.changes else []

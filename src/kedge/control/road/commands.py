@@ -189,7 +189,7 @@ class Commands:
             actor=person.name,
             unit=str(before.name),
             reason=reason,
-            commit=revision.commit if revision is not None else "",
+            commit=revision.known if revision is not None else "",
             before=before.last.rendered if before.last is not None else "",
             after=after.pin.rendered if after.pin is not None else "",
             message=_said(kind, before, after),

@@ -176,7 +176,7 @@ async def _note(doors: Doors, dossier: Dossier, asked: Asked, kind: str, message
         actor=asked.person.name,
         unit=str(dossier.name),
         reason=asked.reason,
-        commit=live.commit if live is not None else "",
+        commit=live.known if live is not None else "",
         after=after,
         message=message,
     )

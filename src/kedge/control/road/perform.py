@@ -276,7 +276,7 @@ def ended_event(dossier: Dossier, operation: Operation) -> Event:
         actor=operation.actor,
         unit=str(dossier.name),
         reason=operation.reason,
-        commit=operation.revision.commit if operation.revision else "",
+        commit=operation.revision.known if operation.revision else "",
         before=operation.before,
         after=operation.rendered,
         message=f"run {operation.number} {operation.result}: {operation.message}",

@@ -53,16 +53,9 @@ async def _run(doors: Doors, dossier: Dossier, to: str) -> Operation | None:
         # A removal names the set whose hooks it ran; it never put it in force.
         if run.result is not Result.SUCCEEDED or not run.rendered or run.cause is Cause.REMOVAL:
             continue
-        if _fits(run, to) if to else run.rendered != current:
+        if run.revision is not None and run.revision.called(to) if to else run.rendered != current:
             return run
     return None
-
-
-def _fits(run: Operation, to: str) -> bool:
-    """Whether the run applied the commit `to`, or the version."""
-    if run.revision is None:
-        return False
-    return (len(to) >= 4 and run.revision.commit.startswith(to)) or run.revision.version == to
 
 
 async def preview_rollback(doors: Doors, dossier: Dossier, pin: Pin) -> Proposal:

@@ -48,7 +48,7 @@ def _pruned(runs: Sequence[Operation], ref: Ref, uid: str) -> Operation | None:
 
 
 def _event(doors: Doors, dossier: Dossier, ref: Ref, run: Operation) -> Event:
-    commit = dossier.head.commit if dossier.head is not None else ""
+    commit = dossier.head.known if dossier.head is not None else ""
     message = f"{ref} was pruned by run {run.number} and is there again: a request that was lost came late"
     return Event(
         "unit.reclaimed", doors.clock.now(), AUTOMATION.name, str(dossier.name), commit=commit, message=message

@@ -53,7 +53,7 @@ def _event(doors: Doors, dossier: Dossier, count: int, held: str, found: Recover
         sentences.append(f"suspended: {held}")
     if found.unread:
         sentences.append(f"there may be more, these can not be listed: {', '.join(found.unread[:5])}")
-    commit = dossier.head.commit if dossier.head is not None else ""
+    commit = dossier.head.known if dossier.head is not None else ""
     return Event(
         kind="unit.recovered",
         time=doors.clock.now(),

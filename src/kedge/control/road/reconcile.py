@@ -196,7 +196,7 @@ async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
         actor=actor,
         unit=str(dossier.name),
         reason=reason,
-        commit=plan.revision.commit if plan.revision else "",
+        commit=plan.revision.known if plan.revision else "",
         before=operation.before,
         after=plan.rendered,
         message=f"run {operation.number} ({cause}): {plan.summary()}",
@@ -220,7 +220,7 @@ def _left(doors: Doors, dossier: Dossier, proposal: Proposal) -> tuple[Event, ..
     if not proposal.move.left:
         return ()
     doors.recollections.forget(dossier.cluster)
-    commit = proposal.plan.revision.commit if proposal.plan.revision else ""
+    commit = proposal.plan.revision.known if proposal.plan.revision else ""
     message = f"moved: {proposal.move.left} left as they are, unmanaged"
     name = str(dossier.name)
     return (Event("unit.moved", doors.clock.now(), AUTOMATION.name, name, commit=commit, message=message),)
@@ -289,7 +289,7 @@ def _expiry(dossier: Dossier, now: float) -> tuple[Event, ...]:
     text = pin_expired(dossier, now)
     if not text or text in dossier.shown.why:
         return ()
-    commit = dossier.head.commit if dossier.head is not None else ""
+    commit = dossier.head.known if dossier.head is not None else ""
     return (Event("unit.pin-expired", now, AUTOMATION.name, str(dossier.name), commit=commit, message=text),)
 
 
@@ -323,7 +323,7 @@ def _held_event(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Ver
         time=doors.clock.now(),
         actor=AUTOMATION.name,
         unit=str(dossier.name),
-        commit=plan.revision.commit if plan.revision else "",
+        commit=plan.revision.known if plan.revision else "",
         after=plan.rendered,
         message=f"{plan.summary()}; {verdict.waiting}",
     )

@@ -11,6 +11,7 @@ from kedge.engine.delivery import Wanted, render_holds
 from kedge.model.dossier import Dossier, Rendering
 from kedge.model.errors import Absent, Invalid, Unavailable
 from kedge.model.manifest import Desired
+from kedge.model.origin import spoken
 from kedge.model.source import EntryKind, Revision
 from kedge.model.unit import Unit
 
@@ -48,7 +49,7 @@ async def furnish(doors: Doors, dossier: Dossier, wanted: Wanted) -> Furnished:
         return await _frozen(doors, wanted)
     if wanted.revision is None:
         raise Unavailable(
-            f"no commit of {wanted.unit.source.repository} {wanted.unit.source.ref} is known yet",
+            f"no commit of {wanted.unit.source.repository} {spoken(wanted.unit.source.ref)} is known yet",
             hint="kedge get source says why",
         )
     return await _fresh(doors, dossier, wanted.unit, wanted.revision)

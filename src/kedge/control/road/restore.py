@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from kedge.control.road.doors import Doors
 from kedge.control.road.render import rendered
 from kedge.model.dossier import Dossier, Pin
 from kedge.model.errors import Invalid
-from kedge.model.origin import parts_of, prefixes_of
+from kedge.model.origin import MAIN, OTHERS, assembly_of, parts_of, prefixes_of, spoken
 from kedge.model.restoration import Restoration
 from kedge.model.source import EntryKind, Revision
 from kedge.model.unit import Unit
@@ -32,35 +33,76 @@ async def restoration(doors: Doors, dossier: Dossier, pin: Pin) -> Restoration:
             hint="without --via git, a rollback pins what was in force",
         )
     base = await doors.source.fetch(source.repository, source.ref)
+    if base.digest:
+        raise Invalid(
+            f"{dossier.name} is built from {spoken(source.ref)} of {source.repository}: no commit puts that back",
+            hint="change the version in its declaration, or roll back without --via git",
+        )
     here = await _declared_here(doors, dossier, base)
-    now, then = doors.source.snapshot(base), doors.source.snapshot(pin.revision)
     unit_then = pin.unit if here else dossier.unit
-    paths = {*await _read(doors, pin.revision, unit_then), *await _read_now(doors, base, now, dossier)}
-    moved = tuple(_moved(now, then, paths))
+    paths = {*await _read(doors, pin.revision, unit_then), *await _read_now(doors, base, dossier)}
+    own, before = _own(base), _own(pin.revision)
+    now, then = doors.source.snapshot(own), doors.source.snapshot(before)
+    brought = _brought(paths, (doors.source.snapshot(base), doors.source.snapshot(pin.revision)), (now, then))
+    moved = tuple(_moved(now, then, _own_paths(base, paths)))
     return Restoration(
         source.repository,
-        source.ref,
-        base.commit,
-        pin.revision.commit,
+        own.ref,
+        own.commit,
+        before.commit,
         pin.run,
         moved,
         dossier.unit.where.file if here else "",
         pin.unit.where.file if here else "",
-        (*_notes(dossier, pin.unit, here=here), *await _also_read(doors, dossier, moved)),
+        (*_notes(dossier, pin.unit, here=here), *brought, *await _also_read(doors, dossier, moved)),
     )
 
 
+def _own(revision: Revision) -> Revision:
+    """Of what is put together the main source: a commit puts back files of that alone."""
+    return replace(revision, ref=parts_of(revision.repository, revision.ref)[0][1], commit=revision.known)
+
+
+def _own_paths(revision: Revision, paths: Iterable[str]) -> Iterable[str]:
+    """Where the files are in the main source's own repository. What others brought is nowhere in it."""
+    assembly = assembly_of(revision.ref)
+    beside = assembly is not None and assembly.others and not assembly.path
+    return (path.removeprefix(f"{MAIN}/") if beside else path for path in paths)
+
+
+def _brought(paths: Iterable[str], whole: Sequence[Snapshot], own: Sequence[Snapshot]) -> list[str]:
+    """A note on folders with files of other sources and of charts that are depended on: no file of the main one's."""
+    found: dict[str, None] = {}
+    for path in sorted(paths):
+        outer, dependency, rest = path.rpartition("/charts/")
+        beside = path.startswith(f"{OTHERS}/")
+        if not (beside or dependency) or not any(_is_file(snapshot, path) for snapshot in whole):
+            continue
+        if beside or not any(_is_file(snapshot, path) for snapshot in own):
+            found["/".join(path.split("/")[:2]) if beside else f"{outer}/charts/{rest.split('/')[0]}"] = None
+    return [f"what is in {', '.join(found)} comes from elsewhere and stays as it is: look at it too"] if found else []
+
+
+def _is_file(snapshot: Snapshot, path: str) -> bool:
+    entry = snapshot.entry(path)
+    return entry is not None and entry.kind is not EntryKind.FOLDER
+
+
 async def _read(doors: Doors, revision: Revision, unit: Unit) -> list[str]:
-    return [read.path for read in (await rendered(doors, revision, unit)).reads]
+    """A chart is one read, of its folder, whatever is in it."""
+    paths = [read.path for read in (await rendered(doors, revision, unit)).reads]
+    snapshot = doors.source.snapshot(revision)
+    charts = [path for path in paths if snapshot.entry(f"{path}/Chart.yaml".lstrip("/")) is not None]
+    return [*paths, *(entry.path for path in charts for entry in snapshot.entries(path, recurse=True))]
 
 
-async def _read_now(doors: Doors, revision: Revision, snapshot: Snapshot, dossier: Dossier) -> list[str]:
+async def _read_now(doors: Doors, revision: Revision, dossier: Dossier) -> list[str]:
     """What does not render is a reason to go back: then all that is in the folder counts as read."""
     try:
         return await _read(doors, revision, dossier.unit)
     except Invalid:
         last = dossier.rendering.reads if dossier.rendering is not None else ()
-        inside = snapshot.entries(dossier.unit.source.path, recurse=True)
+        inside = doors.source.snapshot(revision).entries(dossier.unit.source.path, recurse=True)
         return [*(read.path for read in last), *(entry.path for entry in inside)]
 
 
@@ -97,7 +139,7 @@ async def _declared_here(doors: Doors, dossier: Dossier, base: Revision) -> bool
     """Whether the unit's declaration is in the repository and at the ref that its files come from."""
     for root in await doors.store.roots():
         if root.name == dossier.unit.root and root.revision is not None:
-            return (root.revision.repository, root.revision.ref) == (base.repository, base.ref)
+            return (root.revision.repository, root.revision.ref) == (base.repository, _own(base).ref)
     return False
 
 

@@ -277,9 +277,9 @@ class Rounds:
             now,
             revision.author or AUTOMATION.name,
             reason=revision.subject,
-            commit=revision.commit,
-            before=before.commit,
-            after=revision.commit,
+            commit=revision.known,
+            before=before.known,
+            after=revision.known,
             message=f"{key[0]} {spoken(key[1])}" + (": history was rewritten (force push)" if forced else ""),
         )
         return (event,)

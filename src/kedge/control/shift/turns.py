@@ -186,5 +186,5 @@ def _again(error: KedgeError, now: float) -> float | None:
 
 
 def _event(name: UnitName, error: KedgeError, dossier: Dossier, now: float) -> Event:
-    commit = dossier.head.commit if dossier.head is not None else ""
+    commit = dossier.head.known if dossier.head is not None else ""
     return Event("unit.trouble", now, AUTOMATION.name, str(name), commit=commit, message=str(error))

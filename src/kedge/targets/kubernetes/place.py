@@ -42,8 +42,8 @@ class PlaceCache:
 
 
 def place_set(scope: Scope, desired: Desired, scopes: Mapping[GroupKind, bool], cache: PlaceCache) -> Desired:
-    """Every manifest in its namespace and stamped. Kinds that are not in `scopes` are taken for namespaced, as most are,
-    where anything names a namespace.
+    """Every manifest in its namespace and stamped. Kinds that are not in `scopes` are taken for namespaced, as most
+    are, where anything names a namespace.
 
     Raises Invalid, naming every object that can not be placed."""
     problems: list[Problem] = []
