@@ -117,11 +117,11 @@ class LocalExec:
         folder = self._folder(execution.id)
         layout.checked((file.path for file in execution.files), execution.folder)
         command.refuse_environment(execution.environment)
-        if folder.path.exists():
-            return
-        request = await self._request(execution)
-        if folder.begin(request, execution, self._entropy.token(8), self._supply.environment):
-            self._open[execution.id] = _Open(request)
+        if not folder.path.exists():
+            request = await self._request(execution)
+            folder.begin(request, execution, self._entropy.token(8), self._supply.environment)
+        if execution.id not in self._open and execution.id not in self._ended:
+            self._adopt(folder)
             self._pump()
 
     async def _request(self, wanted: Execution) -> Request:
@@ -327,6 +327,8 @@ class LocalExec:
             shutil.rmtree(gone, ignore_errors=True)
 
     async def follow(self, id: str) -> AsyncIterator[str]:
+        if id not in self._open and id not in self._ended:
+            return
         place, read, rest = self._folder(id).lines, 0, b""
         while True:
             over = id not in self._open

@@ -1,0 +1,141 @@
+"""What every `kedge.ports.Exec` does alike: real processes with a program that pretends to be a tool, and the twin."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.doors.memory_exec import MemoryExec
+from tests.executions.pretender import pretender
+
+from kedge.clock import SystemClock, SystemEntropy
+from kedge.executions.local import LocalExec, Supply
+from kedge.executions.tools import Tools
+from kedge.model.errors import Conflict, Invalid, Unavailable
+from kedge.model.execution import BundleFile, Ending, Execution, Report, Task, Tool
+from kedge.ports import Exec
+
+
+@dataclass
+class Subject:
+    exec: Exec
+    finish: Callable[[str], None]
+    gates: Path
+    rung: list[tuple[str, str]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ring(self, unit: str, id: str) -> None:
+        self.rung.append((unit, id))
+        self.news.set()
+
+    def execution(self, id: str, version: str = "") -> Execution:
+        gate = ("GATE", str(self.gates / id))
+        files = (BundleFile("main.tf", b""),)
+        return Execution(id, "shop/db", Task.PLAN, Tool.OPENTOFU, version, "", files, environment=(gate,))
+
+    async def ended(self, id: str) -> Report:
+        async with asyncio.timeout(30):
+            while (report := self.exec.report(id)) is None or report.ending is None:
+                self.news.clear()
+                await self.news.wait()
+        return report
+
+
+@pytest.fixture(params=["local", "memory"])
+async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+    if request.param == "memory":
+        twin = MemoryExec(SystemClock(), lambda _: None)
+        one = Subject(twin, twin.end, tmp_path)
+        twin.subscribe(one.ring)
+        yield one
+        return
+    program = pretender(tmp_path / "bin")
+    tools = Tools("", [program.parent])
+    local = LocalExec(tmp_path / "executions", tools, SystemClock(), SystemEntropy(), Supply(patience=5))
+    one = Subject(local, lambda id: (tmp_path / id).touch(), tmp_path)
+    local.subscribe(one.ring)
+    await local.adopt()
+    yield one
+    for report in local.reports():
+        (tmp_path / report.id).touch()
+        await one.ended(report.id)
+    await local.close()
+
+
+async def test_one_works_until_it_ends_and_leaves_what_it_made(subject: Subject) -> None:
+    await subject.exec.start(subject.execution("one"))
+    report = subject.exec.report("one")
+    assert report is not None
+    assert (report.unit, report.task, report.ending, report.finished) == ("shop/db", Task.PLAN, None, None)
+    with pytest.raises(Unavailable, match="still at work"):
+        await subject.exec.result("one")
+    subject.finish("one")
+    report = await subject.ended("one")
+    assert (report.ending, report.version) == (Ending.SUCCEEDED, "1.12.6")
+    assert report.finished is not None
+    assert report.finished >= report.started
+    left = await subject.exec.result("one")
+    assert left.plan
+    assert left.shown
+    assert subject.rung == [("shop/db", "one")]
+
+
+async def test_one_that_was_begun_is_not_begun_again(subject: Subject) -> None:
+    await asyncio.gather(*(subject.exec.start(subject.execution("one")) for _ in range(3)))
+    subject.finish("one")
+    first = await subject.ended("one")
+    await subject.exec.start(subject.execution("one"))
+    assert subject.exec.report("one") == first
+    assert subject.rung == [("shop/db", "one")]
+
+
+async def test_nothing_is_known_of_one_that_never_was(subject: Subject) -> None:
+    assert subject.exec.report("none") is None
+    assert list(subject.exec.reports()) == []
+    await subject.exec.stop("none", "nobody wants it")
+    await subject.exec.forget("none")
+    assert [line async for line in subject.exec.follow("none")] == []
+    with pytest.raises(Unavailable, match="not kept"):
+        await subject.exec.result("none")
+
+
+async def test_one_that_is_stopped_ends_in_order(subject: Subject) -> None:
+    await subject.exec.start(subject.execution("one"))
+    await subject.exec.stop("one", "a newer commit")
+    assert (await subject.ended("one")).ending is Ending.STOPPED
+    assert (await subject.exec.result("one")).plan == b""
+
+
+async def test_one_that_ended_can_be_forgotten_and_one_at_work_can_not(subject: Subject) -> None:
+    await subject.exec.start(subject.execution("one"))
+    with pytest.raises(Conflict, match="still at work"):
+        await subject.exec.forget("one")
+    subject.finish("one")
+    await subject.ended("one")
+    await subject.exec.forget("one")
+    assert subject.exec.report("one") is None
+    assert list(subject.exec.reports()) == []
+
+
+async def test_a_version_that_is_not_here_is_named_with_what_is(subject: Subject) -> None:
+    with pytest.raises(Invalid, match=r"2\.x is wanted, and only 1\.12\.6"):
+        await subject.exec.start(subject.execution("one", version="2.x"))
+    assert subject.exec.report("one") is None
+
+
+async def test_the_oldest_is_told_first(subject: Subject) -> None:
+    for id in ("b", "a", "c"):
+        await subject.exec.start(subject.execution(id))
+    assert [report.id for report in subject.exec.reports()] == ["b", "a", "c"]
+
+
+async def test_whoever_follows_is_done_when_it_ends(subject: Subject) -> None:
+    await subject.exec.start(subject.execution("one"))
+    subject.finish("one")
+    async with asyncio.timeout(30):
+        lines = [line async for line in subject.exec.follow("one")]
+    assert (await subject.ended("one")).ending is Ending.SUCCEEDED
+    assert all("\n" not in line for line in lines)
