@@ -1,7 +1,4 @@
-"""What is deleted, and what never is: the rows on deletion, crashes and API servers that no other story tells.
-
-The ways of the API server that matter here are proved on a real one elsewhere, so most are told on the sandbox.
-"""
+"""What is deleted, and what never is: the rows on deletion, crashes and API servers that no other story tells."""
 
 from __future__ import annotations
 
@@ -11,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
-from tests.e2e.stories import DEFINITION, PROJECT, application, config, hasten
+from tests.e2e.stories import DEFINITION, PROJECT, application, config, hasten, reported
 from tests.e2e.world import MONA, Forge, World, clustered, standing
 from tests.parts.proxy import Asked, Fate, Proxy, Weather, fine, proxied
 
@@ -65,6 +62,31 @@ async def everything(world: World) -> dict[str, str]:
     """What each ConfigMap of Git's making says."""
     items = (await world.call("GET", MAPS))["items"]
     return {item["metadata"]["name"]: item["data"]["greeting"] for item in items if "greeting" in item["data"]}
+
+
+async def test_a_folder_without_manifests_deletes_nothing_and_a_sync_by_hand_is_no_agreement(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with standing(tmp_path, access=access) as world:
+        await begun(world, config=config("hello"), extra=config("x", "more"))
+        gone: dict[str, str | None] = {f"apps/web/{name}.yaml": None for name in ("namespace", "config", "extra")}
+        world.repository.write({**gone, "apps/web/README.md": "nothing left\n"})
+        commit = world.pushed("every manifest is deleted")
+        assert "the rendered set is empty: everything would be deleted" in await held_for(world)
+        said = await world.kedge("sync", "web", "-y", "--reason", "let us see")
+        assert "the rendered set is empty" in said.out + said.err + await held_for(world)
+        assert await everything(world) == {"web": "hello", "more": "x"}
+
+        await world.kedge("approve", "web", "-y", "--reason", "it may go")
+        await world.synced("shop/web", commit)
+        assert await world.call("GET", f"{MAPS}/more") is None
+        # That was agreed to once: what comes back and goes again asks again.
+        world.repository.write({"apps/web/config.yaml": config("again"), "apps/web/namespace.yaml": NAMESPACE})
+        await world.synced("shop/web", world.pushed("back"))
+        world.repository.write({"apps/web/config.yaml": None, "apps/web/namespace.yaml": None})
+        world.pushed("and gone again")
+        assert "the rendered set is empty" in await held_for(world)
+        assert await everything(world) == {"web": "again"}
 
 
 async def by_kubectl(world: World) -> str:
@@ -120,9 +142,11 @@ async def test_what_kubectl_made_is_git_s_once_applied_and_goes_with_it_unless_i
 KEEP = ", annotations: {argocd.argoproj.io/sync-options: Prune=false}"
 
 
-async def test_what_an_unfinished_run_made_is_pruned_by_the_commit_that_drops_it(tmp_path: Path) -> None:
+async def test_what_an_unfinished_run_made_is_pruned_by_the_commit_that_drops_it(
+    tmp_path: Path, access: Access | None
+) -> None:
     """Forty objects, the thirtieth of which is refused for good; then eleven of those that were made leave Git."""
-    async with behind_a_proxy(tmp_path, None) as (world, proxy):
+    async with behind_a_proxy(tmp_path, access) as (world, proxy):
         await begun(world, stays=config("hello", "stays"))
 
         def meet(asked: Asked) -> Fate:
@@ -148,24 +172,119 @@ async def test_what_an_unfinished_run_made_is_pruned_by_the_commit_that_drops_it
         assert {entry.ref.name for entry in dossier.inventory if entry.ref.kind == "ConfigMap"} == left
 
 
-async def test_a_namespace_or_a_definition_goes_only_when_a_person_agreed_whatever_others_keep_in_it(
-    tmp_path: Path,
+THING = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {{name: {name}}}\nspec: {{replicas: 1}}\n"
+THINGS = "/apis/example.com/v1/namespaces/web/things"
+
+
+async def held_for(world: World) -> str:
+    """Why the unit's plan waits for a person."""
+    held = await world.until("shop/web", lambda d: d.plan is not None and d.plan.needs is not None)
+    assert held.plan is not None
+    assert held.plan.needs is not None
+    assert held.operation is None
+    return " | ".join(held.plan.needs.reasons)
+
+
+async def test_a_namespace_or_a_definition_goes_only_when_a_person_agreed_who_is_told_what_goes_along(
+    tmp_path: Path, access: Access | None
 ) -> None:
-    async with standing(tmp_path) as world:
+    async with standing(tmp_path, access=access) as world:
         await begun(world, definition=DEFINITION, config=config("hello"))
         await world.call("POST", MAPS, {"metadata": {"name": "stranger"}})
-        await world.call("POST", "/apis/example.com/v1/namespaces/web/things", {"metadata": {"name": "theirs"}})
+        thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "theirs"}}
+        await world.call("POST", THINGS, thing)
         world.repository.write({"apps/web/namespace.yaml": None, "apps/web/definition.yaml": None})
         world.pushed("without its namespace and its definition")
-        held = await world.until("shop/web", lambda d: d.plan is not None and d.plan.needs is not None)
-        assert held.plan is not None
-        assert held.plan.needs is not None
-        reasons = " ".join(held.plan.needs.reasons)
-        assert "Namespace web" in reasons, reasons
-        assert "CustomResourceDefinition things.example.com" in reasons, reasons
+        reasons = await held_for(world)
+        assert "Namespace web is deleted, with everything in it: 2 objects beside the unit's own" in reasons, reasons
+        assert "ConfigMap web/stranger, example.com/Thing web/theirs" in reasons, reasons
+        assert (
+            "CustomResourceDefinition things.example.com is deleted, with every object of its kind: 1 object" in reasons
+        )
+        assert "beside the unit's own" in await world.said("beside the unit's own", "diff", "web")
         assert await world.call("GET", f"{MAPS}/stranger") is not None
-        assert await world.call("GET", "/apis/example.com/v1/namespaces/web/things/theirs") is not None
-        assert held.operation is None
+        assert await world.call("GET", f"{THINGS}/theirs") is not None
+
+
+async def test_a_unit_that_goes_unasked_asks_where_it_would_take_others_objects_along(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with standing(tmp_path, access=access) as world:
+        await begun(world, "  onRemove: delete\n", config=config("hello"))
+        await world.call("POST", MAPS, {"metadata": {"name": "stranger"}})
+        world.repository.write({".kedge/web.yaml": None})
+        world.pushed("without the unit")
+        assert "1 object beside the unit's own (ConfigMap web/stranger)" in await held_for(world)
+        await world.call("DELETE", f"{MAPS}/stranger")
+        world.house.shift.ring(WEB, "it is gone")
+        await world.gone("shop/web")
+
+
+async def test_what_a_custom_object_owns_counts_as_deleted_with_it(tmp_path: Path, access: Access | None) -> None:
+    """An operator's object, whose data goes when it goes; and one that owns more than may go unasked."""
+    async with standing(tmp_path, access=access) as world:
+        things = {name: THING.format(name=name) for name in ("database", "many", "few")}
+        more = {f"config-{number}": config("x", f"config-{number}") for number in range(6)}
+        await begun(world, definition=DEFINITION, **things, **more)
+        for name in things:
+            await reported(world, f"{THINGS}/{name}")
+        await owned_by(world, "database", CLAIMS, CLAIM)
+        for number in range(6):
+            await owned_by(world, "many", MAPS, {"metadata": {"name": f"of-many-{number}"}})
+        await owned_by(world, "few", MAPS, {"metadata": {"name": "of-few"}})
+        world.repository.write({"apps/web/few.yaml": None})
+        await world.synced("shop/web", world.pushed("without the few"))
+
+        world.repository.write({"apps/web/many.yaml": None})
+        world.pushed("without the many")
+        assert "1 of 10 objects are deleted, and 6 objects with them" in await held_for(world)
+        world.repository.write({"apps/web/many.yaml": things["many"]})
+        await world.synced("shop/web", world.pushed("with the many"))
+
+        world.repository.write({"apps/web/database.yaml": None})
+        world.pushed("without the database")
+        reasons = await held_for(world)
+        assert "example.com/Thing web/database is deleted, and what it owns with it" in reasons
+        assert "PersistentVolumeClaim web/data" in reasons
+
+
+CLAIMS = "/api/v1/namespaces/web/persistentvolumeclaims"
+CLAIM = {
+    "metadata": {"name": "data"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
+async def owned_by(world: World, thing: str, where: str, body: dict[str, Any]) -> None:
+    """An object as an operator makes it for a Thing."""
+    uid = (await world.call("GET", f"{THINGS}/{thing}"))["metadata"]["uid"]
+    owner = {"apiVersion": "example.com/v1", "kind": "Thing", "name": thing, "uid": uid, "controller": True}
+    await world.call("POST", where, {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}})
+
+
+async def test_many_declarations_that_leave_git_at_once_are_asked_about_each(
+    tmp_path: Path, access: Access | None
+) -> None:
+    names = [f"app-{number}" for number in range(7)]
+    async with standing(tmp_path, access=access) as world:
+        world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web")})
+        world.repository.write({"apps/web/namespace.yaml": NAMESPACE})
+        for name in names:
+            declared_so = application(name, "  after: [app/web]\n  onRemove: delete\n", namespace="web")
+            world.repository.write({f".kedge/{name}.yaml": declared_so, f"apps/{name}/one.yaml": config("x", name)})
+        begun_with = world.pushed("seven")
+        for name in names:
+            await world.synced(f"shop/{name}", begun_with)
+        world.repository.write({f".kedge/{names[0]}.yaml": None})
+        world.pushed("one less, unasked")
+        await world.gone(f"shop/{names[0]}")
+        for name in names[1:]:
+            world.repository.write({f".kedge/{name}.yaml": None})
+        world.pushed("six less")
+        for name in names[1:]:
+            held = await world.until(f"shop/{name}", lambda d: d.plan is not None and d.plan.needs is not None)
+            assert "left Git" in held.shown.why
+            assert await world.call("GET", f"{MAPS}/{name}") is not None
 
 
 class Page(BaseHTTPRequestHandler):
@@ -206,8 +325,8 @@ def instead_of(forge: Forge, says: tuple[int, bytes, int]) -> Iterator[None]:
         forge.up()
 
 
-async def test_a_forge_that_answers_nonsense_removes_nothing_and_is_told(tmp_path: Path) -> None:
-    async with standing(tmp_path) as world:
+async def test_a_forge_that_answers_nonsense_removes_nothing_and_is_told(tmp_path: Path, access: Access | None) -> None:
+    async with standing(tmp_path, access=access) as world:
         await begun(world, config=config("hello"))
         for number, says in enumerate(PAGES):
             with instead_of(world.forge, says):
@@ -315,9 +434,9 @@ def refusing(count: int, then: Callable[[Asked], Fate]) -> Callable[[Asked], Fat
 
 
 async def test_a_server_that_throttles_and_then_fails_at_random_is_believed_in_nothing_it_did_not_say(
-    tmp_path: Path,
+    tmp_path: Path, access: Access | None
 ) -> None:
-    async with behind_a_proxy(tmp_path, None) as (world, proxy):
+    async with behind_a_proxy(tmp_path, access) as (world, proxy):
         texts = {f"config-{number}": config("one", f"config-{number}") for number in range(12)}
         await begun(world, **texts)
         every_fifth = {Fate.DROPPED: 0.05, Fate.UNHEARD: 0.05, Fate.BROKEN: 0.05, Fate.AWAY: 0.05}

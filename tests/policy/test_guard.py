@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kedge.model.change import Act, Change
+from kedge.model.pair import Along
 from kedge.model.ref import Ref
-from kedge.policy.guard import destructive
+from kedge.policy.guard import destructive, taken_along
 
 
 def deletions(count: int, kind: str = "ConfigMap", **more: bool) -> list[Change]:
@@ -67,3 +68,39 @@ def test_the_only_object_may_change_its_hash() -> None:
 def test_an_empty_set_and_a_removal_are_always_told() -> None:
     assert judged([], 0, empty=True) == ("the rendered set is empty: everything would be deleted",)
     assert judged(deletions(2), 2, removal=True) == ("the whole unit is removed: 2 objects deleted",)
+
+
+OTHERS = Along(2, 7, (Ref("", "PersistentVolumeClaim", "web", "data"), Ref("", "ConfigMap", "web", "theirs")))
+
+
+def taking(along: Along, kind: str = "Database", group: str = "example.com") -> Change:
+    return Change(Ref(group, kind, "web", "main"), Act.DELETE, along=along)
+
+
+def test_what_a_namespace_takes_with_it_is_counted_and_named() -> None:
+    (sentence,) = judged([Change(Ref("", "Namespace", "", "web"), Act.DELETE, along=OTHERS)], 100)
+    assert sentence == (
+        "Namespace web is deleted, with everything in it: 7 objects beside the unit's own "
+        "(PersistentVolumeClaim web/data, ConfigMap web/theirs and 5 more)"
+    )
+    alone = Change(Ref("", "Namespace", "", "web"), Act.DELETE, along=Along(3, why="pods can not be listed"))
+    (sentence,) = judged([alone], 100)
+    assert sentence.endswith("with everything in it: nothing beside the unit's own, 3 objects; pods can not be listed")
+
+
+def test_a_deletion_that_takes_data_with_it_is_destructive() -> None:
+    (sentence,) = judged([taking(Along(0, 1, OTHERS.named[:1]))], 100)
+    assert "example.com/Database web/main is deleted, and what it owns with it" in sentence
+    assert judged([taking(Along(0, 1, OTHERS.named[1:]))], 100) == ()
+
+
+@pytest.mark.parametrize(("along", "held"), [(4, False), (5, True)])
+def test_what_goes_along_counts_as_deleted(along: int, held: bool) -> None:
+    found = judged([taking(Along(0, along, OTHERS.named[1:]))], 10)
+    assert found == (("1 of 10 objects are deleted, and 5 objects with them",) if held else ())
+
+
+def test_others_objects_are_asked_about_where_a_whole_unit_goes() -> None:
+    space = Change(Ref("", "Namespace", "", "web"), Act.DELETE, along=OTHERS)
+    assert len(taken_along([space, *deletions(3)])) == 1
+    assert taken_along([Change(space.ref, Act.DELETE, along=Along(2)), *deletions(3)]) == ()

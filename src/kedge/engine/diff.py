@@ -87,6 +87,7 @@ def _deleted(pair: Seen, key: bytes) -> Change:
         effect=effect(Deed(pair.ref, Act.DELETE, adopts=adopts), key),
         adopts=adopts,
         generated=is_generated(pair.ref),
+        along=pair.along,
     )
 
 

@@ -28,7 +28,8 @@ from kedge.model.unit import Unit
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Everything a plan is made of. `destructive` holds policy's sentences, `claimed` objects of other units; `effects`
-    and `destructive` are of what is `carried_out`. `holders` are those other units, and former owners that still are.
+    and `destructive` are of what is `carried_out`, and so is `along`: which deletions take others' objects with them.
+    `holders` are those other units, and former owners that still are.
 
     `moved` says why a unit that moves has to be agreed to, "" for one that stays or may go.
 
@@ -44,6 +45,7 @@ class Draft:
     effects: str
     inventory: tuple[Owned, ...]
     destructive: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     claimed: Mapping[Ref, str] = field(default_factory=dict)
     holders: Mapping[str, Dossier] = field(default_factory=dict)
@@ -261,6 +263,7 @@ def _needs(draft: Draft) -> Needs | None:
     if draft.removal:
         if draft.unit.on_remove is not OnRemove.DELETE and not draft.moved:
             reasons.append(f"{draft.unit.name} left Git: approving deletes its {len(draft.inventory)} objects")
+        reasons += draft.along
     elif rule.when is not When.NEVER or not draft.desired.manifests:
         reasons += draft.destructive
     if rule.when is When.ALWAYS and draft.changes:

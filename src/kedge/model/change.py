@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kedge.model.pair import Along
 from kedge.model.ref import Ref
 
 
@@ -45,7 +46,7 @@ class Change:
 
     `why` is a reason beside the fields (presumed, replaced, adopted …); `adopts` names the other owner;
     `rejection` is the API server's refusal: such a change can not be applied. `awaits` says what somebody else has to
-    bring before it can be (a kind's definition).
+    bring before it can be (a kind's definition). `along` is what a deletion takes with it.
     """
 
     ref: Ref
@@ -59,6 +60,7 @@ class Change:
     rejection: str = ""
     generated: bool = False
     awaits: str = ""
+    along: Along | None = None
 
 
 class Severity(StrEnum):

@@ -24,6 +24,17 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Along:
+    """What a deletion takes with it: `own` objects of the unit itself, and `others`, of which `named` are the first.
+    `why` says what could not be told."""
+
+    own: int = 0
+    others: int = 0
+    named: tuple[Ref, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """The target could say what would become of it.
 
@@ -32,7 +43,8 @@ class Seen:
     `interactive` names the people's tools (kubectl edit …) whose fields would go. `uid` is the live object's.
     `autoscaled`: an autoscaler has set other replicas than the manifest states, and was left its number. `going`: it is
     being deleted already, and something holds it. `untried`: why the cluster could not be asked; `predicted` is then a
-    guess (Git's values over the live ones), and what Git no longer states can not be seen in it.
+    guess (Git's values over the live ones), and what Git no longer states can not be seen in it. `along` is of a
+    deletion that takes other objects with it.
     """
 
     ref: Ref
@@ -47,6 +59,7 @@ class Seen:
     autoscaled: bool = False
     going: bool = False
     untried: str = ""
+    along: Along | None = None
 
 
 @dataclass(frozen=True, slots=True)

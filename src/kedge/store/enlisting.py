@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from kedge.model.declaration import Cluster, Credential
+from kedge.model.declaration import Cluster, Credential, OnRemove
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict
 from kedge.model.rule import HealthRule
 from kedge.model.unit import Unit
+from kedge.policy.guard import many
 from kedge.ports import Enlisted, Enlistment, Head
 from kedge.store import chain, codec
 from kedge.store.recording import Desk, write_labels
@@ -76,8 +77,9 @@ def enlist(session: Session, desk: Desk, given: Enlistment) -> Enlisted:
     _add(session, desk, todo.new)
     for unit in todo.moved:
         _redeclare(session, desk, str(unit.name), unit, None)
+    asking = _too_many(given, stored, todo.gone)
     for name in todo.gone:
-        _redeclare(session, desk, name, None, given.state.at)
+        _redeclare(session, desk, name, None, given.state.at, asking=asking)
     _write_others(session, given)
     session.run(_ROOT, name=given.state.name, body=codec.encode(given.state, f"root {given.state.name}"))
     if given.head is not None:
@@ -131,6 +133,12 @@ def _sort(given: Enlistment, stored: Mapping[str, _Stored]) -> _Sorted:
     return todo
 
 
+def _too_many(given: Enlistment, stored: Mapping[str, _Stored], gone: Sequence[str]) -> bool:
+    """Whether so many units leave Git at once that somebody is asked about each, whatever it says of its removal."""
+    standing = sum(known.root == given.state.name and known.removed is None for known in stored.values())
+    return many(len(gone), standing) or len(gone) == standing > 1
+
+
 def _add(session: Session, desk: Desk, new: Sequence[Unit]) -> None:
     if not new:
         return
@@ -144,11 +152,17 @@ def _add(session: Session, desk: Desk, new: Sequence[Unit]) -> None:
         write_labels(session, row["name"], unit, "", row["labels"])
 
 
-def _redeclare(session: Session, desk: Desk, name: str, unit: Unit | None, removed: float | None) -> None:
-    """Put a new declaration into a dossier, or the time at which it left Git; everything else stays as it is."""
+def _redeclare(
+    session: Session, desk: Desk, name: str, unit: Unit | None, removed: float | None, *, asking: bool = False
+) -> None:
+    """Put a new declaration into a dossier, or the time at which it left Git; everything else stays as it is. `asking`:
+    it does not go without somebody's yes, though it was declared so."""
     body, reads, labels, changed, plan, plan_digest, inventory, holds = session.all(_BODY, at=name)[0]
     old = codec.decode_dossier(body, reads)
-    dossier = replace(old, unit=unit or old.unit, removed=removed, version=old.version + 1)
+    declared = unit or old.unit
+    if asking and declared.on_remove is OnRemove.DELETE:
+        declared = replace(declared, on_remove=OnRemove.ASK)
+    dossier = replace(old, unit=declared, removed=removed, version=old.version + 1)
     kept: dict[str, Any] = {
         "changed": desk.now if removed != old.removed else changed,
         "plan": plan,

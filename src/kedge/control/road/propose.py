@@ -26,7 +26,7 @@ from kedge.model.pair import Comparison, Pair, Seen
 from kedge.model.plan import Plan
 from kedge.model.ref import Ref, UnitName, is_unit_name
 from kedge.policy.admit import admit
-from kedge.policy.guard import destructive
+from kedge.policy.guard import destructive, taken_along
 from kedge.policy.lint import lint
 
 _NAMED = 10
@@ -74,6 +74,7 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
         effects=effects(doing),
         inventory=dossier.inventory,
         destructive=_destructive(dossier, wish, furnished.desired, doing),
+        along=taken_along(doing),
         findings=() if wish.removal else _findings(wish, furnished.desired),
         claimed=claimed,
         holders=await _holders(doors, claimed, doing),

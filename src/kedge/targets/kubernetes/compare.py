@@ -21,6 +21,7 @@ from kedge.model.manifest import Desired, Manifest
 from kedge.model.pair import Comparison, Known, Pair, Presumed, Scope, Seen
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
+from kedge.targets.kubernetes.along import with_company
 from kedge.targets.kubernetes.awaited import definable, homeless, lacking, wanted_of
 from kedge.targets.kubernetes.gather import gathered
 from kedge.targets.kubernetes.owners import hands, judged_owner, pointed, without_declared, without_surplus
@@ -77,10 +78,11 @@ async def compare_set(
     looks = await gathered([*(_look(setting, manifest) for manifest in open_ones)])
     _declare_awaited(setting, [manifest for manifest in (look.awaited for look in looks) if manifest is not None])
     leftovers = await gathered([*(_leftover(setting, ref) for ref in extra)])
+    gone = await with_company(site, marks.owner_text(scope.installation, scope.unit), [p for p in leftovers if p])
     digests = {manifest.ref: manifest.digest for manifest in manifests}
     expected = {*(manifest.ref for manifest in desired.manifests), *extra}
     return Comparison(
-        pairs=(*(look.pair for look in looks), *(pair for pair in leftovers if pair is not None)),
+        pairs=(*(look.pair for look in looks), *gone),
         unchanged=tuple(manifest.ref for manifest in same),
         fingerprints=(
             *(verified[manifest.ref] for manifest in same),
