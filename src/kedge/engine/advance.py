@@ -111,8 +111,10 @@ def _observed(step: Step, outcome: Outcome, sight: Sight, now: float) -> Outcome
         return replace(outcome, did=Did.SETTLED, message=sight.message)
     if sight.status == "Suspended" and step.kind is StepKind.CHANGE:
         return replace(outcome, did=Did.SETTLED, message=sight.message)
-    sick = sight.status == "Degraded" and (step.kind is StepKind.HOOK or now >= outcome.at + SICK_GRACE)
-    return replace(outcome, did=Did.FAILED if sick else outcome.did, message=sight.message or sight.status)
+    sick = sight.status == "Degraded"
+    failed = sick and (step.kind is StepKind.HOOK or now >= outcome.at + SICK_GRACE)
+    did = Did.FAILED if failed else outcome.did
+    return replace(outcome, did=did, message=sight.message or sight.status, sick=sick)
 
 
 def held(sight: Sight) -> str:
@@ -152,7 +154,7 @@ def _wait(operation: Operation, waiting: Sequence[tuple[Step, Outcome]], now: fl
     sentence = f"{step.ref}: {outcome.message or 'not seen yet'}{more}"
     if now >= operation.deadline:
         return Fail(f"timed out after {operation.deadline - operation.started:.0f} s waiting for {sentence}")
-    graces = [o.at + SICK_GRACE for s, o in waiting if s.kind is StepKind.CHANGE and o.at + SICK_GRACE > now]
+    graces = [o.at + SICK_GRACE for _, o in waiting if o.sick and o.at + SICK_GRACE > now]
     return Pause(f"waiting for {sentence}", min([operation.deadline, *graces]))
 
 

@@ -41,7 +41,7 @@ class Did(StrEnum):
 class Outcome:
     """What came of one step, at time `at`. `name` is the name that was given to a generated object, `overruled` the
     paths at which the target made it otherwise than asked, `lasting` says that another try of a FAILED step would end
-    the same."""
+    the same. `sick`: it looked Degraded when it was last waited for, which may pass."""
 
     step: str
     did: Did
@@ -52,6 +52,7 @@ class Outcome:
     at: float = 0.0
     overruled: str = ""
     lasting: bool = False
+    sick: bool = False
 
 
 @dataclass(frozen=True, slots=True)

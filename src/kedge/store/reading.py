@@ -91,8 +91,9 @@ _EVENTS = {(n, u): _events(newest=n, one_unit=u) for n in (False, True) for u in
 
 
 class Recalled:
-    """The dossiers that were read or written last, each with the row that it is stored as: a turn reads its unit several
-    times, and what has not moved since is not decoded again. A row names its claims by digest: equal rows, equal whole.
+    """The dossiers that were read or written last, each with the row that it is stored as: a turn reads its unit
+    several times, and what has not moved since is not decoded again. A row names its claims by digest: equal rows,
+    equal whole.
 
     The row is without the head, which moves by itself."""
 

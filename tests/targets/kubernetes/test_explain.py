@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.doors.kube_world import DEPLOYMENTS, World, deployment, ref, staged
 
 from kedge.model.change import Act
-from kedge.targets.kubernetes.explain import selector_of
+from kedge.targets.kubernetes.explain import looked_at, selector_of
 
 WEB = ref("Deployment", "web", group="apps")
 
@@ -38,6 +39,14 @@ async def test_the_workload_s_own_words_are_never_those_of_before(world: World) 
         sight.message
     )
     assert before.message.rpartition("; ")[2] in sight.message
+
+
+def test_pods_are_asked_only_once_the_controller_has_seen_what_the_workload_is_now() -> None:
+    made: dict[str, Any] = {"kind": "Deployment", "metadata": {"generation": 2}, "status": {"observedGeneration": 1}}
+    assert not looked_at(made)
+    assert not looked_at({**made, "status": {}})
+    assert looked_at({**made, "status": {"observedGeneration": 2}})
+    assert looked_at({**made, "kind": "Job", "status": {}})
 
 
 @staged

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kedge.engine.health import judge
+from kedge.engine.health.read import whole
 from kedge.kube.client import Client
 from kedge.model.errors import KedgeError
 from kedge.model.health import Status
@@ -72,17 +73,17 @@ class Explainer:
         if slot is None or pause is None or slot.health.status in _SOUND:
             return
         self._index.rejudge(slot)
-        if ref.group_kind in WORKLOADS:
+        if ref.group_kind in WORKLOADS and looked_at(workload := slot.object()):
             try:
-                self._index.explain(ref, await self._sentence(slot))
+                self._index.explain(ref, await self._sentence(slot, workload))
             except KedgeError as error:
                 self._index.explain(ref, f"its Pods can not be read: {error}")
         if ref not in self._pauses:
             self._plan(ref, min(LONGEST, pause * 2))
 
-    async def _sentence(self, slot: Slot) -> str:
+    async def _sentence(self, slot: Slot, workload: Mapping[str, Any]) -> str:
         """The words of the workload's worst Pod; "" when no Pod has anything to say."""
-        selector = selector_of(slot.object())
+        selector = selector_of(workload)
         kind = await self._client.discovery.find("", "Pod")
         if not selector or kind is None:
             return ""
@@ -98,6 +99,13 @@ class Explainer:
         more = sum(1 for other, _ in ill if other.status is health.status) - 1
         others = f" (and {more} more pods)" if more > 1 else " (and 1 more pod)" if more else ""
         return f"pod {(pod.get('metadata') or {}).get('name')}: {health.message}{others}"
+
+
+def looked_at(workload: Mapping[str, Any]) -> bool:
+    """Whether its controller has seen a workload as it is now: until then its Pods are of what it was."""
+    if workload.get("kind") == "Job":
+        return True  # its controller does not tell
+    return whole(workload, "status", "observedGeneration") == whole(workload, "metadata", "generation")
 
 
 def selector_of(workload: Mapping[str, Any]) -> str:
