@@ -132,6 +132,9 @@ class Runner:
     def _plan(self) -> None:
         if self.request.task.plans:
             self._call(command.plan(self.request, self.folder, str(self.variables)))
+            if not read_bytes(self.folder.plan):
+                self.heard.failed("the tool has made no plan")
+                raise Failed
             self._call(command.show(self.request, self.folder, str(self.variables)))
 
     def _apply(self) -> None:

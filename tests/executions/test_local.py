@@ -1,0 +1,327 @@
+"""Executions as processes: found again, asked to end, taken in turn. With a program that pretends to be a tool."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.executions.pretender import pretender
+from tests.executions.scene import PATIENT, Scene
+
+from kedge import detached
+from kedge.executions.folder import Folder
+from kedge.executions.local import Supply
+from kedge.model.errors import Conflict, Invalid, Unavailable
+from kedge.model.execution import BundleFile, Ending, Execution, Task, Tool
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    one = Scene(tmp_path / "executions", pretender(tmp_path / "bin"), Tool.OPENTOFU, Supply(patience=0.5, room=3))
+    await one.open()
+    yield one
+    for report in one.exec.reports():
+        gate(one, report.id).touch()
+        await one.until_ended(report.id)
+    await one.leave()
+
+
+def gate(scene: Scene, id: str) -> Path:
+    return scene.root.parent / f"gate-{id}"
+
+
+def work(scene: Scene, id: str, wild: str = "", **more: Any) -> Execution:
+    environment = (("GATE", str(gate(scene, id))), ("WILD", wild))
+    return scene.execution({"main.tf": ""}, id=id, environment=environment, **more)
+
+
+def folder(scene: Scene, id: str) -> Folder:
+    return Folder(scene.root / id)
+
+
+async def at_work(scene: Scene, id: str) -> None:
+    await scene.until_told(id, "at work")
+
+
+async def test_one_that_was_begun_before_is_found_again_at_work(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    await scene.leave()
+    await scene.open()
+    (found,) = scene.exec.reports()
+    assert (found.id, found.stage, found.ending) == ("one", "plan", None)
+    gate(scene, "one").touch()
+    assert (await scene.until_ended("one")).ending is Ending.SUCCEEDED
+    assert (await scene.exec.result("one")).plan == b"the plan\n"
+
+
+async def test_one_that_ended_while_nobody_looked_is_found_ended(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    runner = folder(scene, "one").runner()
+    assert runner is not None
+    await scene.leave()
+    gate(scene, "one").touch()
+    async with asyncio.timeout(PATIENT):
+        while detached.alive(runner):
+            detached.bury(runner.pid)
+            await asyncio.sleep(0.01)
+    await scene.open()
+    assert [report.ending for report in scene.exec.reports()] == [Ending.SUCCEEDED]
+
+
+async def test_one_whose_runner_is_killed_is_lost_only_when_its_tool_is_gone_too(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    runner, tool = folder(scene, "one").runner(), folder(scene, "one").tool()
+    assert runner is not None
+    assert tool is not None
+    os.kill(runner.pid, signal.SIGKILL)
+    async with asyncio.timeout(PATIENT):
+        while (report := scene.exec.report("one")) is None or "its tool still works" not in report.told:
+            await asyncio.sleep(0.01)
+    assert report.ending is None
+    assert detached.alive(tool)
+    gate(scene, "one").touch()
+    report = await scene.until_ended("one")
+    assert report.ending is Ending.LOST
+    assert not detached.alive(tool)
+
+
+async def test_a_tool_without_a_runner_can_be_stopped(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    runner = folder(scene, "one").runner()
+    assert runner is not None
+    os.kill(runner.pid, signal.SIGKILL)
+    async with asyncio.timeout(PATIENT):
+        while detached.alive(runner):
+            await asyncio.sleep(0.01)
+    await scene.exec.stop("one", "a person")
+    assert (await scene.until_ended("one")).ending is Ending.LOST
+
+
+async def test_one_that_was_lost_while_nobody_looked_is_found_lost(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    runner, tool = folder(scene, "one").runner(), folder(scene, "one").tool()
+    assert runner is not None
+    assert tool is not None
+    await scene.leave()
+    os.kill(runner.pid, signal.SIGKILL)
+    os.killpg(tool.pid, signal.SIGKILL)
+    async with asyncio.timeout(PATIENT):
+        while detached.alive(runner) or detached.alive(tool):
+            detached.bury(runner.pid)
+            await asyncio.sleep(0.01)
+    await scene.open()
+    assert [report.ending for report in scene.exec.reports()] == [Ending.LOST]
+    assert scene.rung == [("shop/db", "one")]
+
+
+async def test_a_process_that_has_the_id_of_a_dead_runner_is_not_taken_for_it(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    runner = folder(scene, "one").runner()
+    assert runner is not None
+    assert detached.alive(runner)
+    assert not detached.alive(detached.Birth(runner.pid, runner.started - 1, runner.boot))
+    assert not detached.alive(detached.Birth(runner.pid, runner.started, "another boot"))
+
+
+async def test_a_second_runner_of_one_execution_does_nothing(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    first = folder(scene, "one").runner()
+    scene.exec._launch("one")  # as a controller does that died after it had started the first
+    second = scene.exec._open["one"].launched
+    assert second is not None
+    async with asyncio.timeout(PATIENT):
+        while detached.alive(second):
+            await asyncio.sleep(0.01)
+    assert folder(scene, "one").runner() == first
+    gate(scene, "one").touch()
+    assert (await scene.until_ended("one")).ending is Ending.SUCCEEDED
+    assert scene.rung == [("shop/db", "one")]
+
+
+async def test_two_controllers_that_start_one_execution_start_it_once(scene: Scene) -> None:
+    other = Scene(scene.root, scene.program, scene.tool, scene.supply)
+    await other.open()
+    execution = work(scene, "one")
+    await asyncio.gather(scene.exec.start(execution), other.exec.start(execution))
+    gate(scene, "one").touch()
+    assert await scene.until_ended("one") == await other.until_ended("one")
+    assert scene.lines("one").count("at work") == 1
+    await other.leave()
+
+
+async def test_one_that_is_asked_to_end_ends_in_order(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    await scene.exec.stop("one", "a newer commit supersedes it")
+    report = await scene.until_ended("one")
+    assert (report.ending, report.told) == (Ending.STOPPED, "a newer commit supersedes it")
+    assert "lets go" in scene.lines("one")
+
+
+async def test_one_that_takes_too_long_is_asked_to_end(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one", timeout=0.3))
+    report = await scene.until_ended("one")
+    assert (report.ending, report.told) == (Ending.STOPPED, "it took longer than 0.3 s")
+
+
+async def test_a_tool_that_hears_nothing_is_ended_when_all_patience_is_over(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one", "deaf"))
+    await at_work(scene, "one")
+    tool = folder(scene, "one").tool()
+    await scene.exec.stop("one", "a person")
+    report = await scene.until_ended("one")
+    assert report.ending is Ending.STOPPED
+    assert report.problems == ("the tool did not end within 1 s, and was ended",)
+    assert scene.lines("one").count("asked to end: a person") == 2
+    assert tool is not None
+    assert not detached.alive(tool)
+
+
+async def test_a_runner_hears_the_machines_own_wish_to_end(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    await at_work(scene, "one")
+    runner = folder(scene, "one").runner()
+    assert runner is not None
+    os.kill(runner.pid, signal.SIGTERM)
+    report = await scene.until_ended("one")
+    assert (report.ending, report.told) == (Ending.STOPPED, "its runner was asked to end")
+
+
+async def test_no_more_work_at_once_than_there_is_room_and_applies_are_before_plans(scene: Scene) -> None:
+    for id in ("plan1", "plan2", "plan3", "plan4"):
+        await scene.exec.start(work(scene, id))
+    await scene.exec.start(work(scene, "apply1", task=Task.APPLY, plan=b"x"))
+    await scene.exec.start(work(scene, "apply2", task=Task.APPLY, plan=b"x"))
+    waits = [report.id for report in scene.exec.reports() if "waits for its turn" in report.told]
+    assert waits == ["plan3", "plan4", "apply2"]
+    waiting = scene.exec.report("apply2")
+    assert waiting is not None
+    assert waiting.told == "waits for its turn: 1 of those that wait, 3 at a time"
+    await at_work(scene, "plan1")
+    gate(scene, "plan1").touch()
+    await scene.until_ended("plan1")
+    await at_work(scene, "apply2")
+    assert "waits" in scene.exec.report("plan3").told  # type: ignore[union-attr]
+
+
+async def test_one_that_waits_is_on_record_and_begins_after_a_restart(scene: Scene) -> None:
+    for id in ("one", "two", "three"):
+        await scene.exec.start(work(scene, id))
+    await scene.leave()
+    await scene.open()
+    assert "waits" in scene.exec.report("three").told  # type: ignore[union-attr]
+    gate(scene, "three").touch()
+    for id in ("one", "two"):
+        await at_work(scene, id)
+    await scene.exec.stop("one", "make room")
+    assert (await scene.until_ended("three")).ending is Ending.SUCCEEDED
+
+
+async def test_one_that_waits_is_stopped_without_a_beginning(scene: Scene) -> None:
+    for id in ("one", "two", "three"):
+        await scene.exec.start(work(scene, id))
+    await scene.exec.stop("three", "nobody wants it any more")
+    report = scene.exec.report("three")
+    assert report is not None
+    assert (report.ending, report.told) == (Ending.STOPPED, "nobody wants it any more")
+    assert not (scene.root / "three" / "secrets.json").exists()
+    assert folder(scene, "three").runner() is None
+
+
+async def test_what_is_planned_can_not_be_forgotten_while_it_is_applied(scene: Scene) -> None:
+    await scene.exec.start(planned := work(scene, "one"))
+    gate(scene, "one").touch()
+    await scene.until_ended("one")
+    left = await scene.exec.result("one")
+    apply = scene.applying(planned, left.plan, id="two", environment=work(scene, "two").environment)
+    await scene.exec.start(apply)
+    await at_work(scene, "two")
+    with pytest.raises(Conflict, match="being applied by two"):
+        await scene.exec.forget("one")
+    gate(scene, "two").touch()
+    await scene.until_ended("two")
+    await scene.exec.forget("one")
+    assert not (scene.root / "one").exists()
+
+
+async def test_twenty_million_bytes_of_output_are_read_and_most_of_them_not_kept(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one", "flood"))
+    report = await scene.until_ended("one")
+    assert (report.ending, report.problems) == (Ending.FAILED, ("the tool has made no plan",))
+    assert (scene.root / "one" / "lines").stat().st_size <= 8 << 20
+    assert scene.lines("one").endswith("… more is not kept\n")
+    assert sum(place.stat().st_size for place in (scene.root / "one").rglob("*")) < 9 << 20
+
+
+async def test_a_line_without_end_costs_no_memory(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one", "endless"))
+    await at_work(scene, "one")
+    gate(scene, "one").touch()
+    assert (await scene.until_ended("one")).ending is Ending.SUCCEEDED
+
+
+async def test_a_tool_that_fails_without_a_word_is_told_by_its_exit_code(scene: Scene) -> None:
+    report, _ = await scene.run(work(scene, "one", "mute"))
+    assert (report.ending, report.problems) == (Ending.FAILED, ("tofu plan ended with 3, without a word",))
+
+
+async def test_a_tool_that_takes_more_memory_than_it_is_given_is_asked_to_end(scene: Scene) -> None:
+    execution = work(scene, "one", "greedy", task=Task.APPLY, plan=b"x", memory=100 << 20)
+    await scene.exec.start(execution)
+    report = await scene.until_ended("one")
+    assert report.ending is Ending.FAILED
+    assert report.problems == ("the tool needs more memory than the 100 MiB that it is given",)
+    assert "lets go" in scene.lines("one")
+
+
+async def test_a_runner_that_can_not_begin_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    await scene.exec.start(work(scene, "one"))
+    report = await scene.until_ended("one")
+    assert (report.ending, report.told) == (Ending.LOST, "its runner died before it began")
+
+
+@pytest.mark.parametrize("id", ["", "..", "a/b", ".hidden", "x" * 200, "a\0b", "ä"])
+async def test_an_id_that_is_no_name_of_a_folder_is_refused(scene: Scene, id: str) -> None:
+    with pytest.raises(Invalid, match="not the id"):
+        await scene.exec.start(work(scene, id))
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "a//b", "a/./b", "", "a\0b", "a\nb"])
+async def test_a_bundle_that_leads_out_of_its_folder_is_refused(scene: Scene, path: str) -> None:
+    execution = scene.execution({}, folder="")
+    with pytest.raises(Invalid, match="no path within a bundle"):
+        await scene.exec.start(Execution(**{**_fields(execution), "files": (BundleFile(path, b""),)}))
+    assert list(scene.exec.reports()) == []
+
+
+def _fields(execution: Execution) -> dict[str, Any]:
+    return {name: getattr(execution, name) for name in Execution.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("name", ["TF_CLI_ARGS_plan", "LD_PRELOAD", "TF_LOG", "TF_REATTACH_PROVIDERS", "A=B", ""])
+async def test_a_credential_can_not_change_what_is_run(scene: Scene, name: str) -> None:
+    with pytest.raises(Invalid):
+        await scene.exec.start(scene.execution({"main.tf": ""}, environment=((name, "x"),)))
+
+
+async def test_a_disk_that_is_full_before_the_beginning_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Folder, *_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Folder, "_fill", full)
+    with pytest.raises(Unavailable, match="No space left"):
+        await scene.exec.start(work(scene, "one"))
+    assert [place.name for place in scene.root.iterdir() if place.name.startswith(".new")] == []
