@@ -226,8 +226,8 @@ func checkDependencies(c *chart.Chart) error {
 		}
 	}
 	if len(lost) > 0 {
-		return fmt.Errorf("found in Chart.yaml, but missing in charts/ directory: %s; run `helm dependency build` and commit "+
-			"what it puts there", strings.Join(lost, ", "))
+		return fmt.Errorf("found in Chart.yaml, but missing in charts/ directory: %s; let the declaration's "+
+			"source.allow name where they are, or run `helm dependency build` and commit what it puts there", strings.Join(lost, ", "))
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kedge.dialects.kedge import Reading, read
@@ -43,23 +43,52 @@ class Checked:
         return not self.problems and not self.findings
 
 
-def check(directory: Path, *, render: bool = True) -> Checked:
-    """Read and render everything below `directory`. Raises Invalid where there is no such directory, Unavailable where
-    there is no worker to render with."""
-    if not directory.is_dir():
-        raise Invalid("there is no such directory", where=Where(str(directory)))
+def check(directory: Path, *, render: bool = True, admin: Path | None = None, root: str = "") -> Checked:
+    """Read and render everything below `directory`: the admin root, or the further `root` of the one in `admin` ("":
+    of the only one). Raises Invalid where there is no such directory or root, Unavailable where there is no worker to
+    render with."""
+    for place in (directory, admin):
+        if place is not None and not place.is_dir():
+            raise Invalid("there is no such directory", where=Where(str(place)))
     reading = declarations(directory)
-    resolved = resolve(_trust(reading), reading.declarations)
-    local = [unit for unit in resolved.units if _is_here(unit)]
+    trust = _trust(reading) if admin is None else _below(admin, root)
+    resolved = resolve(trust, reading.declarations)
+    here = trust.root.repository
+    local = [unit for unit in resolved.units if _is_here(unit, here)]
     problems, findings = asyncio.run(_rendered(directory, local)) if render and local else ([], [])
-    elsewhere = tuple(str(unit.name) for unit in resolved.units if not _is_here(unit))
-    return Checked(resolved.units, (*reading.problems, *resolved.problems, *problems), tuple(findings), elsewhere)
+    elsewhere = tuple(str(unit.name) for unit in resolved.units if not _is_here(unit, here))
+    wrong = tuple(_hinted(problem) for problem in resolved.problems) if admin is None else resolved.problems
+    return Checked(resolved.units, (*reading.problems, *wrong, *problems), tuple(findings), elsewhere)
 
 
-def _is_here(unit: Unit) -> bool:
+def _hinted(problem: Problem) -> Problem:
+    """A project that is not there is in the admin root, where the folder is another one."""
+    if problem.where.path != "metadata.project":
+        return problem
+    return replace(problem, hint=f"{problem.hint}; where another repository is the admin root: --admin CHECKOUT")
+
+
+def _below(admin: Path, name: str) -> Trust:
+    """As one of the further roots is trusted that the admin root names."""
+    over = declarations(admin)
+    whole = resolve(_trust(over), over.declarations)
+    problems = (*over.problems, *whole.problems)
+    if problems:
+        first = Problem("the admin root has problems itself", Where(str(admin)), f"kedge check {admin}")
+        raise Invalid("", problems=(first, *problems))
+    roots = [one for one in over.declarations if isinstance(one, Root)]
+    fitting = [one for one in roots if name in ("", one.name)]
+    if len(fitting) != 1:
+        known = ", ".join(one.name for one in roots) or "none"
+        raise Invalid(f"which root is it? {admin} declares {known}", hint="--root NAME")
+    units = tuple(unit.name for unit in whole.units)
+    return replace(_trust(over), root=fitting[0], admin=False, elsewhere=units)
+
+
+def _is_here(unit: Unit, here: str) -> bool:
     """Whether all of its files are in the folder: other sources and what files name are fetched by a server only."""
     return (
-        unit.source.repository == HERE
+        unit.source.repository == here
         and assembly_of(unit.source.ref) is None
         and chart_of(unit.source.ref) is None
         and unit.render.decrypt is None
@@ -115,10 +144,15 @@ def _trust(reading: Reading) -> Trust:
             "admin", repository=HERE, kinds=("Application", "Root", "Project", "Cluster", "Credential", "HealthRule")
         ),
         admin=True,
-        projects=tuple(one for one in found if isinstance(one, Project)),
+        projects=tuple(_with_here(one) for one in found if isinstance(one, Project)),
         clusters=tuple(one for one in found if isinstance(one, Cluster)),
         credentials=tuple(one for one in found if isinstance(one, Credential)),
     )
+
+
+def _with_here(project: Project) -> Project:
+    """Where the folder is kept nobody says: its project is taken to allow it."""
+    return replace(project, sources=(*project.sources, HERE)) if project.sources else project
 
 
 async def _rendered(directory: Path, units: Sequence[Unit]) -> tuple[list[Problem], list[tuple[str, Finding]]]:

@@ -39,6 +39,11 @@ def rendered(directories: Sequence[Path], wish: Wish) -> list[Desired]:
     return _rendered([(directory, "") for directory in directories], wish)
 
 
+def name_of(wish: Wish, ref: str = "") -> str:
+    """What the unit is called: by the command line, else as it is declared at a ref."""
+    return _asked(wish, ref)[0].name
+
+
 def _rendered(places: Sequence[tuple[Path, str]], wish: Wish) -> list[Desired]:
     """The rendered sets of directories, each at a ref ("": the working tree)."""
     from kedge.compose import offline

@@ -14,17 +14,24 @@ from kedge.cli.options import output_of, with_output
 @click.command("check")
 @click.argument("directory", type=click.Path(path_type=Path), default=".")
 @click.option("--render/--no-render", default=True, show_default=True, help="Also render what is declared.")
+@click.option(
+    "--admin",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A checkout of the admin root, where DIRECTORY is another root: its projects and clusters count.",
+)
+@click.option("--root", default="", metavar="NAME", help="Which of its Roots DIRECTORY is, where it names several.")
 @with_output
-def check_command(directory: Path, render: bool, **given: Any) -> int:
+def check_command(directory: Path, render: bool, admin: Path | None, root: str, **given: Any) -> int:
     """Read the declarations below DIRECTORY, render what they name, and say what is wrong.
 
-    Exit code 1 where there are problems or findings.
+    DIRECTORY is taken for the admin root, or with --admin for another one that it names. Exit code 1 where there are
+    problems or findings.
     """
     from kedge.cli.checking import check
     from kedge.cli.views.human import clean, say
 
     output = output_of(given)
-    checked = check(directory, render=render)
+    checked = check(directory, render=render, admin=admin, root=root)
     code = Exit.OK if checked.clean else Exit.DIFFERS
     if not output.for_people:
         items = [

@@ -54,15 +54,15 @@ def _live(words: tuple[str, ...], pending: bool, given: dict[str, Any]) -> Any:
 
 def _offline(words: tuple[str, ...], old: str, new: str, given: dict[str, Any]) -> Any:
     from kedge.cli.comparing import compared
-    from kedge.cli.rendering import Wish, rendered, rendered_at
+    from kedge.cli.rendering import Wish, name_of, rendered, rendered_at
     from kedge.model.errors import Invalid
 
     wish = Wish(**{key: given[key] for key in ("name", "namespace", "values", "sets", "declared", "unit", "secrets")})
     if not old and not new:
         before, after = rendered([Path(word) for word in words], wish)
-        return compared(before, after, wish.name)
+        return compared(before, after, name_of(wish))
     if not old or len(words) > 1:
         raise Invalid("to compare refs, name one directory", hint="kedge diff --from main --to HEAD apps/web")
     directory = Path(words[0] if words else ".")
     before, after = rendered_at(directory, (old, new), wish)
-    return compared(before, after, wish.name)
+    return compared(before, after, name_of(wish, new))
