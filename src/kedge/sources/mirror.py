@@ -18,8 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import pygit2
+from pygit2.enums import ObjectType
 
 from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.sources.address import Address
@@ -52,6 +54,10 @@ _FETCH = (
     "--no-auto-maintenance",
     "--refmap=",
 )
+_LARGEST = 1 << 20
+"""Bytes of a commit, or of a tag."""
+_TAGS = 5
+"""Tags of tags that are followed."""
 _CONSOLIDATE = 50
 """Fetches after which the small packs are put together."""
 
@@ -101,13 +107,29 @@ class Mirror:
         return self._partial
 
     def commit(self, name: str) -> pygit2.Commit | None:
-        """The commit that a local ref or a (short) id leads to, or None. A short id must be unique."""
+        """The commit that a local ref or a (short) id leads to, or None. A short id must be unique. Raises Invalid for
+        one that is too large to be looked at: a few kilobytes may unpack to gigabytes of words."""
         if self._suspected:
             return None
         try:
-            return self.repository.revparse_single(name).peel(pygit2.Commit)
+            identity = self._identity(name)
+            for _ in range(_TAGS):
+                kind, size = self.repository.odb.read_header(identity)
+                if size > _LARGEST:
+                    raise Invalid(f"{str(identity)[:7]} has {size} bytes of words, and at most {_LARGEST} are read")
+                found = self.repository[identity]
+                if kind != ObjectType.TAG:
+                    return found.peel(pygit2.Commit)
+                identity = pygit2.Oid(hex=str(cast(pygit2.Tag, found).target))
+            return None
         except (Unavailable, KeyError, ValueError, pygit2.GitError):
             return None
+
+    def _identity(self, name: str) -> pygit2.Oid:
+        if not name.startswith("refs/"):
+            return self.repository.expand_id(name)
+        found = self.repository.references[name].resolve().target
+        return pygit2.Oid(hex=str(found))
 
     async def fetch(self, address: Address, specs: Sequence[str], *, whole: bool = False) -> None:
         """Fetch refspecs; a mirror that turns out to be broken is made anew, once. The first time only the newest
@@ -134,7 +156,7 @@ class Mirror:
         try:
             await self._talk(address, far, specs, largest=self._limits.pieces)
         except Unavailable:
-            if not self._outgrown():
+            if not self._outgrown(self._limits.pieces):
                 raise
             self.discard()
             await self._prepare()
@@ -157,7 +179,16 @@ class Mirror:
         settings: Sequence[str] = (),
     ) -> None:
         arguments = [*settings, *_FETCH, *more, "--", address.url, *specs]
-        await self._remote.talk(address, arguments, timeout=FETCH_SECONDS, folder=self._folder, largest=largest)
+        most = self._limits.mirror
+        try:
+            await self._remote.talk(
+                address, arguments, timeout=FETCH_SECONDS, folder=self._folder, largest=largest or most
+            )
+        except KedgeError as error:
+            if not self._outgrown(most):
+                raise
+            self.discard()
+            raise Invalid(f"{address.url} sends more than the {most} bytes that are kept") from error
         self._partial = None
         self._fetches += 1
         size = _size(self._folder)
@@ -167,10 +198,10 @@ class Mirror:
         if self._fetches % _CONSOLIDATE == 0:
             await self._consolidate()
 
-    def _outgrown(self) -> bool:
+    def _outgrown(self, bound: int) -> bool:
         """Whether a fetch was ended for the size of what it brought: git is silent about it, and leaves it behind."""
         left = (self._folder / "objects").rglob("tmp_*")
-        return any(file.stat().st_size >= self._limits.pieces for file in left if file.is_file())
+        return any(file.stat().st_size >= bound for file in left if file.is_file())
 
     def _filter(self) -> list[str]:
         return [_NO_FILES] if self.partial else []

@@ -29,12 +29,19 @@ from kedge.sources.address import Address, Allowed
 LIST_SECONDS = 60.0
 FETCH_SECONDS = 600.0
 OUTPUT_LIMIT = 32 * 1024 * 1024
+MEMORY = 4 << 30
+"""Bytes of address space that git may take, most of which are packs that it looks into."""
 TOKEN_USER = "x-access-token"  # noqa: S105 - the user name that forges take beside a token
 _SHOWN = 400
 
 _CONFIG = """[core]
 \thooksPath = /dev/null
 \tfsmonitor = false
+\tbigFileThreshold = 16m
+\tpackedGitWindowSize = 32m
+\tpackedGitLimit = 512m
+[pack]
+\tthreads = 2
 [transfer]
 \tfsckObjects = true
 [fetch]
@@ -87,6 +94,7 @@ class Run(Protocol):
         timeout: float,
         max_output: int = ...,
         cwd: str = ...,
+        memory: int | None = ...,
         file: int | None = ...,
     ) -> Completed: ...
 
@@ -161,6 +169,7 @@ class Remote:
             timeout=timeout,
             max_output=OUTPUT_LIMIT,
             cwd=str(folder or self._home),
+            memory=MEMORY,
             file=largest,
         )
 
