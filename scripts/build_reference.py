@@ -55,6 +55,21 @@ def _command(command: click.Command, verb: str, alias: str, root: click.Context)
     yield ""
     yield from _options(command, context)
     yield ""
+    for name, inner in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from _inner(inner, name, verb, context)
+
+
+def _inner(command: click.Command, name: str, verb: str, parent: click.Context) -> Iterator[str]:
+    prefix = f"KEDGE_{verb}_{name}".upper()
+    context = click.Context(command, info_name=name, parent=parent, auto_envvar_prefix=prefix)
+    yield f"### {verb} {name}"
+    yield ""
+    yield f"`kedge {verb} {name} {' '.join(command.collect_usage_pieces(context))}`"
+    yield ""
+    yield inspect.cleandoc(command.help or "").replace("\f", "")
+    yield ""
+    yield from _options(command, context)
+    yield ""
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "scale": ("touch", "Set the replicas of an object, where Git states none."),
     "act": ("touch", "What else can be done to an object: pause, promote, run now, renew …"),
     "rollback": ("rollback", "Show exactly what going back would change, then pin the application there."),
+    "state": ("state", "States of stacks: versions, locks, import, and the way back on the worst day."),
     "approve": ("approve", "Agree to the effects of a pending plan."),
     "create": ("create", "Print the YAML of a declaration, for Git."),
     "delete": ("create", "Print what to remove from Git, and what becomes of the objects."),

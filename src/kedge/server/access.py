@@ -35,6 +35,9 @@ class Verb(StrEnum):
     SCALE = "scale"
     ACT = "act"
     KEEP = "keep"
+    PULL = "pull"
+    PUSH = "push"
+    UNLOCK = "unlock"
 
 
 _READS = frozenset({Verb.READ, Verb.LOGS})

@@ -7,7 +7,6 @@ that may not be by 409: then the tool keeps what it could not send in `errored.t
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64decode, b64encode
 from hashlib import md5
 from typing import Annotated
@@ -18,13 +17,12 @@ from kedge.control.states.backend import LARGEST_INFO, StateBackend
 from kedge.model.errors import Invalid
 from kedge.model.state import LARGEST_STATE, Locked, StateGrant
 from kedge.server.access import Allowed, Unauthenticated, Verb, unit_of
-from kedge.server.guard import read_body
+from kedge.server.guard import received
 from kedge.server.problems import Absent, problem
 
 router = APIRouter(include_in_schema=False)
 
 PATH = "/state/{project}/{name}"
-BODY_SECONDS = 120.0
 _LONGEST_HEADER = 2000
 JSON = "application/json"
 
@@ -64,17 +62,6 @@ def _credentials(authorization: str) -> tuple[str, str]:
     raise NotGranted("a run shows its token as the password of basic authentication")
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await read_body(request.receive, limit)
-    except TimeoutError:
-        raise Invalid("the body did not arrive in time") from None
-    if body is None:
-        raise Invalid(f"the body is larger than {limit} bytes")
-    return body
-
-
 def _backend(request: Request) -> StateBackend:
     backend: StateBackend = request.state.backend
     return backend
@@ -98,7 +85,7 @@ async def post(request: Request, run: Run, ID: str = "") -> Response:
         wanted = b64decode(checksum, validate=True)
     except ValueError:
         raise Invalid("the Content-MD5 is not base64") from None
-    await _backend(request).write(run, ID, await _body(request, LARGEST_STATE), wanted)
+    await _backend(request).write(run, ID, await received(request, LARGEST_STATE), wanted)
     return Response(status_code=200)
 
 
@@ -113,7 +100,7 @@ async def delete(request: Request, run: Run, ID: str = "") -> Response:
 async def lock(request: Request, run: Run) -> Response:
     """Take the lock, or 423 with who has it."""
     try:
-        await _backend(request).lock(run, await _body(request, LARGEST_INFO))
+        await _backend(request).lock(run, await received(request, LARGEST_INFO))
     except Locked as error:
         return Response(error.lock.info, 423, media_type=JSON)
     return Response(status_code=200)
@@ -123,7 +110,7 @@ async def lock(request: Request, run: Run) -> Response:
 async def unlock(request: Request, run: Run) -> Response:
     """Let the run's own lock go."""
     try:
-        await _backend(request).unlock(run, await _body(request, LARGEST_INFO))
+        await _backend(request).unlock(run, await received(request, LARGEST_INFO))
     except Locked as error:
         return problem(409, str(error))
     return Response(status_code=200)

@@ -2,8 +2,8 @@
 
 - Host: loopback, or a name this server is known by, so that a rebinding name reaches nothing.
 - Origin, where a browser sends one: the same host, so that a foreign page changes nothing.
-- A body: JSON, at most `BODY_LIMIT` bytes, within `BODY_SECONDS`; read before it is handed on. That of a state is
-  larger, and read by its handler, once it knows who sends it.
+- A body: JSON, at most `BODY_LIMIT` bytes, within `BODY_SECONDS`; read before it is handed on. A state is larger: it is
+  read by its handler, once it knows who sends it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kedge.model.errors import Invalid
 from kedge.model.state import LARGEST_STATE
 from kedge.server.problems import problem
 
 BODY_LIMIT = 1024 * 1024
 BODY_SECONDS = 30.0
+STATE_SECONDS = 120.0
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 STATES = "/state/"
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -61,7 +64,7 @@ class Guard:
         refused = self.refusal(scope)
         if refused is not None:
             await refused(scope, receive, dressed)
-        elif scope["method"] in _BODILESS or scope["path"].startswith(STATES):
+        elif scope["method"] in _BODILESS or limit_of(scope["path"]) > BODY_LIMIT:
             await self._app(scope, receive, dressed)
         else:
             await self._with_body(scope, receive, dressed)
@@ -82,7 +85,7 @@ class Guard:
         if media != "application/json":
             return problem(415, "the body must be application/json", hint="Content-Type: application/json")
         length = headers.get("content-length", "0")
-        limit = LARGEST_STATE if scope["path"].startswith(STATES) else BODY_LIMIT
+        limit = limit_of(scope["path"])
         if length.isdecimal() and int(length[:20]) > limit:
             return _too_large(limit)
         return None
@@ -122,6 +125,25 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def limit_of(path: str) -> int:
+    """Bytes of a body. A state that a person pushes is a text within JSON, which makes it longer."""
+    if path.startswith(STATES):
+        return LARGEST_STATE
+    return 2 * LARGEST_STATE if path.startswith("/api/") and path.endswith("/state/push") else BODY_LIMIT
+
+
+async def received(request: Request, limit: int) -> bytes:
+    """The body of a request that was let through unread. Raises Invalid where it is too large or too slow."""
+    try:
+        async with asyncio.timeout(STATE_SECONDS):
+            body = await read_body(request.receive, limit)
+    except TimeoutError:
+        raise Invalid("the body did not arrive in time") from None
+    if body is None:
+        raise Invalid(f"the body is larger than {limit} bytes")
+    return body
 
 
 def host_name(host: str) -> str:
