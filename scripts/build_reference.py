@@ -168,6 +168,8 @@ SETTINGS = {
     "KEDGE_REPO_SSH_KEY": "Path of a file with the private key for the admin root's repository, asked by ssh.",
     "KEDGE_REPO_KNOWN_HOSTS": "Path of a file with that server's host keys, as OpenSSH's `known_hosts`.",
     "KUBECONFIG": "The default cluster's kubeconfig where --kubeconfig is not given; then `~/.kube/config`.",
+    "KEDGE_STATE_VERSIONS": "How many versions of each stack's state are kept; 200 by default.",
+    "KEDGE_STATE_DAYS": "For how many days, where there are 20 newer ones; 90 by default.",
     "KEDGE_WEBHOOK_SECRET": "The secret that forges sign pushes with, at least 8 characters; unset, webhooks are off.",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,10 +15,18 @@ from typing import Any
 
 import pytest
 from tests.cli.calling import call
+from tests.doors.statefiles import resource, run_of, statefile
 
 from kedge.cli.commands.up import exports
 from kedge.cli.options import data_dir
-from kedge.up import UpOptions, tour
+from kedge.clock import SystemClock, SystemEntropy
+from kedge.compose import STATE_DAYS, STATE_VERSIONS, states_kept
+from kedge.control.states.backend import StateBackend
+from kedge.model.errors import Invalid
+from kedge.store.keys import load_or_create_key
+from kedge.store.sql import Opening, open_store
+from kedge.store.stating import Keep
+from kedge.up import MARK_FILE, UpOptions, tour
 
 KEDGE = (sys.executable, "-c", "from kedge.cli.main import main; main()")
 
@@ -92,6 +101,62 @@ def test_clean_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
     assert refused.code == 2
     assert "not a data directory of Kedge" in refused.err
     assert (tmp_path / "thesis.txt").exists()
+
+
+def _kept(data: Path, *states: tuple[str, bytes]) -> None:
+    """A data directory in which runs have written these states."""
+    data.mkdir()
+    (data / MARK_FILE).touch()
+
+    async def write() -> None:
+        clock, entropy = SystemClock(), SystemEntropy()
+        store = open_store(Opening(data / "kedge.db", load_or_create_key(data / "key", entropy), clock, entropy))
+        backend = StateBackend(store.states, await store.installation(), clock, lambda: "http://kedge")
+        for unit, content in states:
+            run = await run_of(backend, f"run-of-{unit}", unit).granted()
+            await run.applied(content)
+        await store.close()
+
+    asyncio.run(write())
+
+
+def test_clean_refuses_while_a_state_still_holds_resources_and_names_them(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    many = [resource(name) for name in "abcdefg"]
+    _kept(data, ("shop/db", statefile(1, resource("main"))), ("shop/web@prod", statefile(1, *many)))
+    refused = call("up", "--clean", "--data", str(data))
+    assert refused.code == 2
+    assert "shop/db holds aws_s3_bucket.main; shop/web@prod holds aws_s3_bucket.a" in refused.err
+    assert "aws_s3_bucket.e and 2 more" in refused.err
+    assert "--clean --force" in refused.err
+    assert (data / "kedge.db").exists()
+    assert call("up", "--clean", "--force", "--data", str(data)).code == 0
+    assert not data.exists()
+
+
+def test_clean_goes_on_where_states_hold_nothing_that_exists_elsewhere(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    built_in = resource("a", {"index_key": "x.y"}, type="terraform_data", module='module.m["terraform_data."]')
+    _kept(data, ("shop/gone", statefile(1)), ("shop/demo", statefile(1, built_in)))
+    assert call("up", "--clean", "--data", str(data)).code == 0
+    assert not data.exists()
+
+
+def test_clean_refuses_where_it_can_not_look_into_the_states(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    _kept(data, ("shop/db", statefile(1, resource("main"))))
+    (data / "key").unlink()
+    refused = call("up", "--clean", "--data", str(data))
+    assert (refused.code, "can not be told" in refused.err, data.exists()) == (2, True, True)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1000000"])
+def test_a_number_of_kept_states_that_makes_no_sense_is_refused(value: str) -> None:
+    for name in (STATE_VERSIONS, STATE_DAYS):
+        with pytest.raises(Invalid, match=name):
+            states_kept({name: value})
+    assert states_kept({STATE_VERSIONS: "3", STATE_DAYS: "2"}) == Keep(3, 2 * 86400.0)
+    assert states_kept({}) == Keep()
 
 
 def test_up_without_a_repository_says_what_there_is(tmp_path: Path) -> None:

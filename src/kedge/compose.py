@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kedge.renderers.render import Kept, WorkerRenderer
     from kedge.sources.address import Allowed
     from kedge.sources.secrets import DeclaredSecrets
+    from kedge.store.stating import Keep
 
 WORKER = Path(__file__).parent / "bin" / "kedge-worker"
 DEFAULT_CLUSTER = "default"
@@ -42,9 +43,13 @@ REPO_TOKEN = "KEDGE_REPO_TOKEN"  # noqa: S105 - the variable's name
 REPO_SSH_KEY = "KEDGE_REPO_SSH_KEY"
 REPO_KNOWN_HOSTS = "KEDGE_REPO_KNOWN_HOSTS"
 WEBHOOK_SECRET = "KEDGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
+STATE_VERSIONS = "KEDGE_STATE_VERSIONS"
+STATE_DAYS = "KEDGE_STATE_DAYS"
 IDENTITY = "installation"
 """The file in the data directory that outlives the database."""
 POLL = 60.0
+_DAY = 24 * 3600.0
+_MOST_KEPT = 100_000
 
 
 def environment() -> Mapping[str, str]:
@@ -99,6 +104,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
             clock=parts.clock,
             entropy=parts.entropy,
             name=remembered_name(name),
+            states=states_kept(parts.environ),
         )
     )
     installation = await store.installation()
@@ -141,6 +147,45 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     finally:
         await house.close()
         await renderer.close()
+
+
+def states_kept(environ: Mapping[str, str]) -> Keep:
+    """How many versions of a stack's state are kept, and for how long. Raises Invalid."""
+    from kedge.store.stating import Keep
+
+    found = Keep()
+    versions = _whole(environ, STATE_VERSIONS, found.versions)
+    return Keep(versions, _whole(environ, STATE_DAYS, round(found.seconds / _DAY)) * _DAY)
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "") or str(default)
+    if not text.isdecimal() or not 0 < int(text[:9]) <= _MOST_KEPT:
+        raise Invalid(f"{name} is “{text[:40]}”: a whole number from 1 to {_MOST_KEPT} is wanted")
+    return int(text[:9])
+
+
+async def held_states(data: Path) -> Mapping[str, tuple[str, ...]]:
+    """Which units' states in a data directory still hold resources that exist elsewhere, and which. Raises Invalid and
+    Unavailable where that can not be told."""
+    from kedge.engine.statefile import real
+    from kedge.store.keys import load_or_create_key
+    from kedge.store.sql import Opening, open_store
+
+    path = data / "kedge.db"
+    if not path.exists():
+        return {}
+    clock, entropy = SystemClock(), SystemEntropy()
+    store = open_store(Opening(path, load_or_create_key(data / "key", entropy), clock, entropy, threads=False))
+    try:
+        found: dict[str, tuple[str, ...]] = {}
+        for line in await store.states.everything():
+            head = await store.states.head(line.newest.unit) if line.newest.resources else None
+            if head is not None and real(head[1].resources):
+                found[line.newest.unit] = real(head[1].resources)
+        return found
+    finally:
+        await store.close()
 
 
 def transports(admin: AdminRoot) -> Allowed:

@@ -12,18 +12,18 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
 from kedge import demo
-from kedge.compose import Parts, environment, open_house, sandbox
+from kedge.compose import Parts, environment, held_states, open_house, sandbox
 from kedge.control.road.enlist import AdminRoot
 from kedge.dialects.rules import repository
 from kedge.house import House
-from kedge.model.errors import Invalid, Unavailable
+from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.model.person import Person
 from kedge.model.ref import UnitName
 from kedge.process import run
@@ -34,6 +34,7 @@ SERVER_FILE = "server.json"
 LOCK_FILE = "lock"
 MARK_FILE = "kedge-data"
 DEMO_UNIT = UnitName("demo", "hello")
+_NAMED = 5
 DEMO_PATIENCE = 120.0
 DEMO_POLL = 2.0
 """Seconds between two looks at the demo's repository, which sends no webhooks."""
@@ -58,6 +59,7 @@ class UpOptions:
     host: str = "127.0.0.1"
     port: int = 7420
     clean: bool = False
+    force: bool = False
     exit_when_ready: bool = False
     exports: tuple[str, ...] = ()
 
@@ -74,7 +76,7 @@ def _refuse(options: UpOptions) -> None:
 async def up(options: UpOptions, say: Say) -> int:
     """Run until SIGINT or SIGTERM. Answers the exit code. Raises Invalid and Unavailable with what to do."""
     if options.clean:
-        clean(options.data)
+        await clean(options.data, force=options.force)
         say(f"removed {options.data}")
         return 0
     if not options.demo and not options.repo:
@@ -96,14 +98,38 @@ async def up(options: UpOptions, say: Say) -> int:
     return 0 if healthy else 3
 
 
-def clean(data: Path) -> None:
-    """Remove a data directory of ours. Raises Invalid for a directory that is not, Unavailable while it is in use."""
-    if not data.exists():
+async def clean(data: Path, *, force: bool = False) -> None:
+    """Remove a data directory of ours. Raises Invalid for a directory that is not, and unless forced while a stack's
+    state in it still holds resources: nothing else knows of them. Unavailable while it is in use."""
+    if not _ours(data):
         return
-    if not (data / MARK_FILE).is_file():
-        raise Invalid(f"{data} is not a data directory of Kedge: nothing is removed", hint="check --data")
     with _locked(data):
+        if not force:
+            await _holds_nothing(data)
         shutil.rmtree(data)
+
+
+def _ours(data: Path) -> bool:
+    if data.exists() and not (data / MARK_FILE).is_file():
+        raise Invalid(f"{data} is not a data directory of Kedge: nothing is removed", hint="check --data")
+    return data.exists()
+
+
+async def _holds_nothing(data: Path) -> None:
+    hint = "destroy them first; --clean --force removes the states, and then nothing knows what the stacks have made"
+    try:
+        held = await held_states(data)
+    except KedgeError as error:
+        raise Invalid(f"whether a state in {data} still holds resources can not be told: {error}", hint=hint) from error
+    if held:
+        told = "; ".join(f"{unit} holds {_some(addresses)}" for unit, addresses in list(held.items())[:_NAMED])
+        more = f"; and {len(held) - _NAMED} more units" if len(held) > _NAMED else ""
+        raise Invalid(f"nothing is removed, for states still hold resources: {told}{more}", hint=hint)
+
+
+def _some(addresses: Sequence[str]) -> str:
+    more = f" and {len(addresses) - _NAMED} more" if len(addresses) > _NAMED else ""
+    return ", ".join(addresses[:_NAMED]) + more
 
 
 def _prepare(data: Path) -> None:

@@ -36,6 +36,7 @@ def _here(command: Any) -> Any:
 @click.command("up")
 @click.option("--demo", is_flag=True, help="A demo repository, a sandbox cluster, a first application.")
 @click.option("--clean", is_flag=True, help="Remove everything that up keeps in the data directory, and stop.")
+@click.option("--force", is_flag=True, help="With --clean: although states of stacks still hold resources.")
 @click.option("--exit-when-ready", is_flag=True, help="Stop again when everything is up (with --demo: healthy).")
 @_here
 def up_command(**given: Any) -> int:
@@ -47,7 +48,7 @@ def up_command(**given: Any) -> int:
 @_here
 def serve_command(**given: Any) -> int:
     """As up, for a service manager: ends on SIGTERM."""
-    return _up({**given, "demo": False, "clean": False, "exit_when_ready": False})
+    return _up({**given, "demo": False, "clean": False, "force": False, "exit_when_ready": False})
 
 
 def _up(given: dict[str, Any]) -> int:
