@@ -141,7 +141,7 @@ func (j *job) run(r request) (failed *failure) {
 		}
 	}()
 	ops := map[string]func(*job, json.RawMessage) error{
-		"plain": plain, "kustomize": kustomize, "helm": helm, "apply": apply, "update": update,
+		"plain": plain, "kustomize": kustomize, "helm": helm, "stack": stack, "apply": apply, "update": update,
 	}
 	op, known := ops[r.Op]
 	if !known {
@@ -198,7 +198,7 @@ func (noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
 func versions() map[string]string {
 	found := map[string]string{
 		"helm.sh/helm/v4": "", "sigs.k8s.io/kustomize/api": "", "sigs.k8s.io/yaml": "", "k8s.io/apimachinery": "", "k8s.io/client-go": "",
-		"github.com/google/go-jsonnet": "",
+		"github.com/google/go-jsonnet": "", "github.com/hashicorp/hcl/v2": "",
 	}
 	built, _ := debug.ReadBuildInfo()
 	for _, module := range built.Deps {

@@ -101,21 +101,21 @@ def _option(option: click.Option, context: click.Context) -> str:
 
 
 def declarations() -> str:
-    from kedge.cli.schemas import KINDS
-    from kedge.model.declaration import API_VERSION, ApplicationSpec
+    from kedge.dialects.kedge import KINDS
+    from kedge.model.declaration import API_VERSION, ApplicationSpec, StackSpec
 
     lines = ["# Declarations", "", f"`apiVersion: {API_VERSION}`. Fields under `spec`, each with its default; unknown"]
     lines += ["fields are errors. `kedge schema [KIND]` prints JSON Schemas for editors.", ""]
     for name, shape in KINDS.items():
         lines += [f"## {name}", "", _doc(shape), ""]
         lines += ["| field | type | default | |", "|---|---|---|---|"]
-        inner = ApplicationSpec if name == "Application" else shape
+        inner = {"Application": ApplicationSpec, "Stack": StackSpec}.get(name, shape)
         lines += [*_fields(inner, ""), ""]
     return "\n".join(lines).rstrip()
 
 
 def _fields(shape: type, prefix: str) -> Iterator[str]:
-    from kedge.dialects.shape import sentences
+    from kedge.dialects.shape import sentences, spelled
 
     hints, said = get_type_hints(shape), sentences(shape)
     for field in fields(shape):
@@ -123,13 +123,17 @@ def _fields(shape: type, prefix: str) -> Iterator[str]:
             continue
         hint = hints[field.name]
         inner = next((part for part in (hint, *getattr(hint, "__args__", ())) if _section(part)), None)
-        if field.name == "environments" and shape.__name__ == "ApplicationSpec":
-            yield f"| `{prefix}environments` | map of names | | {said[field.name]} |"
+        name = f"{prefix}{spelled(field.name)}"
+        if field.name == "environments" and shape.__name__.endswith("Spec"):
+            yield f"| `{name}` | map of names | | {said[field.name]} |"
+        elif inner is not None and str(hint).startswith("dict"):
+            yield f"| `{name}` | map of sections | | {said[field.name]} |"
+            yield from _fields(inner, f"{name}.*.")
         elif inner is not None and not str(hint).startswith("tuple"):
-            yield f"| `{prefix}{field.name}` | section | | {_doc(inner)} |"
-            yield from _fields(inner, f"{prefix}{field.name}.")
+            yield f"| `{name}` | section | | {_doc(inner)} |"
+            yield from _fields(inner, f"{name}.")
         else:
-            yield f"| `{prefix}{field.name}` | {_type(hint)} | {_default(field)} | {said[field.name]} |"
+            yield f"| `{name}` | {_type(hint)} | {_default(field)} | {said[field.name]} |"
 
 
 def _section(part: Any) -> bool:
@@ -167,6 +171,9 @@ SETTINGS = {
     "KEDGE_REPO_TOKEN": "The token for the admin root's repository, which no declared Credential can bring.",
     "KEDGE_REPO_SSH_KEY": "Path of a file with the private key for the admin root's repository, asked by ssh.",
     "KEDGE_REPO_KNOWN_HOSTS": "Path of a file with that server's host keys, as OpenSSH's `known_hosts`.",
+    "KEDGE_TOOLS": "Folders, apart by `:`, in which further versions of OpenTofu and Terraform are looked for.",
+    "KEDGE_PROVIDER_MIRROR": "A folder that mirrors providers; then none is fetched from a registry.",
+    "KEDGE_PROVIDER_CACHE": "A folder that providers are kept in for all stacks; by default one beside the executions.",
     "KUBECONFIG": "The default cluster's kubeconfig where --kubeconfig is not given; then `~/.kube/config`.",
     "KEDGE_STATE_VERSIONS": "How many versions of each stack's state are kept; 200 by default.",
     "KEDGE_STATE_DAYS": "For how many days, where there are 20 newer ones; 90 by default.",

@@ -26,6 +26,7 @@ from kedge.ports import Clock, Clone, Entropy, Renderer, Store
 if TYPE_CHECKING:
     from kedge.control.road.enlist import AdminRoot
     from kedge.engine.health import Rulebook
+    from kedge.executions.local import LocalExec
     from kedge.house import House
     from kedge.kube.kubeconfig import Access
     from kedge.kube.opening import Openings
@@ -42,6 +43,9 @@ cost a sixth of all processor time when every application changes (`bench object
 REPO_TOKEN = "KEDGE_REPO_TOKEN"  # noqa: S105 - the variable's name
 REPO_SSH_KEY = "KEDGE_REPO_SSH_KEY"
 REPO_KNOWN_HOSTS = "KEDGE_REPO_KNOWN_HOSTS"
+TOOLS = "KEDGE_TOOLS"
+PROVIDER_MIRROR = "KEDGE_PROVIDER_MIRROR"
+PROVIDER_CACHE = "KEDGE_PROVIDER_CACHE"
 WEBHOOK_SECRET = "KEDGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 STATE_VERSIONS = "KEDGE_STATE_VERSIONS"
 STATE_DAYS = "KEDGE_STATE_DAYS"
@@ -91,8 +95,10 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     from kedge.store.identity import remember_name, remembered_name
     from kedge.store.keys import load_or_create_key
     from kedge.store.sql import Opening, open_store
+    from kedge.targets.every import EveryTarget
     from kedge.targets.kubernetes import KubernetesTarget
     from kedge.targets.kubernetes.judging import Judging
+    from kedge.targets.opentofu import OpenTofuTarget
 
     gc.set_threshold(*COLLECTED)
     spawner = Spawner(report_bug)
@@ -130,22 +136,31 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         judging=judging,
         brought=shipped_actions,
     )
+    executions = local_executions(parts)
+    await executions.adopt()
+
+    def over(execution: str) -> bool:
+        report = executions.report(execution)
+        return report is not None and report.ending is not None
+
+    states = StateBackend(store.states, installation, parts.clock, parts.address, over)
+    stacks = OpenTofuTarget(executions, states, parts.clock, parts.entropy, secrets.environment)
     doors = Doors(
         clock=parts.clock,
         entropy=parts.entropy,
         store=store,
         source=source,
         renderer=renderer,
-        target=target,
+        target=EveryTarget(target, stacks),
         installation=installation,
         rendered=RenderedSets(store),
     )
-    states = StateBackend(store.states, installation, parts.clock, parts.address)
     house = build(doors, spawner, admin, parts.poll, states)
     try:
         yield house
     finally:
         await house.close()
+        await executions.close()
         await renderer.close()
 
 
@@ -186,6 +201,18 @@ async def held_states(data: Path) -> Mapping[str, tuple[str, ...]]:
         return found
     finally:
         await store.close()
+
+
+def local_executions(parts: Parts) -> LocalExec:
+    """Executions of this machine's own tools: those on the PATH, and in the folders that the operator names."""
+    from kedge.executions.local import LocalExec, Supply
+    from kedge.executions.tools import Tools
+
+    environ = parts.environ
+    folders = [Path(place) for place in environ.get(TOOLS, "").split(os.pathsep) if place]
+    supply = Supply(mirror=environ.get(PROVIDER_MIRROR, ""), cache=environ.get(PROVIDER_CACHE, ""))
+    tools = Tools(environ.get("PATH", os.defpath), folders)
+    return LocalExec(parts.data / "executions", tools, parts.clock, parts.entropy, supply)
 
 
 def transports(admin: AdminRoot) -> Allowed:

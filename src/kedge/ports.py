@@ -20,7 +20,7 @@ from kedge.model.family import ClusterEvents, Family, Lineage, LogLine, LogWish
 from kedge.model.health import Ailment, Status
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Operation, Outcome, Sight
-from kedge.model.output import StateHead
+from kedge.model.output import Output, OutputPlace, StateHead
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Plan, Step
 from kedge.model.ref import Ref, UnitName
@@ -136,6 +136,9 @@ class Target(Protocol):
 
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
         """Objects as the watch index sees them now, absent ones as `exists=False`. Costs no API call once watched."""
+
+    async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> Sequence[Output]:
+        """What a unit puts out now: of an application the fields at `places` that are there. Raises Unavailable."""
 
     async def home(self, scope: Scope) -> Home:
         """Which cluster it is that the scope's name leads to now. Costs no call once it is known."""

@@ -129,9 +129,9 @@ def test_a_schema_is_printed_for_every_kind(kind):
 
 
 def test_a_schema_accepts_what_create_prints_and_refuses_a_wrong_field():
-    from jsonschema import Draft7Validator
+    from jsonschema import Draft202012Validator
 
-    validator = Draft7Validator(json.loads(call("schema", "app").out))
+    validator = Draft202012Validator(json.loads(call("schema", "app").out))
     made = yaml.load(call("create", "app", "shop/web", "--path", "x").out, yaml.CSafeLoader)
     assert list(validator.iter_errors(made)) == []
     made["spec"]["sourze"] = {}

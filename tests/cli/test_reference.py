@@ -6,7 +6,7 @@ import click
 
 from kedge.cli.kinds import KINDS
 from kedge.cli.main import VERBS, kedge
-from kedge.cli.schemas import KINDS as DECLARED
+from kedge.dialects.kedge import KINDS as DECLARED
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "reference"

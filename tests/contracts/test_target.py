@@ -17,6 +17,7 @@ from kedge.kube.transport import Transport
 from kedge.model.change import Act
 from kedge.model.errors import Denied, Invalid, Unavailable
 from kedge.model.operation import Did
+from kedge.model.output import Output, OutputPlace
 from kedge.model.pair import Presumed
 from kedge.model.plan import DeletePolicy
 from kedge.sandbox import Sandbox
@@ -55,6 +56,13 @@ async def test_a_field_that_left_git_goes(house: House) -> None:
     assert (pair.live["data"], pair.predicted["data"]) == ({"color": "red", "size": "1"}, {"color": "red"})
     await house.deploy(config_map("settings", color="red"), act=Act.UPDATE)
     assert (await house.hand("GET", f"{MAPS}/settings"))["data"] == {"color": "red"}
+
+
+async def test_what_a_unit_puts_out_is_read_from_what_lives(house: House) -> None:
+    await house.deploy(config_map("settings", color="red"))
+    asked = (OutputPlace("color", SETTINGS, "data.color"), OutputPlace("size", SETTINGS, "data.size"))
+    gone = OutputPlace("gone", replace(SETTINGS, name="gone"), "data.color")
+    assert list(await house.target.outputs(WEB, (*asked, gone))) == [Output("color", '"red"')]
 
 
 async def test_a_change_by_hand_rings_and_is_healed(house: House) -> None:

@@ -23,6 +23,7 @@ from kedge.model.declaration import (
     Project,
     Root,
     SecretFrom,
+    Stack,
     TargetSection,
     When,
 )
@@ -164,7 +165,6 @@ def test_a_broken_document_hides_none_of_its_neighbours() -> None:
         ("kind: Aplication\nmetadata: {name: web}", "apiVersion is missing"),
         (HEAD + "kind: Aplication", "did you mean “Application”?"),
         (HEAD + "kind: application", "did you mean “Application”?"),
-        (HEAD + "kind: Stack\nmetadata: {name: db}", "Stack is not supported yet"),
         (HEAD + "kind: 5", "a kind is wanted"),
         (HEAD + "kind: Cluster\nspec: {}", "metadata with a name"),
         (HEAD + "kind: Cluster\nmetadata: {name: c, project: p}", "no field “project”"),
@@ -216,14 +216,19 @@ def test_what_a_document_is_has_to_be_clear(text: str, said: str) -> None:
         ("{sync: []}", "a mapping is wanted, not a list"),
         ("[]", "a mapping is wanted, not a list"),
         ("{after: app/x}", "a list is wanted"),
-        ("{after: [stack/x]}", "app/NAME"),
+        ("{after: [pod/x]}", "app/NAME or stack/NAME"),
         ("{helm: {}, kustomize: {}}", "at most one of"),
         ("{helm: {values: []}}", "a mapping is wanted"),
         ("{helm: {releaseName: " + "a" * 54 + "}}", "53"),
         ("{approve: {by: [sre]}}", "group:NAME"),
         ("{approve: {count: 0}}", "at least 1"),
         ("{approve: {count: true}}", "whole number"),
-        ("{inputs: {}}", "inputs is not supported yet"),
+        ("{inputs: {a: {from: stack/db}}}", "`from` and `output`"),
+        ("{inputs: {a: {from: db, output: x}}}", "app/NAME or stack/NAME"),
+        ("{inputs: {a: {from: stack/db, output: x, type: text}}}", "one of any, string"),
+        ("{outputs: {a: {object: Service/web}}}", "`object` and `path`"),
+        ("{outputs: {a: {object: web, path: x}}}", "Kind/name"),
+        ("{substitute: {variables: {a: {b: c}}}}", "a variable is a text"),
         ("{environments: []}", "a mapping of names"),
         ("{environments: {Prod: {}}}", "a name has"),
         ("{environments: {prod: 5}}", "a mapping is wanted"),
@@ -298,3 +303,31 @@ def test_a_source_follows_a_ref_or_a_range_of_versions() -> None:
     assert "a range of versions is wanted" in problem.text
     (problem,) = application('{source: {version: "1.x", ref: main}}').problems
     assert problem.text == "a source has either a ref or a version, not both"
+
+
+def test_a_stack_is_read_with_each_environment_laid_over_it() -> None:
+    text = f"""{HEAD}kind: Stack
+metadata: {{name: db, project: shop}}
+spec:
+  source: {{path: infra/db}}
+  inputs: {{vpc: {{from: stack/net, output: id, type: string}}}}
+  variables: {{size: small, vpc: {{$input: vpc}}}}
+  environments: {{staging: {{}}, prod: {{variables: {{size: large}}, approve: {{by: ["group:sre"]}}}}}}
+"""
+    reading = read(text.encode(), "a.yaml")
+    assert reading.problems == ()
+    (stack,) = reading.declarations
+    assert isinstance(stack, Stack)
+    specs = dict(stack.spec.environments)
+    assert specs["prod"].variables == {"size": "large", "vpc": {"$input": "vpc"}}
+    assert specs["staging"].variables["size"] == "small"
+    assert specs["prod"].approve.when == "always", "a stack waits for an approval unless it says otherwise"
+    assert stack.spec.inputs["vpc"].from_ == "stack/net"
+
+
+@pytest.mark.parametrize("name", ["TF_CLI_ARGS", "LD_PRELOAD", "PATH", "HOME", "A B", "1A"])
+def test_a_credential_does_not_decide_what_is_run(name: str) -> None:
+    reading = read(
+        f'{HEAD}kind: Credential\nmetadata: {{name: a}}\nspec: {{environment: {{"{name}": {{env: X}}}}}}'.encode()
+    )
+    assert "no variable that a tool may be given" in str(reading.problems[0])

@@ -12,11 +12,13 @@ from tests.doors.json_renderer import of_body
 from tests.doors.memory_cluster import UNIT, MemoryCluster, Thing
 
 from kedge.engine.hooks import is_hook
+from kedge.engine.outputs import at_path
 from kedge.model.change import Act
 from kedge.model.dossier import Home
 from kedge.model.errors import Conflict, Unavailable
 from kedge.model.manifest import Desired, Manifest, digest_of
 from kedge.model.operation import Did, Outcome, Sight
+from kedge.model.output import Output, OutputPlace
 from kedge.model.pair import Comparison, Known, Owner, Pair, Scope, Seen
 from kedge.model.plan import DeletePolicy, Step, StepKind
 from kedge.model.ref import Ref
@@ -73,6 +75,12 @@ class MemoryTarget:
         if before != self.index.get(ref) and (unit := self.owners.get(ref)):
             for ring in self.rings:
                 ring(unit, ref, "health")
+
+    async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> Sequence[Output]:
+        await self.before("outputs")
+        things = [(place, self.cluster.things.get(place.ref)) for place in places]
+        live = [(place, at_path(thing.body, place.path)) for place, thing in things if thing is not None]
+        return [Output(place.name, json.dumps(value)) for place, value in live if value is not None]
 
     async def place(self, scope: Scope, desired: Desired) -> Desired:
         placed = [self._placed(scope, manifest) for manifest in desired.manifests]

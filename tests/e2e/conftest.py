@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.parts.fixtures import control_plane, real_cluster  # noqa: F401  (fixtures are found by name)
+from tests.parts.fixtures import control_plane, real_cluster, tofu  # noqa: F401  (fixtures are found by name)
 
 from kedge.kube.kubeconfig import Access
 

@@ -398,8 +398,12 @@ async def standing(
         sandbox = None
         if access is None:
             sandbox, access = await stack.enter_async_context(clustered(folder / "cluster"))
-        parts = Parts(data, environ if environ is not None else {}, access=access, poll=poll)
+        address: list[str] = []
+        parts = Parts(
+            data, environ if environ is not None else {}, access=access, poll=poll, address=lambda: "".join(address)
+        )
         house = await stack.enter_async_context(open_house(parts, AdminRoot(repository.url, "main")))
         url = await stack.enter_async_context(served(house, data, secret))
+        address.append(url)
         await house.start()
         yield World(house, repository, access, forge, sandbox, data, url)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from kedge.dialects import loader, renderers, rules
@@ -20,17 +21,23 @@ from kedge.model.declaration import (
     Project,
     Root,
     SecretFrom,
+    SourceSection,
+    Stack,
+    StackSpec,
 )
 from kedge.model.errors import Problem, Where
 from kedge.model.rule import HealthRule
 
-KINDS: dict[str, type] = {kind.__name__: kind for kind in (Application, Root, Project, Cluster, Credential, HealthRule)}
-LATER = ("Stack",)
-_LATER_FIELDS = ("inputs", "outputs")
+KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (Application, Stack, Root, Project, Cluster, Credential, HealthRule)
+}
 _GROUP = API_VERSION.partition("/")[0]
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _METADATA = ("name", "project", "labels")
 _SECRETS = ("password", "token", "sshKey", "knownHosts", "certificate", "key", "ca", "proxy", "kubeconfig")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,250}\Z")
+_NOT_OURS = ("TF_", "LD_", "PATH", "HOME", "PYTHON")
+"""Beginnings of variables that decide what is run, and are not a declaration's to say."""
 RENDERERS = ("directory", "kustomize", "helm")
 IMPLICIT_PROJECT = "default"
 MOST_ENVIRONMENTS = 200
@@ -104,9 +111,6 @@ def _kind(value: dict[str, Any], shape: Shape) -> type | None:
     if not isinstance(kind, str):
         shape.wrong(("kind",), f"a kind is wanted, not {named(kind)}", f"known are {', '.join(KINDS)}")
         return None
-    if kind in LATER:
-        shape.wrong(("kind",), f"{kind} is not supported yet", "take the document out of the root's files for now")
-        return None
     if kind not in KINDS:
         shape.wrong(("kind",), f"there is no kind “{kind[:60]}”", suggestion(kind, list(KINDS)))
         return None
@@ -148,12 +152,17 @@ def _credential(kind: type, document: Document, shape: Shape) -> Any:
     found = _flat(kind, document, shape)
     if found is MISSING:
         return found
-    if not found.get("prefix") and not shape.problems:
-        shape.wrong(("spec",), "a prefix is wanted: the beginning of the URLs that this credential is for")
-    for key in _SECRETS:
-        secret = found.get(key)
+    if not found.get("prefix") and not found.get("environment") and not shape.problems:
+        text = "a prefix is wanted: the beginning of the URLs that this credential is for"
+        shape.wrong(("spec",), text, "or an environment: the variables that a stack's tool is given")
+    secrets: dict[Path, Any] = {("spec", key): found.get(key) for key in _SECRETS}
+    for name, part in found.get("environment", {}).items():
+        secrets["spec", "environment", name] = part
+        if not _VARIABLE.match(name) or name.startswith(_NOT_OURS):
+            shape.wrong(("spec", "environment", name), "this is no variable that a tool may be given")
+    for path, secret in secrets.items():
         if isinstance(secret, SecretFrom) and sum(map(bool, (secret.env, secret.file, secret.store))) != 1:
-            shape.wrong(("spec", key), "exactly one of env, file and store says where the secret is")
+            shape.wrong(path, "exactly one of env, file and store says where the secret is")
     if (found.get("certificate") is None) != (found.get("key") is None):
         shape.wrong(("spec",), "a client certificate is two secrets: certificate and key")
     if found.get("oidc") is not None and not shape.problems:
@@ -211,49 +220,32 @@ def _health_rule(kind: type, document: Document, shape: Shape) -> Any:
     return found
 
 
-def _application(kind: type, document: Document, shape: Shape) -> Any:
+def _unit(kind: type, document: Document, shape: Shape) -> Any:
+    """A kind whose spec holds the fields of a unit, and environments that are laid over them."""
     spec = document.value.get("spec")
     if spec is not None and not isinstance(spec, dict):
         return shape.wrong(("spec",), f"a mapping is wanted, not {named(spec)}")
     base = {key: value for key, value in (spec or {}).items() if key != "environments"}
     environments = (spec or {}).get("environments")
-    found = _spec(base, ("spec",), shape)
+    found = _SPECS[kind](base, ("spec",), shape)
     if environments is None or found is MISSING:
         return {"spec": found} if found is not MISSING else found
     if not isinstance(environments, dict):
         return shape.wrong(("spec", "environments"), f"a mapping of names is wanted, not {named(environments)}")
     if len(environments) > MOST_ENVIRONMENTS:
         return shape.wrong(("spec", "environments"), f"there are more than {MOST_ENVIRONMENTS} environments")
-    laid = tuple(_environment(name, base, part, document, shape) for name, part in environments.items())
+    laid = [_environment(name, (_SPECS[kind], base), part, document, shape) for name, part in environments.items()]
     if shape.problems:
         return MISSING
-    return {"spec": ApplicationSpec(**{**_parts(found), "environments": tuple(sorted(laid, key=lambda pair: pair[0]))})}
+    return {"spec": replace(found, environments=tuple(sorted(laid, key=lambda pair: pair[0])))}
 
 
-def _parts(spec: ApplicationSpec) -> dict[str, Any]:
-    return {field.name: getattr(spec, field.name) for field in fields(ApplicationSpec)}
-
-
-def _spec(value: dict[str, Any], path: Path, shape: Shape) -> Any:
-    later = [key for key in value if key in _LATER_FIELDS]
-    for key in later:
-        shape.wrong((*path, key), f"{key} is not supported yet")
-    rest = {key: part for key, part in value.items() if key not in later}
-    found = shape.section(ApplicationSpec, rest, path, skip=frozenset({"environments"}))
+def _application(value: dict[str, Any], path: Path, shape: Shape) -> Any:
+    found = shape.section(ApplicationSpec, value, path, skip=frozenset({"environments"}))
     if found is MISSING:
         return found
-    for index, text in enumerate(found.get("after", ())):
-        if complaint := rules.after(text):
-            shape.wrong((*path, "after", index), f"“{text[:60]}”: {complaint}")
-    source = found.get("source")
-    names = [other.name for other in source.others] if source is not None else []
-    if len(set(names)) < len(names) or not all(names):
-        shape.wrong((*path, "source", "others"), "each of the other sources has a name of its own")
-    if source is not None and source.ref and source.version:
-        shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
-    if source is not None and source.chart and (source.path or not source.repository):
-        told = "a chart has no path" if source.path else "a chart is in a repository: write its URL"
-        shape.wrong((*path, "source", "chart"), told)
+    _source(found.get("source"), path, shape)
+    _named_values(found, path, shape)
     renderers.check(found, path, shape)
     declared = [key for key in RENDERERS if key in value]
     if len(declared) > 1:
@@ -261,15 +253,60 @@ def _spec(value: dict[str, Any], path: Path, shape: Shape) -> Any:
     return ApplicationSpec(**found)
 
 
-def _environment(name: str, base: dict[str, Any], part: Any, document: Document, shape: Shape) -> tuple[str, Any]:
+def _stack(value: dict[str, Any], path: Path, shape: Shape) -> Any:
+    found = shape.section(StackSpec, value, path, skip=frozenset({"environments"}))
+    if found is MISSING:
+        return found
+    source = found.get("source")
+    _source(source, path, shape)
+    _named_values(found, path, shape)
+    if source is not None and source.chart:
+        shape.wrong((*path, "source", "chart"), "a stack is a folder of OpenTofu's files, not a chart")
+    for name in found.get("variables", {}):
+        if complaint := rules.output(name):
+            shape.wrong((*path, "variables", name), f"“{name[:60]}”: {complaint}")
+    return StackSpec(**found)
+
+
+def _source(source: SourceSection | None, path: Path, shape: Shape) -> None:
+    if source is None:
+        return
+    names = [other.name for other in source.others]
+    if len(set(names)) < len(names) or not all(names):
+        shape.wrong((*path, "source", "others"), "each of the other sources has a name of its own")
+    if source.ref and source.version:
+        shape.wrong((*path, "source", "version"), "a source has either a ref or a version, not both")
+    if source.chart and (source.path or not source.repository):
+        told = "a chart has no path" if source.path else "a chart is in a repository: write its URL"
+        shape.wrong((*path, "source", "chart"), told)
+
+
+def _named_values(found: dict[str, Any], path: Path, shape: Shape) -> None:
+    """What comes in from other units, and goes out to them."""
+    for name, wanted in found.get("inputs", {}).items():
+        if complaint := rules.output(name):
+            shape.wrong((*path, "inputs", name), f"“{name[:60]}”: {complaint}")
+        if not wanted.from_ or not wanted.output:
+            shape.wrong((*path, "inputs", name), "an input says where it is from: `from` and `output`")
+    for name, given in found.get("outputs", {}).items():
+        if complaint := rules.output(name):
+            shape.wrong((*path, "outputs", name), f"“{name[:60]}”: {complaint}")
+        if not given.object or not given.path:
+            shape.wrong((*path, "outputs", name), "an output says which field it is: `object` and `path`")
+
+
+def _environment(
+    name: str, below: tuple[Spec, dict[str, Any]], part: Any, document: Document, shape: Shape
+) -> tuple[str, Any]:
     """One environment: its fields laid over those of the spec. What was said of the base is not said again."""
+    read_spec, base = below
     here = ("spec", "environments", name)
     if complaint := rules.name(name):
         shape.wrong(here, f"“{name[:60]}”: {complaint}")
     if part is not None and not isinstance(part, dict):
         return name, shape.wrong(here, f"a mapping is wanted, not {named(part)}")
     inner = Shape(_place(here, part or {}, document))
-    spec = _spec(laid_over(base, part or {}), (), inner)
+    spec = read_spec(laid_over(base, part or {}), (), inner)
     said = {str(problem) for problem in shape.problems}
     fresh = [problem for problem in inner.problems if str(problem) not in said]
     shape.problems.extend(fresh[: max(0, MOST_PROBLEMS - len(shape.problems))])
@@ -310,8 +347,11 @@ def kind_named(word: str) -> str:
     return next((kind for kind in KINDS if kind.lower() == word.lower()), "") or nearest(word, KINDS)
 
 
+Spec = Callable[[dict[str, Any], Path, Shape], Any]
+_SPECS: dict[type, Spec] = {Application: _application, Stack: _stack}
 _READERS: dict[type, Callable[[type, Document, Shape], Any]] = {
-    Application: _application,
+    Application: _unit,
+    Stack: _unit,
     Cluster: _cluster,
     Credential: _credential,
     HealthRule: _health_rule,

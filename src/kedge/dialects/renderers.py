@@ -42,13 +42,18 @@ def _complaints(found: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
                     yield ("helm", key, index), "a parameter has a name: the path of its value, such as image.tag"
 
 
+def is_input(value: Any) -> bool:
+    """Whether it stands for an input: `{$input: NAME}`."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("$input"), str)
+
+
 def _substitute(section: SubstituteSection) -> Iterator[tuple[Path, str]]:
     for key, given in (("variables", section.variables), ("secrets", section.secrets)):
         for name in given:
             if not _VARIABLE.fullmatch(name):
                 yield ("substitute", key, name), "a variable's name has letters, digits and underscores, no digit first"
     for name, value in section.variables.items():
-        if not isinstance(value, str | int | float):
+        if not isinstance(value, str | int | float) and not is_input(value):
             yield ("substitute", "variables", name), "a variable is a text, a number, true or false"
         if name in section.secrets:
             yield ("substitute", "secrets", name), "there is a variable of that name, too"

@@ -6,16 +6,24 @@ import re
 from collections.abc import Callable
 
 from kedge.model.declaration import (
+    ApplicationSpec,
     ApproveSection,
     Cluster,
     Credential,
+    InputSection,
     OidcSection,
     OtherSource,
+    OutputSection,
     Project,
     Root,
     SourceSection,
+    StackApproveSection,
+    StackCredentialsSection,
+    StackSpec,
+    StackSyncSection,
     SyncSection,
     TargetSection,
+    ToolSection,
 )
 from kedge.model.errors import Invalid
 from kedge.model.ref import is_name
@@ -48,7 +56,9 @@ _APPROVER = re.compile(r"(group|user):[^\s:][^\x00-\x1f]{0,250}\Z")
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 _CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,3}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_AFTER = re.compile(r"app/([^/]+)\Z")
+_NEIGHBOUR = re.compile(r"(?:app|stack)/([^/]+)\Z")
+_OUTPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,250}\Z")
+_OBJECT = re.compile(r"[A-Z][A-Za-z0-9]{0,62}(?:\.[a-z0-9.-]{1,253})?/[a-z0-9][a-z0-9.:-]{0,252}\Z")
 
 
 def shown(text: str) -> str:
@@ -124,9 +134,18 @@ def approver(text: str) -> str:
     return "" if _APPROVER.match(text) else "write group:NAME or user:NAME"
 
 
-def after(text: str) -> str:
-    match = _AFTER.match(text)
-    return "" if match and is_name(match[1]) else "write app/NAME: an application of the same project and environment"
+def neighbour(text: str) -> str:
+    match = _NEIGHBOUR.match(text)
+    fits = match is not None and is_name(match[1])
+    return "" if fits else "write app/NAME or stack/NAME: a unit of the same project and environment"
+
+
+def output(text: str) -> str:
+    return "" if _OUTPUT.match(text) else "the name of an output has letters, digits, dashes and underscores"
+
+
+def live_object(text: str) -> str:
+    return "" if _OBJECT.match(text) else "write Kind/name, or Kind.group/name where the kind alone is not enough"
 
 
 def release(text: str) -> str:
@@ -185,12 +204,22 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (DecryptSection, "keys"): name,
     (SubstituteSection, "secrets"): name,
     (ApproveSection, "by"): approver,
+    (StackApproveSection, "by"): approver,
     (Project, "environments"): name,
     (Project, "serviceAccount"): account,
     (Cluster, "server"): server,
     (Cluster, "credential"): name,
     (Credential, "prefix"): prefix,
     (OidcSection, "issuer"): server,
+    (ApplicationSpec, "after"): neighbour,
+    (StackSpec, "after"): neighbour,
+    (StackSpec, "variableFiles"): beside,
+    (ToolSection, "version"): version,
+    (StackCredentialsSection, "plan"): name,
+    (StackCredentialsSection, "apply"): name,
+    (InputSection, "from_"): neighbour,
+    (InputSection, "output"): output,
+    (OutputSection, "object"): live_object,
 }
 """What a field's text, or each text of its list, must look like. Every other text is one line without controls."""
 
@@ -206,8 +235,8 @@ MULTILINE = frozenset(
         (Parameter, "value"),
     }
 )
-DURATIONS = frozenset({(SyncSection, "timeout")})
-POSITIVE = frozenset({(ApproveSection, "count"), (SyncSection, "timeout")})
+DURATIONS = frozenset({(SyncSection, "timeout"), (StackSyncSection, "timeout"), (StackSyncSection, "every")})
+POSITIVE = frozenset({(ApproveSection, "count"), (StackApproveSection, "count"), *DURATIONS})
 EMPTY_ALLOWED = frozenset(
     {
         (SourceSection, "path"),
@@ -228,6 +257,9 @@ EMPTY_ALLOWED = frozenset(
         (Cluster, "server"),
         (Cluster, "credential"),
         (Project, "serviceAccount"),
+        (ToolSection, "version"),
+        (StackCredentialsSection, "plan"),
+        (StackCredentialsSection, "apply"),
     }
 )
 """Fields whose rule an empty text need not keep: it means the default."""

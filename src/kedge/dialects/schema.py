@@ -9,8 +9,8 @@ from typing import Any, get_args, get_origin
 
 from kedge.dialects import rules
 from kedge.dialects.kedge import IMPLICIT_PROJECT, KINDS, RENDERERS
-from kedge.dialects.shape import hints, optional, sentences
-from kedge.model.declaration import API_VERSION, Application, ApplicationSpec, Credential, Root, SecretFrom
+from kedge.dialects.shape import hints, optional, sentences, spelled
+from kedge.model.declaration import API_VERSION, Application, Credential, Root, SecretFrom, Stack
 from kedge.model.errors import Invalid
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,6 +28,7 @@ _PATTERNS: dict[Any, dict[str, Any]] = {
     rules.beside: _BESIDE,
     rules.release: {**_NAME, "maxLength": 53},
     rules.approver: {"type": "string", "pattern": "^(group|user):[^ :]"},
+    rules.neighbour: {"type": "string", "pattern": "^(app|stack)/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},
 }
 _METADATA = frozenset({"name", "project", "labels", "where"})
 
@@ -42,11 +43,14 @@ def schema(kind: str) -> dict[str, Any]:
     if kind not in KINDS:
         raise Invalid(f"there is no kind “{kind}”", hint=f"known are {', '.join(KINDS)}")
     model = KINDS[kind]
-    spec = _application() if model is Application else _section(model, skip=_METADATA)
+    spec = _unit(hints(model)["spec"]) if model in (Application, Stack) else _section(model, skip=_METADATA)
     required = ["apiVersion", "kind", "metadata"]
     if model in (Root, Credential):
-        spec["required"] = ["repository" if model is Root else "prefix"]
         required.append("spec")
+    if model is Root:
+        spec["required"] = ["repository"]
+    if model is Credential:
+        spec["anyOf"] = [{"required": ["prefix"]}, {"required": ["environment"]}]
     return {
         "$schema": DIALECT,
         "$id": f"https://kedge.dev/schemas/v1alpha1/{kind.lower()}.json",
@@ -72,13 +76,18 @@ def _metadata(model: type) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": ["name"], "additionalProperties": False}
 
 
-def _application() -> dict[str, Any]:
+def every() -> dict[str, Any]:
+    """One schema that fits a document of any kind."""
+    return {"$schema": DIALECT, "title": "Kedge", "oneOf": list(schemas().values())}
+
+
+def _unit(kind: type) -> dict[str, Any]:
     """The spec, and under `environments` the same fields again, each optional."""
-    spec = _section(ApplicationSpec, skip=frozenset({"environments"}))
-    spec["properties"]["after"]["items"] = {"type": "string", "pattern": "^app/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
-    pairs = [[one, other] for index, one in enumerate(RENDERERS) for other in RENDERERS[index + 1 :]]
-    pairs += [["jsonnet", "helm"], ["jsonnet", "kustomize"]]
-    spec["not"] = {"type": "object", "anyOf": [{"required": pair} for pair in pairs]}
+    spec = _section(kind, skip=frozenset({"environments"}))
+    if "helm" in spec["properties"]:
+        pairs = [[one, other] for index, one in enumerate(RENDERERS) for other in RENDERERS[index + 1 :]]
+        pairs += [["jsonnet", "helm"], ["jsonnet", "kustomize"]]
+        spec["not"] = {"type": "object", "anyOf": [{"required": pair} for pair in pairs]}
     laid = {key: part for key, part in spec.items() if key != "description"}
     spec["properties"] = {
         **spec["properties"],
@@ -94,7 +103,7 @@ def _application() -> dict[str, Any]:
 
 def _section(kind: type, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
     shown = [field for field in fields(kind) if field.name not in skip]
-    properties = {field.name: _field(kind, field) for field in shown}
+    properties = {spelled(field.name): _field(kind, field) for field in shown}
     made: dict[str, Any] = {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
     text = inspect.cleandoc(kind.__doc__ or "")
     if text and not text.startswith(f"{kind.__name__}("):
@@ -128,8 +137,8 @@ def _value(hint: Any, place: tuple[type, str]) -> dict[str, Any]:
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _value(get_args(hint)[0], place)}
     if get_origin(hint) is dict:
-        texts = get_args(hint)[1] is str
-        return {"type": "object", **({"additionalProperties": {"type": "string"}} if texts else {})}
+        part = get_args(hint)[1]
+        return {"type": "object", **({"additionalProperties": _value(part, place)} if part is not Any else {})}
     if is_dataclass(hint) and isinstance(hint, type):
         return _section(hint)
     if issubclass(hint, StrEnum):

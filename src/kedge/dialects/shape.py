@@ -23,6 +23,11 @@ MOST_PROBLEMS = 50
 _SHOWN = 60
 
 
+def spelled(name: str) -> str:
+    """A field of the model as it is written in YAML: `from_` is `from`, which Python keeps for itself."""
+    return name.removesuffix("_")
+
+
 @lru_cache(maxsize=64)
 def hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
@@ -89,15 +94,15 @@ class Shape:
         value = {} if value is None else value
         if not isinstance(value, dict):
             return self.wrong(path, f"a mapping is wanted, not {named(value)}")
-        known = [field.name for field in fields(kind) if field.name not in skip and field.name != "where"]
+        known = {spelled(field.name): field.name for field in fields(kind) if field.name not in {*skip, "where"}}
         found = {}
         for key, part in value.items():
             if key not in known:
-                self.unknown(key, known, path)
+                self.unknown(key, list(known), path)
                 continue
-            read = self._field(kind, key, part, (*path, key))
+            read = self._field(kind, known[key], part, (*path, key))
             if read is not MISSING:
-                found[key] = read
+                found[known[key]] = read
         return found
 
     def unknown(self, key: str, known: Sequence[str], path: Path) -> None:

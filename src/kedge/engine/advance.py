@@ -102,17 +102,19 @@ def _observed(step: Step, outcome: Outcome, sight: Sight, now: float) -> Outcome
         if not sight.exists or (outcome.uid and sight.uid != outcome.uid):
             return replace(outcome, message=_AGAIN)
         return replace(outcome, message=held(sight))
-    if step.act is Act.DELETE:
+    if step.act is Act.DELETE and step.kind is not StepKind.ARTIFACT:
         gone = not sight.exists or (outcome.uid != "" and sight.uid != outcome.uid)
         return replace(outcome, did=Did.SETTLED, message="") if gone else replace(outcome, message=held(sight))
     if not sight.exists:
         return replace(outcome, message="not seen yet")
+    if step.kind is StepKind.ARTIFACT and sight.status == "Healthy":
+        return replace(outcome, did=Did.SETTLED, message=sight.message, fingerprint=sight.fingerprint)
     if not sight.gated or sight.status == "Healthy":
         return replace(outcome, did=Did.SETTLED, message=sight.message)
     if sight.status == "Suspended" and step.kind is StepKind.CHANGE:
         return replace(outcome, did=Did.SETTLED, message=sight.message)
     sick = sight.status == "Degraded"
-    failed = sick and (step.kind is StepKind.HOOK or now >= outcome.at + SICK_GRACE)
+    failed = sick and (step.kind is not StepKind.CHANGE or now >= outcome.at + SICK_GRACE)
     did = Did.FAILED if failed else outcome.did
     return replace(outcome, did=did, message=sight.message or sight.status, sick=sick)
 
@@ -236,4 +238,9 @@ def takes_a_witness(operation: Operation, plan: Plan, steps: Sequence[Step]) -> 
 
 
 def _hooks(plan: Plan) -> list[Step]:
-    return [step for step in plan.steps if step.kind is StepKind.HOOK and step.act is not Act.DELETE]
+    """What is not to be left half done: hooks, and saved plans of stacks."""
+    return [
+        step
+        for step in plan.steps
+        if step.kind is StepKind.ARTIFACT or (step.kind is StepKind.HOOK and step.act is not Act.DELETE)
+    ]

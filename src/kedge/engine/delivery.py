@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from zlib import crc32
 
 from kedge.engine.advance import held
 from kedge.engine.gate import RETRY, pin_expired, retry_at
@@ -44,6 +45,31 @@ def wanted(dossier: Dossier) -> Wanted:
     if leaves(dossier, wish.unit):
         return Wanted(departed(dossier, wish.unit), *in_force(dossier), removal=True)
     return wish
+
+
+def drift_due(dossier: Dossier) -> float | None:
+    """When drift of a stack is looked for next, None for an application: its period after the plan that was last made,
+    a tenth sooner or later, so that stacks that came with one commit spread."""
+    tool = dossier.unit.tool
+    last = _last_planned(dossier)
+    if tool is None or last is None:
+        return None
+    return last + tool.every * (0.9 + crc32(str(dossier.name).encode()) % 1000 / 5000)
+
+
+def asked_since(dossier: Dossier, now: float) -> float:
+    """From when on a plan of a stack counts: what was planned before a person asked, or before drift was due to be
+    looked for, is not what they want. 0: whatever was planned for the same wish and the same state."""
+    asked = dossier.wish.at if dossier.wish is not None and dossier.wish.cause is Cause.SYNC else 0.0
+    due = drift_due(dossier)
+    return max(asked, due if due is not None and due <= now else 0.0)
+
+
+def _last_planned(dossier: Dossier) -> float | None:
+    """When the stack was last compared by a plan, whatever came of it."""
+    made = dossier.plan.made_at if dossier.plan is not None else None
+    times = [at for at in (dossier.verified, made) if at is not None]
+    return max(times, default=None)
 
 
 def pin_note(dossier: Dossier) -> str:

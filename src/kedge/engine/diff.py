@@ -14,9 +14,10 @@ from kedge.engine.effects import Deed, canonical, effect, is_generated
 from kedge.engine.leaves import Leaf, leaves, overlaid, same
 from kedge.engine.mask import Sensitive, sensitive
 from kedge.engine.normalize import MISSING, OWNERSHIP, entries, folded, subject_of
+from kedge.engine.resources import resource_change
 from kedge.model.change import Act, Change, FieldChange, Hidden
 from kedge.model.manifest import Manifest
-from kedge.model.pair import Object, Owner, Pair, Presumed, Seen
+from kedge.model.pair import Object, Owner, Pair, Planned, Presumed, Seen
 
 REPLACE = "kedge.dev/replace"
 LONGEST = 2_000
@@ -41,6 +42,8 @@ def diff(pair: Pair, key: bytes, *, ignore: Sequence[str] = (), wished: bool = T
     `key` keys effects and markers. `ignore` are readable paths to leave alone (`spec.replicas`; `*` is any name, `[*]`
     any item). `wished` says whether the wish itself moved since it was last true: otherwise a difference is drift.
     """
+    if isinstance(pair, Planned):
+        return resource_change(pair, key, wished=wished)
     if isinstance(pair, Presumed):
         return _presumed(pair, key, wished)
     if pair.rejection:

@@ -71,8 +71,11 @@ def _automation(dossier: Dossier, plan: Plan, now: float) -> Verdict:
     sync = dossier.unit.sync
     given = plan.needs is not None
     if plan.drift_only:
-        if sync.heal is Heal.NEVER:
+        agreed = given and plan.whole  # somebody has agreed to this very repair
+        if sync.heal is Heal.NEVER and not agreed:
             return Verdict(False, "drifted, and healing is off: kedge sync repairs it")
+        if dossier.unit.tool is not None and dossier.unit.tool.harmless and not agreed and not plan.harmless:
+            return Verdict(False, "drifted, and the repair would delete or replace: kedge sync does it")
         calm = heal_again(dossier.heals)
         if dossier.heals and dossier.heals[-1] <= now < calm:
             return Verdict(False, "drifted again right after it was repaired: something fights over it", until=calm)
@@ -105,9 +108,13 @@ def _lacked(plan: Plan, failure: str) -> bool:
 def approved(plan: Plan, needs: Needs, approvals: Sequence[Approval]) -> bool:
     """Whether enough people who may have agreed to every one of the plan's effects (a subset of what they saw).
 
+    A stack's plan is applied whole: only an approval of exactly its effects counts.
+
     An approval of other effects is worth nothing here; one person counts once; breaking the glass counts for all. A
     removal that finds everything gone deletes nothing: whoever agreed to it before need not agree again.
     """
+    if plan.whole:
+        approvals = [a for a in approvals if a.break_glass or a.effects == plan.effects]
     fitting = [approval for approval in approvals if approval.break_glass or may_approve(approval, needs.by)]
     for effect in {change.effect for change in plan.changes} or {plan.effects}:
         over = plan.removal and not plan.changes

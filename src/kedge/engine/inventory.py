@@ -22,7 +22,7 @@ def before(inventory: Sequence[Owned], plan: Plan) -> tuple[Owned, ...]:
     what came of it: whatever ends the run, a watch that lags behind must not have the old state taken for unchanged."""
     owned = {entry.ref: entry for entry in inventory}
     for step in plan.steps:
-        if step.kind is StepKind.CHANGE and step.ref in owned:
+        if step.kind is not StepKind.HOOK and step.ref in owned:
             owned[step.ref] = replace(owned[step.ref], fingerprint="")
         if step.act is not Act.DELETE and step.ref not in owned:
             owned[step.ref] = Owned(step.ref, hook=_hook(step), wave=step.wave)
@@ -40,7 +40,7 @@ def after(inventory: Sequence[Owned], plan: Plan, operation: Operation) -> tuple
         if step.act is Act.DELETE:
             if outcome.did in (Did.SETTLED, Did.KEPT):
                 del owned[ref]
-        elif outcome.did in (Did.APPLIED, Did.SETTLED) and step.kind is StepKind.CHANGE:
+        elif outcome.did in (Did.APPLIED, Did.SETTLED) and step.kind is not StepKind.HOOK:
             owned[ref] = replace(
                 owned[ref], digest=step.manifest, fingerprint=outcome.fingerprint, uid=outcome.uid, wave=step.wave
             )

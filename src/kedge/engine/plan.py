@@ -20,7 +20,7 @@ from kedge.model.dossier import Dossier
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Did, Operation, Owned, Result
 from kedge.model.plan import Needs, Phase, Plan, Step, StepKind
-from kedge.model.ref import Ref
+from kedge.model.ref import Ref, stack_ref
 from kedge.model.source import Revision
 from kedge.model.unit import Unit
 
@@ -35,7 +35,8 @@ class Draft:
 
     `unsettled` are objects of a run that failed, by digest: see the function of that name.
 
-    `uids` are the live objects' at comparison time; `run_hooks` runs hooks although nothing changes (a person's sync).
+    `artifact` is the saved plan of a stack. `uids` are the live objects' at comparison time; `run_hooks` runs hooks
+    although nothing changes (a person's sync).
     """
 
     unit: Unit
@@ -55,13 +56,14 @@ class Draft:
     unsettled: Mapping[Ref, str] = field(default_factory=dict)
     moved: str = ""
     now: float = 0.0
+    artifact: str = ""
 
 
 def make_plan(draft: Draft) -> Plan:
     """The plan of a draft. Deletions are left out, with a finding, where the unit does not prune."""
     changes, findings = _pruned(draft)
     draft = replace(draft, changes=changes)
-    steps = _removal_steps(draft) if draft.removal else _sync_steps(draft)
+    steps = _steps(draft)
     ordered = tuple(sorted(steps, key=lambda step: step.order))
     plan = Plan(
         id="",
@@ -79,6 +81,23 @@ def make_plan(draft: Draft) -> Plan:
         claimants=tuple(sorted({draft.claimed[change.ref] for change in _claimed(draft)})),
     )
     return replace(plan, id=_identity(plan, draft.moved))
+
+
+def _steps(draft: Draft) -> list[Step]:
+    if draft.unit.tool is not None:
+        return _artifact_steps(draft)
+    return _removal_steps(draft) if draft.removal else _sync_steps(draft)
+
+
+def _artifact_steps(draft: Draft) -> list[Step]:
+    """A stack's saved plan is one step, and the stack itself the one object that the unit owns."""
+    ref = stack_ref(draft.unit.name)
+    if not draft.changes:
+        return []
+    act = Act.DELETE if draft.removal else Act.UPDATE
+    digest = next((manifest.digest for manifest in draft.desired.manifests if manifest.ref == ref), "")
+    phase = Phase.PRUNE if draft.removal else Phase.SYNC
+    return [Step(f"{phase}:{ref.key}", StepKind.ARTIFACT, act, ref, phase, manifest=digest, artifact=draft.artifact)]
 
 
 def carried_out(unit: Unit, changes: tuple[Change, ...], *, removal: bool) -> tuple[Change, ...]:
@@ -260,15 +279,32 @@ def _needs(draft: Draft) -> Needs | None:
     ]
     if draft.moved:
         reasons.append(draft.moved)
-    if draft.removal:
+    if draft.unit.tool is not None:
+        reasons += _of_a_stack(draft)
+    elif draft.removal:
         if draft.unit.on_remove is not OnRemove.DELETE and not draft.moved:
             reasons.append(f"{draft.unit.name} left Git: approving deletes its {len(draft.inventory)} objects")
         reasons += draft.along
     elif rule.when is not When.NEVER or not draft.desired.manifests:
         reasons += draft.destructive
-    if rule.when is When.ALWAYS and draft.changes:
+    if rule.when is When.ALWAYS and draft.changes and not _repairs_harmlessly(draft):
         reasons.append("every plan of this unit needs approval")
     return Needs(tuple(reasons), rule.by, max(1, rule.count)) if reasons else None
+
+
+def _repairs_harmlessly(draft: Draft) -> bool:
+    """Whether it only brings back what was agreed to, as the stack's declaration lets drift be repaired unattended."""
+    changes = draft.changes
+    fits = all(change.drift and change.act in (Act.CREATE, Act.UPDATE) for change in changes)
+    return draft.unit.tool is not None and draft.unit.tool.harmless and fits
+
+
+def _of_a_stack(draft: Draft) -> list[str]:
+    """Whatever the rule says, nothing that may hold state goes without a person's word."""
+    if draft.removal:
+        count = len(draft.changes)
+        return [f"{draft.unit.name} left Git: approving destroys its {count} resource{'' if count == 1 else 's'}"]
+    return list(draft.destructive)
 
 
 def _claimed(draft: Draft) -> list[Change]:

@@ -16,6 +16,7 @@ from kedge.engine.health.trying import problems_of
 from kedge.engine.trust import (
     Trust,
     closest,
+    credentials_problem,
     environment_problem,
     refused_by_root,
     secrets_problem,
@@ -26,12 +27,22 @@ from kedge.engine.trust import (
 from kedge.model.declaration import (
     Application,
     ApplicationSpec,
+    ApproveSection,
     Cluster,
     Declaration,
+    Heal,
+    InputSection,
+    OnRemove,
     OtherSource,
     Project,
     Root,
     SourceSection,
+    Stack,
+    StackHeal,
+    StackRemoval,
+    StackSpec,
+    SyncSection,
+    TargetSection,
 )
 from kedge.model.errors import Problem, Where
 from kedge.model.origin import MAIN, OTHERS, SAME, Assembly, Part, assembly_of, of_assembly, of_chart, of_range
@@ -39,11 +50,12 @@ from kedge.model.ref import UnitName
 from kedge.model.rendering import HelmSection
 from kedge.model.rule import HealthRule
 from kedge.model.source import SourceSpec
-from kedge.model.unit import KindRules, RenderSpec, Unit
+from kedge.model.unit import Input, KindRules, OutputField, RenderSpec, StackTool, Unit
 
 __all__ = ["Resolved", "Trust", "resolve"]
 
 ADMIN = "admin"
+Named = tuple[UnitName, Application | Stack, ApplicationSpec | StackSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +69,23 @@ class Resolved:
 def resolve(trust: Trust, declarations: Sequence[Declaration]) -> Resolved:
     """What one root declares, under the trust it has. Pure; raises nothing."""
     problems = _standing(trust, declarations)
-    wanted: list[tuple[UnitName, Application, ApplicationSpec]] = []
-    for application in declarations:
-        if not isinstance(application, Application):
+    wanted: list[Named] = []
+    for declared in declarations:
+        if not isinstance(declared, Application | Stack):
             continue
-        refused = refused_by_root(trust, application)
+        refused = refused_by_root(trust, declared)
         if refused is not None:
             problems.append(refused)
             continue
-        wanted.extend(_named(application))
+        wanted.extend(_named(declared))
     twice = _duplicates(wanted)
     problems.extend(twice.values())
     known = {name for name, _, _ in wanted} | set(trust.elsewhere)
     units = []
-    for name, application, spec in wanted:
+    for name, declared, spec in wanted:
         if name in twice:
             continue
-        unit, wrong = _unit(trust, name, application, spec, known)
+        unit, wrong = _unit(trust, (name, declared, spec), known)
         problems.extend(wrong)
         if not wrong:
             units.append(unit)
@@ -88,7 +100,7 @@ def _standing(trust: Trust, declarations: Sequence[Declaration]) -> list[Problem
     problems: list[Problem] = []
     seen: dict[tuple[str, str], Where] = {}
     for declaration in declarations:
-        if isinstance(declaration, Application):
+        if isinstance(declaration, Application | Stack):
             continue
         kind = type(declaration).__name__
         if not trust.admin:
@@ -122,69 +134,99 @@ def _references(trust: Trust, declaration: Declaration) -> list[Problem]:
     return []
 
 
-def _named(application: Application) -> list[tuple[UnitName, Application, ApplicationSpec]]:
+def _named(declared: Application | Stack) -> list[Named]:
     """One unit per environment, or one without any."""
-    project, name = application.project, application.name
-    if not application.spec.environments:
-        return [(UnitName(project, name), application, application.spec)]
-    return [(UnitName(project, name, env), application, spec) for env, spec in application.spec.environments]
+    project, name = declared.project, declared.name
+    if not declared.spec.environments:
+        return [(UnitName(project, name), declared, declared.spec)]
+    return [(UnitName(project, name, env), declared, spec) for env, spec in declared.spec.environments]
 
 
-def _duplicates(wanted: Iterable[tuple[UnitName, Application, ApplicationSpec]]) -> dict[UnitName, Problem]:
+def _duplicates(wanted: Iterable[Named]) -> dict[UnitName, Problem]:
     first: dict[UnitName, Where] = {}
     twice: dict[UnitName, Problem] = {}
-    for name, application, _ in wanted:
+    for name, declared, _ in wanted:
         if name in first:
             text = f"{name} is declared twice: here and in {first[name]}"
-            twice.setdefault(name, Problem(text, application.where, "rename or remove one of them"))
+            twice.setdefault(name, Problem(text, declared.where, "rename or remove one of them"))
         else:
-            first[name] = application.where
+            first[name] = declared.where
     return twice
 
 
-def _unit(
-    trust: Trust, name: UnitName, application: Application, spec: ApplicationSpec, known: set[UnitName]
-) -> tuple[Unit, list[Problem]]:
-    project = trust.project(name.project) or Project(name.project)
-    where = application.where
-    source = _source(trust.root, spec)
-    approve, loosened = stricter(project, spec.approve, where)
+def _unit(trust: Trust, named: Named, known: set[UnitName]) -> tuple[Unit, list[Problem]]:
+    name, declared, spec = named
+    project, where = trust.project(name.project) or Project(name.project), declared.where
+    source = _source(trust.root, spec.source)
+    rule = ApproveSection(spec.approve.when, spec.approve.by, spec.approve.count)
+    approve, loosened = stricter(project, rule, where)
     after, dangling = _after(name, spec.after, known, where)
-    helm, unknown = _values(spec.helm, source)
-    if unknown:
-        dangling = [*dangling, Problem(f"there is no other source “{unknown}”", where, "name it in source.others")]
-    found = (
-        environment_problem(project, name.environment, where),
-        target_problem(trust, project, spec.target, where),
-        secrets_problem(project, spec, where),
-        loosened,
-    )
+    inputs, lacking = _inputs(name, spec.inputs, known, where)
     unit = Unit(
         name=name,
         root=trust.root.name,
         source=source,
-        target=spec.target,
-        render=RenderSpec(
-            spec.directory, spec.kustomize, helm, spec.patches, spec.jsonnet, spec.substitute, spec.decrypt
-        ),
-        sync=spec.sync,
+        target=spec.target if isinstance(spec, ApplicationSpec) else TargetSection(cluster=""),
         approve=approve,
-        on_remove=spec.onRemove,
         after=after,
-        labels=application.labels,
+        labels=declared.labels,
         kinds=KindRules(project.kinds, project.deniedKinds),
+        where=where,
+        inputs=inputs,
+    )
+    if isinstance(spec, ApplicationSpec):
+        unit, wrong = _application(trust, project, unit, spec)
+    else:
+        unit, wrong = _stack(trust, project, unit, spec)
+    found = [environment_problem(project, name.environment, where), *wrong, loosened]
+    problems = [problem for problem in found if problem is not None] + _reached(project, source, where)
+    return replace(unit, digest=_digest(unit)), [*problems, *dangling, *lacking]
+
+
+def _application(
+    trust: Trust, project: Project, unit: Unit, spec: ApplicationSpec
+) -> tuple[Unit, list[Problem | None]]:
+    where = unit.where
+    helm, unknown = _values(spec.helm, unit.source)
+    wrong = [target_problem(trust, project, spec.target, where), secrets_problem(project, spec, where)]
+    if unknown:
+        wrong.append(Problem(f"there is no other source “{unknown}”", where, "name it in source.others"))
+    render = RenderSpec(spec.directory, spec.kustomize, helm, spec.patches, spec.jsonnet, spec.substitute, spec.decrypt)
+    outputs = tuple(OutputField(name, given.object, given.path) for name, given in sorted(spec.outputs.items()))
+    made = replace(
+        unit,
+        render=render,
+        sync=spec.sync,
+        on_remove=spec.onRemove,
         targets=project.targets,
         account=project.serviceAccount,
-        where=where,
+        outputs=outputs,
     )
-    problems = [problem for problem in found if problem is not None] + _reached(project, source, where) + dangling
-    return replace(unit, digest=_digest(unit)), problems
+    return made, wrong
 
 
-def _source(root: Root, spec: ApplicationSpec) -> SourceSpec:
+def _stack(trust: Trust, project: Project, unit: Unit, spec: StackSpec) -> tuple[Unit, list[Problem | None]]:
+    wrong = [credentials_problem(project, spec, trust.credentials, unit.where)]
+    tool = StackTool(
+        name=spec.tool.name,
+        version=spec.tool.version,
+        variables=json.dumps(spec.variables, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
+        variable_files=spec.variableFiles,
+        plan_as=spec.credentials.plan,
+        apply_as=spec.credentials.apply or spec.credentials.plan,
+        every=spec.sync.every,
+        modules=spec.modules,
+        harmless=spec.sync.heal is StackHeal.HARMLESS,
+    )
+    heal = Heal.NEVER if spec.sync.heal is StackHeal.NEVER else Heal.ALWAYS
+    sync = SyncSection(auto=spec.sync.auto, heal=heal, timeout=spec.sync.timeout)
+    removal = OnRemove.KEEP if spec.onRemove is StackRemoval.KEEP else OnRemove.ASK
+    return replace(unit, tool=tool, sync=sync, on_remove=removal), wrong
+
+
+def _source(root: Root, source: SourceSection) -> SourceSpec:
     """Repository and ref default to the root's; the ref of another repository to its default branch. A chart's files
     are in a folder of its name."""
-    source = spec.source
     repository, ref = _place(root, source)
     path = source.chart or "/".join(part for part in source.path.split("/") if part not in ("", "."))
     others = tuple(Part(other.name, *_place(root, other)) for other in source.others)
@@ -234,23 +276,44 @@ def _after(
     after: list[UnitName] = []
     problems: list[Problem] = []
     for text in wanted:
-        other = UnitName(name.project, text.removeprefix("app/"), name.environment)
+        other = _neighbour(name, text)
         if other in known:
             after.append(other)
-            continue
-        beside = [
-            f"app/{unit.name}"
-            for unit in known
-            if (unit.project, unit.environment) == (name.project, name.environment) and unit != name
-        ]
-        place = Where(where.file, where.line, where.document, "spec.after")
-        hint = _elsewhere(other, known) or closest(text, beside)
-        problems.append(Problem(f"{name} comes after {other}, which is not declared", place, hint))
+        else:
+            place = Where(where.file, where.line, where.document, "spec.after")
+            hint = _elsewhere(other, known) or closest(text, _beside(name, known))
+            problems.append(Problem(f"{name} comes after {other}, which is not declared", place, hint))
     return tuple(dict.fromkeys(after)), problems
 
 
+def _inputs(
+    name: UnitName, wanted: Mapping[str, InputSection], known: set[UnitName], where: Where
+) -> tuple[tuple[Input, ...], list[Problem]]:
+    inputs: list[Input] = []
+    problems: list[Problem] = []
+    for key, given in sorted(wanted.items()):
+        other = _neighbour(name, given.from_)
+        if other in known and other != name:
+            inputs.append(Input(key, other, given.output, given.type))
+        else:
+            place = Where(where.file, where.line, where.document, f"spec.inputs.{key}")
+            hint = _elsewhere(other, known) or closest(given.from_, _beside(name, known))
+            problems.append(Problem(f"{name} reads {other}, which is not declared", place, hint))
+    return tuple(inputs), problems
+
+
+def _neighbour(name: UnitName, text: str) -> UnitName:
+    """What `app/NAME` or `stack/NAME` means in a unit's declaration."""
+    return UnitName(name.project, text.partition("/")[2], name.environment)
+
+
+def _beside(name: UnitName, known: Iterable[UnitName]) -> list[str]:
+    within = [unit for unit in known if (unit.project, unit.environment) == (name.project, name.environment)]
+    return [f"app/{unit.name}" for unit in within if unit != name]
+
+
 def _elsewhere(wanted: UnitName, known: Iterable[UnitName]) -> str:
-    """That the application exists, in other environments: order holds within one."""
+    """That the unit exists, in other environments: order holds within one."""
     namesakes = sorted(str(unit) for unit in known if (unit.project, unit.name) == (wanted.project, wanted.name))
     if not namesakes:
         return ""
@@ -261,7 +324,10 @@ def _elsewhere(wanted: UnitName, known: Iterable[UnitName]) -> str:
 def _cycles(units: Sequence[Unit]) -> dict[UnitName, Problem]:
     """Every unit that waits for itself, with the one problem of its circle."""
     by_name = {unit.name: unit for unit in units}
-    waits = {unit.name: [other for other in unit.after if other in by_name] for unit in units}
+    waits = {
+        unit.name: [other for other in (*unit.after, *(i.unit for i in unit.inputs)) if other in by_name]
+        for unit in units
+    }
     found: dict[UnitName, Problem] = {}
     while waits := _stripped(waits):
         circle = _circle(waits)

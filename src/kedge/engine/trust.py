@@ -15,6 +15,8 @@ from kedge.model.declaration import (
     Credential,
     Project,
     Root,
+    Stack,
+    StackSpec,
     TargetSection,
     When,
 )
@@ -69,13 +71,13 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(names[:20])}" if names else "none is declared"
 
 
-def refused_by_root(trust: Trust, application: Application) -> Problem | None:
-    """Why the root may not declare this application."""
-    kind, name = "Application", application.project
-    place = _at(application.where, "metadata.project")
+def refused_by_root(trust: Trust, declared: Application | Stack) -> Problem | None:
+    """Why the root may not declare this unit."""
+    kind, name = type(declared).__name__, declared.project
+    place = _at(declared.where, "metadata.project")
     if not trust.admin and kind not in trust.root.kinds:
         text = f"the root {trust.root.name} may not declare kind {kind}"
-        return Problem(text, application.where, "the admin root's Root document says which kinds it may")
+        return Problem(text, declared.where, "the admin root's Root document says which kinds it may")
     if not trust.admin and name not in trust.root.projects:
         text = f"the root {trust.root.name} may not declare units of project “{name}”"
         return Problem(text, place, closest(name, trust.root.projects))
@@ -120,6 +122,25 @@ def secrets_problem(project: Project, spec: ApplicationSpec, where: Where) -> Pr
                 place = Where(where.file, where.line, where.document, f"spec.{section}")
                 hint = f"name it in the project's `secrets`, in the admin root: kind: Project, name: {project.name}"
                 return Problem(f"project {project.name} may not use the secret {name}", place, hint)
+    return None
+
+
+def credentials_problem(
+    project: Project, spec: StackSpec, credentials: Iterable[Credential], where: Where
+) -> Problem | None:
+    """A stack runs code with what it is given: only Credentials that its project is allowed."""
+    known = {credential.name: credential for credential in credentials}
+    for section, name in (("plan", spec.credentials.plan), ("apply", spec.credentials.apply)):
+        if not name:
+            continue
+        place = _at(where, f"spec.credentials.{section}")
+        if not any(fnmatchcase(name, glob) for glob in project.credentials):
+            hint = f"name it in the project's `credentials`, in the admin root: kind: Project, name: {project.name}"
+            return Problem(f"project {project.name} may not use the credential {name}", place, hint)
+        if name not in known:
+            return Problem(f"there is no credential “{name}”", place, closest(name, known))
+        if not known[name].environment:
+            return Problem(f"the credential {name} has no environment", place, "that is what a stack's tool is given")
     return None
 
 

@@ -14,6 +14,8 @@ class Act(StrEnum):
     UPDATE = "update"
     REPLACE = "replace"
     DELETE = "delete"
+    FORGET = "forget"
+    """Of a stack: its state lets go of it, and it stays as it is."""
 
 
 class FieldAct(StrEnum):

@@ -6,11 +6,12 @@ The defaults are what a cautious user would choose. `kedge.dialects.kedge` reads
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from kedge.model.errors import Where
+from kedge.model.execution import Tool
 from kedge.model.rendering import (
     DecryptSection,
     DirectorySection,
@@ -30,6 +31,14 @@ class Heal(StrEnum):
     NEVER = "never"
 
 
+class StackHeal(StrEnum):
+    """Whether a stack's drift is repaired; harmless is what deletes and replaces nothing."""
+
+    NEVER = "never"
+    HARMLESS = "harmless"
+    ALWAYS = "always"
+
+
 class When(StrEnum):
     """When a plan needs a person's approval."""
 
@@ -44,6 +53,42 @@ class OnRemove(StrEnum):
     ASK = "ask"
     KEEP = "keep"
     DELETE = "delete"
+
+
+class StackRemoval(StrEnum):
+    """What becomes of a stack's resources when its declaration leaves Git."""
+
+    KEEP = "keep"
+    DESTROY = "destroy"
+    """A plan like any other, which always waits for an approval."""
+
+
+class ValueType(StrEnum):
+    """What an input has to be, as OpenTofu names the types."""
+
+    ANY = "any"
+    STRING = "string"
+    NUMBER = "number"
+    BOOL = "bool"
+    LIST = "list"
+    MAP = "map"
+
+
+@dataclass(frozen=True, slots=True)
+class InputSection:
+    """A value that another unit of the same project and environment puts out."""
+
+    from_: Annotated[str, "The unit: `stack/NAME` or `app/NAME`."] = ""
+    output: Annotated[str, "Name of its output."] = ""
+    type: Annotated[ValueType, "What the value has to be."] = ValueType.ANY
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSection:
+    """A value that other units may read: a field of one of the application's objects, as it is live."""
+
+    object: Annotated[str, "The object, as `Kind/name`, `Kind.group/name` where the kind alone is not enough."] = ""
+    path: Annotated[str, "Path of the field: `status.loadBalancer.ingress[0].hostname`."] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +166,13 @@ class ApplicationSpec:
     patches: Annotated[tuple[Patch, ...], "Patches that are laid over what was rendered, whatever rendered it."] = ()
     substitute: SubstituteSection | None = None
     decrypt: DecryptSection | None = None
+    inputs: Annotated[
+        dict[str, InputSection], "Values of other units; `{$input: NAME}` stands for one in Helm values and the like."
+    ] = field(default_factory=dict)
+    outputs: Annotated[dict[str, OutputSection], "Values that other units may read."] = field(default_factory=dict)
     after: Annotated[
-        tuple[str, ...], "Units that must be synced and healthy first, as `app/NAME`: same project and environment."
+        tuple[str, ...],
+        "Units that must be synced and healthy first, as `app/NAME` or `stack/NAME`: same project and environment.",
     ] = ()
     sync: SyncSection = SyncSection()
     approve: ApproveSection = ApproveSection()
@@ -144,6 +194,84 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolSection:
+    """What plans and applies the stack."""
+
+    name: Annotated[Tool, "Which tool."] = Tool.OPENTOFU
+    version: Annotated[str, "A range of its versions (`~1.12`); without one, the newest that is installed."] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackSyncSection:
+    """`every` and `timeout` are in seconds."""
+
+    auto: Annotated[
+        bool, "Apply what is approved, or needs no approval, unattended; else it waits for `kedge sync`."
+    ] = True
+    heal: Annotated[StackHeal, "Repair drift, or only what deletes and replaces nothing."] = StackHeal.NEVER
+    every: Annotated[float, "How often drift is looked for: with a plan, a tenth sooner or later."] = 3600.0
+    timeout: Annotated[float, "How long a plan or an apply may take before it is interrupted."] = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class StackApproveSection:
+    """Who must agree, and when. Whatever the rule, what may hold state is not deleted or replaced unattended."""
+
+    when: Annotated[When, "Which plans wait for an approval."] = When.ALWAYS
+    by: Annotated[
+        tuple[str, ...], "Who may approve: `group:NAME` or `user:NAME`; empty means anybody with the right."
+    ] = ()
+    count: Annotated[int, "How many different people must agree."] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StackCredentialsSection:
+    """Names of Credentials whose `environment` the tool is given."""
+
+    plan: Annotated[str, "For plans: it should only be able to read."] = ""
+    apply: Annotated[str, "For applies; without one, the one for plans."] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    source: SourceSection = SourceSection()
+    tool: ToolSection = ToolSection()
+    inputs: Annotated[
+        dict[str, InputSection], "Values of other units; `{$input: NAME}` stands for one in variables."
+    ] = field(default_factory=dict)
+    variables: Annotated[dict[str, Any], "Values of the stack's variables."] = field(default_factory=dict)
+    variableFiles: Annotated[tuple[str, ...], "Files of variables, from `source.path`; later ones win."] = ()
+    modules: Annotated[
+        tuple[str, ...],
+        "Beginnings of the addresses of modules that the code may call, beside paths in the repository.",
+    ] = ()
+    credentials: StackCredentialsSection = StackCredentialsSection()
+    after: Annotated[
+        tuple[str, ...],
+        "Units that must be synced and healthy first, as `app/NAME` or `stack/NAME`: same project and environment.",
+    ] = ()
+    sync: StackSyncSection = StackSyncSection()
+    approve: StackApproveSection = StackApproveSection()
+    onRemove: Annotated[
+        StackRemoval, "Whether the resources are kept or destroyed when this declaration leaves Git."
+    ] = StackRemoval.KEEP
+    environments: Annotated[
+        tuple[tuple[str, StackSpec], ...], "The same fields, laid over these: one unit for each environment."
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Infrastructure as code. In `environments`, each spec is already laid over the one above."""
+
+    name: str
+    project: str
+    labels: tuple[tuple[str, str], ...] = ()
+    spec: StackSpec = StackSpec()
+    where: Where = Where()
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """A further place that may declare units: of these projects and kinds only. Read from the admin root alone."""
 
@@ -152,7 +280,7 @@ class Root:
     ref: Annotated[str, "Its branch, tag or commit; by default its default branch."] = ""
     path: Annotated[str, "The folder in it that is read."] = ""
     projects: Annotated[tuple[str, ...], "Projects that it may declare units of."] = ()
-    kinds: Annotated[tuple[str, ...], "Kinds that it may declare."] = ("Application",)
+    kinds: Annotated[tuple[str, ...], "Kinds that it may declare: `Application`, `Stack`."] = ("Application",)
     where: Where = Where()
 
 
@@ -175,6 +303,7 @@ class Project:
     deniedKinds: Annotated[tuple[str, ...], "Globs over kinds that they may not contain; these win."] = ()
     environments: Annotated[tuple[str, ...], "Names of environments that its units may have."] = ()
     secrets: Annotated[tuple[str, ...], "Globs over secrets of the store that its units may use; empty: none."] = ()
+    credentials: Annotated[tuple[str, ...], "Globs over Credentials that its stacks may name; empty: none."] = ()
     approve: ApproveSection | None = None
     serviceAccount: Annotated[
         str, "NAMESPACE/NAME of the account that its units are written as, so that the cluster's RBAC limits them."
@@ -251,7 +380,10 @@ class Credential:
     proxy: Annotated[SecretFrom | None, "URL of the HTTP proxy that a source is reached through."] = None
     kubeconfig: Annotated[SecretFrom | None, "A kubeconfig with everything inline, instead of the other ways."] = None
     oidc: Annotated[OidcSection | None, "For a cluster: tokens from an OpenID Connect provider."] = None
+    environment: Annotated[
+        dict[str, SecretFrom], "For stacks: variables of the tool's environment, such as `AWS_ACCESS_KEY_ID`."
+    ] = field(default_factory=dict)
     where: Where = Where()
 
 
-Declaration = Application | Root | Project | Cluster | Credential | HealthRule
+Declaration = Application | Stack | Root | Project | Cluster | Credential | HealthRule

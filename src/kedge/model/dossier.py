@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from kedge.model.health import Health, Status
 from kedge.model.operation import Cause, Operation, Overruled, Owned
+from kedge.model.output import Published
 from kedge.model.plan import Plan
 from kedge.model.ref import UnitName
 from kedge.model.source import Read, Revision
@@ -115,7 +116,7 @@ class Dossier:
     `removed` is the time at which its declaration left Git, or None. `plan` is the newest plan, pending or running;
     `applied` the revision whose effects are live; `cluster`, `home` and `namespace` where the inventory is; `verified`
     when sync was last really judged and `due` when to come back (epoch seconds). `heals` are the times of recent
-    repairs, `overruled` what the cluster makes otherwise than Git states.
+    repairs, `overruled` what the cluster makes otherwise than Git states, `outputs` what other units may read.
     """
 
     name: UnitName
@@ -143,3 +144,4 @@ class Dossier:
     home: Home = Home()
     namespace: str = ""
     overruled: tuple[Overruled, ...] = ()
+    outputs: tuple[Published, ...] = ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kedge.model.ref import Ref
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -26,3 +28,22 @@ class StateHead:
     outputs: tuple[Output, ...] = ()
     resources: tuple[str, ...] = ()
     at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlace:
+    """The field at `path` of a live object is the output `name`."""
+
+    name: str
+    ref: Ref
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An output as it is remembered: `value` is "" where it is sensitive, `stamp` moves with it in any case."""
+
+    name: str
+    value: str
+    stamp: str
+    sensitive: bool = False

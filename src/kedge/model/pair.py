@@ -8,6 +8,7 @@ from typing import Any
 
 from kedge.model.manifest import Manifest
 from kedge.model.ref import Ref
+from kedge.model.unit import StackTool
 
 Object = Mapping[str, Any]
 
@@ -74,7 +75,34 @@ class Presumed:
     by_others: bool = False
 
 
-Pair = Seen | Presumed
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A resource or an output of a stack, as a saved plan says what would become of it.
+
+    `manifest` is the stack's, None where all of it goes. `actions` are the tool's words (`create`, `delete` …);
+    `unknown` marks the values of `after` that nobody knows yet, `secret_before` and `secret_after` those that are not
+    shown: trees of the values' shape, or True for a whole one. `replaces` are the paths that force a replacement,
+    `previous` the address that it moves from, `importing` the id that it is imported by, `why` the tool's reason.
+    """
+
+    ref: Ref
+    manifest: Manifest | None
+    actions: tuple[str, ...]
+    before: Any = None
+    after: Any = None
+    unknown: Any = False
+    secret_before: Any = False
+    secret_after: Any = False
+    replaces: tuple[str, ...] = ()
+    previous: str = ""
+    importing: str = ""
+    why: str = ""
+
+    def __repr__(self) -> str:
+        return f"Planned({self.ref}, {self.actions})"
+
+
+Pair = Seen | Presumed | Planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +120,22 @@ class Comparison:
 
     `verified` holds the fingerprints of objects whose pair was looked at or skipped. `strays` are
     uids of objects that the unit once applied, as far as the cluster tells, and that nobody asked about.
+    `artifact` names the saved plan that the pairs are of, `made` at that time (epoch seconds); "" and 0 where there
+    is none.
     """
 
     pairs: tuple[Pair, ...]
     unchanged: tuple[Ref, ...] = ()
     fingerprints: tuple[Known, ...] = ()
     strays: Mapping[Ref, str] = field(default_factory=dict)
+    artifact: str = ""
+    made: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """On whose behalf the target acts. `operation` is "" while only looking.
+    """On whose behalf the target acts. `operation` is "" while only looking. Without a `cluster` it is a stack's, and
+    then `tool` says how it is planned and applied, and what was planned before `since` (epoch seconds) does not count.
 
     `account` is NAMESPACE/NAME of the service account that writes and dry runs are made as, "" for Kedge's own. `pin`
     is noted on what is applied, so that a rollback is not forgotten with the database."""
@@ -115,3 +148,6 @@ class Scope:
     adopt: bool = False
     account: str = ""
     pin: str = ""
+    tool: StackTool | None = None
+    since: float = 0.0
+    timeout: float = 0.0

@@ -38,6 +38,8 @@ _PHASES = [
 class StepKind(StrEnum):
     CHANGE = "change"
     HOOK = "hook"
+    ARTIFACT = "artifact"
+    """A saved plan of a stack, applied whole."""
 
 
 class DeletePolicy(StrEnum):
@@ -53,7 +55,8 @@ class Step:
     """One act on one object. `key` is unique in the plan; `manifest` is the manifest's digest, "" for deletions.
 
     `rank` orders kinds inside a wave; steps of one (phase, wave, rank) may run at once.
-    `uid` is the live object's at planning time: a deletion is of that object and no other.
+    `uid` is the live object's at planning time: a deletion is of that object and no other. `artifact` names the saved
+    plan that is applied.
     """
 
     key: str
@@ -67,6 +70,7 @@ class Step:
     policies: tuple[DeletePolicy, ...] = ()
     uid: str = ""
     generate_name: str = ""
+    artifact: str = ""
 
     @property
     def order(self) -> tuple[int, int, int, str]:
@@ -111,8 +115,18 @@ class Plan:
         return not self.changes and not self.steps
 
     @property
+    def whole(self) -> bool:
+        """Whether it is applied as one: then an approval is of exactly these effects."""
+        return any(step.kind is StepKind.ARTIFACT for step in self.steps)
+
+    @property
     def drift_only(self) -> bool:
         return bool(self.changes) and all(change.drift for change in self.changes)
+
+    @property
+    def harmless(self) -> bool:
+        """Whether nothing is deleted, replaced or let go of."""
+        return all(change.act in (Act.CREATE, Act.UPDATE) for change in self.changes)
 
     def summary(self) -> str:
         """For example `2 to create, 1 to update, 1 to delete`."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+STACKS = "opentofu"
+"""The group of a stack's resources and outputs: their name is their address."""
+
+_GROUP = "kedge.dev"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 
 
@@ -27,6 +31,8 @@ class Ref:
         return f"{self.group}/{self.kind}/{self.namespace}/{self.name}"
 
     def __str__(self) -> str:
+        if self.group == STACKS:
+            return self.name
         kind = f"{self.group}/{self.kind}" if self.group else self.kind
         return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
 
@@ -52,6 +58,11 @@ class UnitName:
         if not slash or not all(_NAME.match(part) for part in parts):
             raise ValueError(f"“{text}” is not a unit name: write project/name or project/name@environment")
         return cls(project, name, environment)
+
+
+def stack_ref(unit: UnitName | str) -> Ref:
+    """The one object that a stack's unit owns: the stack itself. What is in it are its resources, by address."""
+    return Ref(_GROUP, "Stack", "", str(unit))
 
 
 def is_unit_name(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A unit: one declared application in one environment, with every default and project rule resolved."""
+"""A unit: one declared application or stack in one environment, with every default and project rule resolved."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from kedge.model.declaration import (
     OnRemove,
     SyncSection,
     TargetSection,
+    ValueType,
 )
 from kedge.model.errors import Where
+from kedge.model.execution import Tool
 from kedge.model.ref import UnitName
 from kedge.model.rendering import (
     DecryptSection,
@@ -54,11 +56,63 @@ class KindRules:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretInput:
+    """A sensitive output of another stack, which is asked for when a tool begins. `stamp` moves with its value."""
+
+    name: str
+    unit: UnitName
+    output: str
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackTool:
+    """How a stack's files are planned and applied. `variables` is canonical JSON text, in which `{"$input": NAME}`
+    stands for an input; `plan_as` and `apply_as` name Credentials; `every` is in seconds.
+    `modules` are beginnings of addresses that modules may be from, `secrets` the inputs that are not in `variables`.
+    `harmless`: drift is repaired only where that deletes and replaces nothing."""
+
+    name: Tool
+    version: str = ""
+    variables: str = "{}"
+    variable_files: tuple[str, ...] = ()
+    plan_as: str = ""
+    apply_as: str = ""
+    every: float = 3600.0
+    harmless: bool = False
+    modules: tuple[str, ...] = ()
+    secrets: tuple[SecretInput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The value that stands for `{$input: name}`: output `output` of `unit`."""
+
+    name: str
+    unit: UnitName
+    output: str
+    type: ValueType = ValueType.ANY
+
+    def __str__(self) -> str:
+        return f"{self.unit}.{self.output}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputField:
+    """An output of an application: the field at `path` of its live object `kind[.group]/name`."""
+
+    name: str
+    object: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """`digest` covers everything that can change what the unit does; `root` names the root that declares it.
 
     `kinds` and `targets` are the project's: which kinds it admits, and which clusters and namespaces (none: any). So is
-    `account`, NAMESPACE/NAME of the service account that it is written as ("": as Kedge itself).
+    `account`, NAMESPACE/NAME of the service account that it is written as ("": as Kedge itself). `tool` is set for a
+    stack, which has no target of its own.
     """
 
     name: UnitName
@@ -76,3 +130,6 @@ class Unit:
     account: str = ""
     where: Where = Where()
     digest: str = ""
+    tool: StackTool | None = None
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[OutputField, ...] = ()

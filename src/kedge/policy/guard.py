@@ -20,6 +20,13 @@ _PRECIOUS = {
 }
 
 
+_FATE = {Act.REPLACE: "deleted and created anew", Act.DELETE: "deleted", Act.FORGET: "no longer managed"}
+_HOLDS_NOTHING = frozenset(
+    {"output", "null_resource", "time_offset", "time_rotating", "time_sleep", "time_static"}
+    | {"random_id", "random_integer", "random_pet", "random_shuffle", "random_string", "random_uuid"}
+)
+
+
 def many(gone: int, whole: int) -> bool:
     """Whether so many of so many are more than anybody should lose unasked."""
     return gone > FEW and gone > SHARE * whole
@@ -45,6 +52,15 @@ def destructive(changes: Sequence[Change], inventory_size: int, *, removal: bool
     if not removal and not empty and counted:
         sentences += _mass(counted, len(deleted), inventory_size)
     return tuple(sentences)
+
+
+def destructive_to_stack(changes: Sequence[Change]) -> tuple[str, ...]:
+    """The same of a stack's resources: every deletion and replacement but of what is known to hold nothing."""
+    return tuple(
+        f"{change.ref} is {_FATE[change.act]}"
+        for change in changes
+        if change.act in _FATE and change.ref.kind not in _HOLDS_NOTHING
+    )
 
 
 def taken_along(changes: Sequence[Change]) -> tuple[str, ...]:

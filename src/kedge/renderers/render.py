@@ -16,7 +16,7 @@ from kedge.model.rendering import DirectorySection, KustomizeSection
 from kedge.model.source import EntryKind, Read
 from kedge.model.unit import Unit
 from kedge.ports import Snapshot
-from kedge.renderers import helm, kustomize, plain
+from kedge.renderers import helm, kustomize, plain, stack
 from kedge.renderers.afterwards import afterwards
 from kedge.renderers.detect import Tool, choose
 from kedge.renderers.memory import Memory, Past, key_of
@@ -118,6 +118,8 @@ def request(snapshot: Snapshot, unit: Unit, secrets: Mapping[str, str] = Mapping
 def _rendering(snapshot: Snapshot, unit: Unit) -> Call:
     folder = unit.source.path
     _check_folder(snapshot, folder)
+    if unit.tool is not None:
+        return stack.call(snapshot, unit, unit.tool)
     prefix = len(folder) + 1 if folder else 0
     tool = choose(unit.render, {entry.path[prefix:] for entry in snapshot.entries(folder)})
     if tool is Tool.HELM:

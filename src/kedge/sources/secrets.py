@@ -60,6 +60,15 @@ class DeclaredSecrets:
                 values[field] = await self._value(chosen.name, field, place)
         return values if chosen.oidc is None else values | await self._provider(chosen.name, chosen.oidc)
 
+    async def environment(self, name: str) -> dict[str, str]:
+        """The variables that a credential gives to a stack's tool. Raises Denied where there is none of that name, or
+        a value is not there."""
+        chosen = next((credential for credential in self._declared() if credential.name == name), None)
+        if chosen is None:
+            raise Denied(f"there is no credential {name}", hint="declare it in the admin root")
+        found = {key: await self._value(name, f"environment.{key}", place) for key, place in chosen.environment.items()}
+        return {key: value.rstrip("\r\n") for key, value in found.items()}
+
     async def _provider(self, name: str, oidc: OidcSection) -> dict[str, str]:
         values = {"issuer": oidc.issuer, "clientId": oidc.clientId, "scopes": " ".join(oidc.scopes)}
         values |= {"audience": oidc.audience, "use": oidc.use.value, "caData": oidc.caData}

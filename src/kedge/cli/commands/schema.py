@@ -17,9 +17,10 @@ import click
     help="The schema, or the names of the kinds.",
 )
 def schema_command(kind: str, output: str) -> None:
-    """Print the JSON Schema of KIND (Application, Root, Project, Cluster, Credential), or one for all of them."""
-    from kedge.cli.schemas import KINDS, every, schema
+    """Print the JSON Schema of KIND (Application, Stack, Project …; `-o name` lists them), or one for all of them."""
     from kedge.cli.views.machine import json_text
+    from kedge.dialects.kedge import KINDS
+    from kedge.dialects.schema import every, schema
     from kedge.model.errors import Invalid
 
     if output == "name":

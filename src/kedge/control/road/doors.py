@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kedge.model.declaration import TargetSection
 from kedge.model.dossier import Dossier
@@ -131,16 +131,18 @@ class Doors:
 
     def scope(self, unit: Unit, *, operation: str = "", adopt: bool = False, pin: str = "") -> Scope:
         target, name = unit.target, str(unit.name)
-        return Scope(self.installation.id, name, target.cluster, target.namespace, operation, adopt, unit.account, pin)
+        scope = Scope(self.installation.id, name, target.cluster, target.namespace, operation, adopt, unit.account, pin)
+        return replace(scope, tool=unit.tool, timeout=unit.sync.timeout) if unit.tool is not None else scope
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What a turn left behind. `again` is when to come back without an event (epoch seconds), None: only on one.
     `let_go` says that the unit owns less than before the turn: others may have waited for it. `proved`: the turn found
-    the unit as Git states."""
+    the unit as Git states. `spoke`: what it puts out is not what it was."""
 
     dossier: Dossier | None
     again: float | None = None
     let_go: bool = False
     proved: bool = False
+    spoke: bool = False

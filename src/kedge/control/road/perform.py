@@ -16,13 +16,15 @@ from kedge.engine.advance import Apply, Fail, Finish, Look, Pause, advance, obse
 from kedge.engine.delivery import failed, finished, pin_note, shown_running, shown_synced, wanted, worst
 from kedge.engine.gate import remembered_heals
 from kedge.engine.moving import departed
+from kedge.engine.outputs import places, published
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync
-from kedge.model.errors import Awaited, Conflict, KedgeError
+from kedge.model.errors import Awaited, Conflict, Denied, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.health import Health, Status
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Cause, Operation, Outcome, Result, Sight
+from kedge.model.output import Published
 from kedge.model.pair import Scope
 from kedge.model.plan import Step
 from kedge.model.ref import Ref
@@ -197,10 +199,11 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
     sights = await look(doors, replace(dossier, inventory=left))
     health, moved = worst(sights), inventory.moved(left, sights)
     planned = await doors.store.frozen(str(dossier.name), operation.number)
+    outputs = await put_out(doors, replace(dossier, inventory=left))
 
     def settled(current: Dossier) -> Record:
         told = inventory.overruled(current.overruled, plan, ended, left)
-        over = replace(current, operation=None, last=ended, inventory=left, overruled=told)
+        over = replace(current, operation=None, last=ended, inventory=left, overruled=told, outputs=outputs)
         if result is not Result.SUCCEEDED:
             after = _failed(over, ended, health, now)
         elif plan.removal:
@@ -255,6 +258,19 @@ async def _forget(doors: Doors, dossier: Dossier, operation: Operation) -> Dossi
         return Record(after, (ended_event(current, operation),), operation=operation, forget=not again)
 
     return await write_down(doors, dossier, gone)
+
+
+async def put_out(doors: Doors, dossier: Dossier) -> tuple[Published, ...]:
+    """What the unit puts out now, for others to read. Where nobody can tell just now, what was known."""
+    unit = wanted(dossier).unit
+    wished = places(unit, dossier.inventory)
+    if not wished and (unit.tool is None or not dossier.inventory):
+        return ()
+    try:
+        found = await doors.target.outputs(doors.scope(departed(dossier, unit)), wished)
+    except (Denied, Unavailable):
+        return dossier.outputs
+    return published(found, doors.installation.effects_key)
 
 
 async def look_at(doors: Doors, dossier: Dossier) -> Health:

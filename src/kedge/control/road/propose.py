@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from kedge.control.road.doors import Doors
 from kedge.control.road.render import Furnished, furnish
 from kedge.engine import inventory
-from kedge.engine.delivery import Wanted, wanted
+from kedge.engine.delivery import Wanted, asked_since, wanted
 from kedge.engine.diff import diff
 from kedge.engine.effects import effects
 from kedge.engine.holding import UNIT
@@ -26,8 +26,9 @@ from kedge.model.pair import Comparison, Pair, Seen
 from kedge.model.plan import Plan
 from kedge.model.ref import Ref, UnitName, is_unit_name
 from kedge.policy.admit import admit
-from kedge.policy.guard import destructive, taken_along
+from kedge.policy.guard import destructive, destructive_to_stack, taken_along
 from kedge.policy.lint import lint
+from kedge.policy.stacks import admit_stack
 
 _NAMED = 10
 
@@ -75,15 +76,16 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
         inventory=dossier.inventory,
         destructive=_destructive(dossier, wish, furnished.desired, doing),
         along=taken_along(doing),
-        findings=() if wish.removal else _findings(wish, furnished.desired),
+        findings=_findings(wish, furnished.desired),
         claimed=claimed,
+        artifact=comparison.artifact,
         holders=await _holders(doors, claimed, doing),
         uids={pair.ref: pair.uid for pair in comparison.pairs if isinstance(pair, Seen) and pair.uid},
         removal=wish.removal,
         run_hooks=dossier.wish is not None and not wish.removal,
         unsettled=unsettled(dossier.plan, dossier.last),
         moved=going.asked(doing),
-        now=doors.clock.now(),
+        now=comparison.made or doors.clock.now(),
     )
     return Proposal(wish, furnished, comparison, make_plan(draft), home, going)
 
@@ -112,8 +114,12 @@ def _removed(dossier: Dossier, wish: Wanted, home: Home) -> Move:
 
 async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desired, sweep: bool) -> Comparison:
     scope = doors.scope(wish.unit)
+    owned = tuple(entry.ref for entry in dossier.inventory)
+    if wish.unit.tool is not None:
+        scope = replace(scope, since=asked_since(dossier, doors.clock.now()))
+        known = inventory.known(dossier.inventory)
+        return await doors.target.compare(scope, desired, known, owned if wish.removal else ())
     if wish.removal:
-        owned = tuple(entry.ref for entry in dossier.inventory)
         return await doors.target.compare(scope, Desired((), ""), (), owned)
     known = () if sweep else inventory.known(dossier.inventory)
     return await doors.target.compare(scope, desired, known, inventory.surplus(dossier.inventory, desired.manifests))
@@ -136,15 +142,21 @@ def leaving_already(pair: Pair) -> bool:
 
 def _wished(pair: Pair, verified: dict[Ref, str]) -> bool:
     """Whether the wish itself moved: otherwise the difference is drift."""
-    return pair.manifest is None or verified.get(pair.ref) != pair.manifest.digest
+    return pair.manifest is None or verified.get(pair.manifest.ref) != pair.manifest.digest
 
 
 def _destructive(dossier: Dossier, wish: Wanted, desired: Desired, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    if wish.unit.tool is not None:
+        return destructive_to_stack(changes)
     owned = sum(1 for entry in dossier.inventory if not entry.hook)
     return destructive(changes, owned, removal=wish.removal, empty=not desired.manifests and owned > 0)
 
 
 def _findings(wish: Wanted, desired: Desired) -> tuple[Finding, ...]:
+    if wish.removal:
+        return ()
+    if wish.unit.tool is not None:
+        return admit_stack(wish.unit, desired)
     return (*admit(wish.unit, desired), *lint(desired))
 
 

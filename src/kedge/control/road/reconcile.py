@@ -14,27 +14,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kedge.control.road.doors import Doors, Turn
-from kedge.control.road.perform import ended_event, look, look_at, perform
+from kedge.control.road.perform import ended_event, look, look_at, perform, put_out
 from kedge.control.road.propose import Proposal, leaving_already, propose
 from kedge.control.road.reclaim import reclaimed
 from kedge.control.road.recollect import recollected
 from kedge.control.road.render import furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible, unheard
-from kedge.engine.delivery import Wanted, finished, in_force, settled, shown_held, shown_verified, wanted
+from kedge.engine.delivery import Wanted, drift_due, finished, in_force, settled, shown_held, shown_verified, wanted
 from kedge.engine.gate import Verdict, cause_of, gate, pin_expired
 from kedge.engine.moving import departed, elsewhere
 from kedge.engine.overruled import seen_overruled
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
 from kedge.model.dossier import Approval, Dossier, Sync, Wish
-from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
+from kedge.model.errors import Awaited, Denied, Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
 from kedge.model.person import AUTOMATION
 from kedge.model.plan import Plan
 from kedge.model.ref import UnitName
 from kedge.ports import Record
+
+PATIENCE = 900.0
+"""Seconds beyond its timeout in which the apply of a stack, which is interrupted then, may end in order."""
+PLANNING = 30.0
+"""Seconds after which a stack whose plan is being made is looked at without having been rung."""
 
 
 async def reconcile(doors: Doors, name: UnitName, *, sweep: bool = False) -> Turn:
@@ -43,7 +48,8 @@ async def reconcile(doors: Doors, name: UnitName, *, sweep: bool = False) -> Tur
     if dossier is None:
         return Turn(None, let_go=True)
     turn = await _turn(doors, dossier, sweep)
-    return replace(turn, let_go=_let_go(dossier, turn.dossier))
+    spoke = turn.dossier is not None and turn.dossier.outputs != dossier.outputs
+    return replace(turn, let_go=_let_go(dossier, turn.dossier), spoke=spoke)
 
 
 def _let_go(before: Dossier, after: Dossier | None) -> bool:
@@ -67,12 +73,26 @@ async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
         back = await reclaimed(doors, dossier, proposal.comparison.strays)
         if back is not dossier:
             dossier, proposal = back, await propose(doors, back, sweep=sweep)
+    except Awaited as error:
+        return await _planning(doors, dossier, error)
     except Invalid:
         repaired = await _kept_true(doors, dossier)
         if repaired is None:
             raise
         return repaired
     return await _decide(doors, dossier, proposal)
+
+
+async def _planning(doors: Doors, dossier: Dossier, error: Awaited) -> Turn:
+    """A stack's plan is being made: nothing is wrong, and its end rings. What is known so far stays in sight, but for a
+    wish that nobody has compared yet."""
+    known = dossier.applied is not None and dossier.applied == dossier.head and dossier.wish is None
+    shown = replace(dossier.shown, sync=dossier.shown.sync if known else Sync.UNKNOWN, why=str(error), applied=False)
+    again = doors.clock.now() + (error.retry_after or PLANNING)
+    after = replace(dossier, shown=shown, trouble=None)
+    if after == dossier:
+        return Turn(dossier, again)
+    return Turn(await doors.store.record(Record(replace(after, due=again))), again)
 
 
 async def _kept_true(doors: Doors, dossier: Dossier) -> Turn | None:
@@ -187,7 +207,7 @@ async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
         rendered=plan.rendered,
         effects=plan.effects,
         started=now,
-        deadline=now + proposal.wanted.unit.sync.timeout,
+        deadline=now + proposal.wanted.unit.sync.timeout + (PATIENCE if plan.whole else 0.0),
         before=dossier.last.rendered if dossier.last is not None else "",
     )
     event = Event(
@@ -262,23 +282,28 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     after = replace(_remembered(dossier, proposal), inventory=known, plan=None, trouble=None, wish=None)
     after = replace(after, due=_until(after, now))
     told = seen_overruled(dossier.overruled, proposal.comparison.pairs, inventory.refs(known))
-    after = replace(after, overruled=told)
+    after = replace(after, overruled=told, outputs=await put_out(doors, after))
     left = [pair.ref for pair in proposal.comparison.pairs if leaving_already(pair)]
     shown = shown_verified(after, await look(doors, after), left, now)
     after = replace(after, shown=shown, applied=proposal.plan.revision or dossier.applied)
+    looked = proposal.wanted.unit.tool is None or bool(proposal.comparison.made)
+    if looked:
+        after = replace(after, verified=proposal.comparison.made or dossier.verified)
+        after = replace(after, due=_until(after, now))
     if after == dossier:
-        return Turn(dossier, after.due, proved=True)
+        return Turn(dossier, after.due, proved=looked)
     if proposal.wanted.removal:
         after = replace(after, due=now)  # nothing of it is there: it is let go, or applied where it moves to
     # Keep the set: the unit's removal needs its hooks, and its commit may be gone by then.
     kept = (proposal.plan.rendered, proposal.desired.manifests) if _rendered_anew(dossier, after) else None
-    recorded = await doors.store.record(Record(replace(after, verified=now), _expiry(dossier, now), rendered=kept))
-    return Turn(recorded, recorded.due, proved=True)
+    at = proposal.comparison.made or (now if looked else dossier.verified)
+    recorded = await doors.store.record(Record(replace(after, verified=at), _expiry(dossier, now), rendered=kept))
+    return Turn(recorded, recorded.due, proved=looked)
 
 
 def _until(dossier: Dossier, now: float, again: float | None = None) -> float | None:
-    """When to come back: at `again`, or before that when a pin expires."""
-    times = [again] if again is not None else []
+    """When to come back: at `again`, or before that when a pin expires, or drift of a stack is to be looked for."""
+    times = [at for at in (again, drift_due(dossier)) if at is not None]
     if dossier.pin is not None and dossier.pin.expires > now:
         times.append(dossier.pin.expires)
     return min(times, default=None)
@@ -298,13 +323,15 @@ async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Ver
     health = await look_at(doors, dossier)
     plan = proposal.plan
     shown = shown_held(dossier, plan, verdict.waiting, health)
-    held = dossier.plan if dossier.plan is not None and _as_before(dossier.plan, plan) else plan
+    same = dossier.plan is not None and _as_before(dossier.plan, plan)
+    held = dossier.plan if same and not plan.whole else plan
     wish, now = dossier.wish if verdict.approval else None, doors.clock.now()
-    until = _until(dossier, now, verdict.until)
-    after = replace(_rendered(dossier, proposal), plan=held, shown=shown, due=until, wish=wish)
+    after = replace(_rendered(dossier, proposal), plan=held, shown=shown, wish=wish)
+    until = _until(after, now, verdict.until)
+    after = replace(after, due=until)
     if after == dossier:
         return Turn(dossier, until)
-    events = () if held is dossier.plan else (_held_event(doors, dossier, proposal, verdict),)
+    events = () if same else (_held_event(doors, dossier, proposal, verdict),)
     events = (*_expiry(dossier, now), *events)
     kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None
     recorded = await doors.store.record(Record(after, events, plan, rendered=kept))

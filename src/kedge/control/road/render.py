@@ -8,15 +8,21 @@ from hashlib import sha256
 
 from kedge.control.road.doors import Doors
 from kedge.engine.delivery import Wanted, render_holds
+from kedge.engine.inputs import filled, missing
 from kedge.model.dossier import Dossier, Rendering
-from kedge.model.errors import Absent, Invalid, Unavailable
+from kedge.model.errors import Absent, Awaited, Invalid, Unavailable
 from kedge.model.manifest import Desired
 from kedge.model.origin import spoken
+from kedge.model.output import Published
 from kedge.model.source import EntryKind, Revision
 from kedge.model.unit import Unit
 
 _BRINGS = 100
 """Folders outside of its own that a unit of a huge repository may read."""
+
+
+HOLE = 180.0
+"""Seconds after which a unit that waits for a value is looked at without having been rung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ def spec_of(unit: Unit, version: str, stamp: str = "") -> str:
         repr(unit.source),
         repr(unit.target),
         repr(unit.render),
+        *([repr(unit.tool)] if unit.tool is not None else []),
         version,
         *([stamp] if stamp else []),
     ]
@@ -47,12 +54,27 @@ async def furnish(doors: Doors, dossier: Dossier, wanted: Wanted) -> Furnished:
     """
     if wanted.rendered or wanted.removal:
         return await _frozen(doors, wanted)
+    wanted = replace(wanted, unit=await _supplied(doors, wanted.unit))
     if wanted.revision is None:
         raise Unavailable(
             f"no commit of {wanted.unit.source.repository} {spoken(wanted.unit.source.ref)} is known yet",
             hint="kedge get source says why",
         )
     return await _fresh(doors, dossier, wanted.unit, wanted.revision)
+
+
+async def _supplied(doors: Doors, unit: Unit) -> Unit:
+    """The unit with the values of the units that it reads. Raises Awaited while one is not there, Invalid as
+    `filled`."""
+    known: dict[str, Published] = {}
+    for given in unit.inputs:
+        upstream = await doors.store.load(given.unit)
+        outputs = {output.name: output for output in (upstream.outputs if upstream is not None else ())}
+        if given.output in outputs:
+            known[given.name] = outputs[given.output]
+    if hole := missing(unit, known):
+        raise Awaited(hole, retry_after=HOLE)
+    return filled(unit, known)
 
 
 async def _frozen(doors: Doors, wanted: Wanted) -> Furnished:

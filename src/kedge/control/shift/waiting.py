@@ -9,8 +9,9 @@ from typing import Literal
 from kedge.control.road.doors import Turn
 from kedge.engine.delivery import settled
 
-Awaited = tuple[Literal["settled", "let go"], str]
-"""What a unit waits for: that another one is synced and healthy, or that it lets go of an object."""
+Awaited = tuple[Literal["settled", "let go", "spoke"], str]
+"""What a unit waits for: that another one is synced and healthy, that it lets go of an object, that it puts out
+something else."""
 
 
 class Waiting:
@@ -55,6 +56,8 @@ def _brought(unit: str, turn: Turn) -> Iterator[Awaited]:
         yield "let go", unit
     if turn.dossier is not None and settled(turn.dossier):
         yield "settled", unit
+    if turn.spoke:
+        yield "spoke", unit
 
 
 def _awaited(turn: Turn) -> Iterator[Awaited]:
@@ -62,6 +65,8 @@ def _awaited(turn: Turn) -> Iterator[Awaited]:
         return
     for upstream in turn.dossier.unit.after:
         yield "settled", str(upstream)
+    for given in turn.dossier.unit.inputs:
+        yield "spoke", str(given.unit)
     if turn.dossier.plan is not None:
         for claimant in turn.dossier.plan.claimants:
             yield "let go", claimant

@@ -11,6 +11,7 @@ from kedge.model.errors import Denied, Invalid, Unavailable
 from kedge.model.health import Ailment
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Outcome, Sight
+from kedge.model.output import Output, OutputPlace
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Step, StepKind
 from kedge.model.ref import Ref
@@ -24,6 +25,7 @@ from kedge.targets.kubernetes.index import Index
 from kedge.targets.kubernetes.judging import Judging
 from kedge.targets.kubernetes.live import KubernetesLive
 from kedge.targets.kubernetes.place import PlaceCache, place_set
+from kedge.targets.kubernetes.putout import read_outputs
 from kedge.targets.kubernetes.recover import recovered
 from kedge.targets.kubernetes.scopes import read_scopes
 from kedge.targets.kubernetes.site import Site
@@ -79,6 +81,12 @@ class KubernetesTarget:
             index.start(refs)
             await index.ready(refs)
             return {ref: _sight(index, ref) for ref in refs}
+
+    async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> Sequence[Output]:
+        if not places:
+            return ()
+        with self._sites.minding(scope.cluster, scope.unit):
+            return await read_outputs(await self._site(scope), places)
 
     async def home(self, scope: Scope) -> Home:
         with self._sites.minding(scope.cluster, scope.unit):

@@ -1,0 +1,245 @@
+"""Stacks as a target: `compare` is a saved plan, `act` an apply of that very plan, `look` what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from kedge.model.errors import Awaited, Conflict, Invalid, Unavailable
+from kedge.model.execution import Ending, Report, Task
+from kedge.model.manifest import Desired, Manifest
+from kedge.model.operation import Did, Outcome, Sight
+from kedge.model.output import Output, OutputPlace, StateHead
+from kedge.model.pair import Comparison, Known, Planned, Scope
+from kedge.model.plan import Step
+from kedge.model.ref import Ref, stack_ref
+from kedge.ports import Clock, Entropy, Exec, States
+from kedge.targets.opentofu.bundle import Bundle, Means, bundle_of, execution_of
+from kedge.targets.opentofu.shown import outputs_of, pairs_of
+
+LASTS = 3600.0
+"""Seconds in which a saved plan is good for what it was made for. Afterwards the world may have moved: a new one."""
+AGAIN = 60.0
+"""Seconds until a plan that failed is made again, twice as many after each more, up to an hour."""
+_LONGEST_PAUSE = 3600.0
+_LOOKED_AFTER = 30.0
+"""Seconds after which a unit whose execution is at work is looked at without having been rung."""
+_KEPT = 4
+_UNMANAGED = "none"
+
+Environment = Callable[[str], Awaitable[Mapping[str, str]]]
+
+
+@dataclass(slots=True)
+class _Plans:
+    """What is known of one stack's plans: the newest, of which key it is, and how many failed in a row."""
+
+    key: str = ""
+    id: str = ""
+    failed: int = 0
+    pairs: tuple[Planned, ...] | None = None
+    artifact: str = ""
+
+
+class OpenTofuTarget:
+    """What `kedge.ports.Target` asks of stacks. `environment(name)` answers the variables of a Credential."""
+
+    def __init__(self, exec: Exec, states: States, clock: Clock, entropy: Entropy, environment: Environment) -> None:
+        self._exec, self._states, self._clock, self._entropy = exec, states, clock, entropy
+        self._environment = environment
+        self._plans: dict[str, _Plans] = {}
+        self._closed: set[str] = set()
+        self._rings: list[Callable[[str, Ref, str], None]] = []
+        for report in exec.reports():  # an apply uses its plan up
+            self._plans[report.unit] = _Plans(_key_in(report.id), report.id) if report.task.plans else _Plans()
+        exec.subscribe(self._ended)
+
+    def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
+        self._rings.append(ring)
+
+    def _ended(self, unit: str, id: str) -> None:
+        for ring in self._rings:
+            ring(unit, stack_ref(unit), "health")
+
+    async def compare(self, scope: Scope, desired: Desired, known: Sequence[Known], extra: Sequence[Ref]) -> Comparison:
+        """Raises Awaited while the plan is being made, Unavailable when it failed."""
+        ref, manifest = stack_ref(scope.unit), _own(scope, desired)
+        if manifest is None:
+            return Comparison(())
+        going = ref in extra
+        head = await self._states.head(scope.unit)
+        print_ = _fingerprint(head)
+        if not going and not scope.since and Known(ref, manifest.digest, print_) in known:
+            return Comparison((), (ref,), (Known(ref, manifest.digest, print_),))
+        if going and not bundle_of(manifest).backend and head is None:
+            return Comparison(())
+        task = Task.DESTROY if going else Task.PLAN
+        report = await self._planned(scope, bundle_of(manifest), task, f"{manifest.digest} {print_} {task}")
+        plans = self._plans[scope.unit]
+        if plans.pairs is None:
+            made = await self._exec.result(report.id)
+            plans.pairs = pairs_of(made.shown, None if going else manifest)
+            plans.artifact = f"{report.id}:{sha256(made.plan).hexdigest()}"
+        fingerprints = (Known(ref, manifest.digest, print_),)
+        return Comparison(plans.pairs, (), fingerprints, artifact=plans.artifact, made=report.finished or 0.0)
+
+    async def _planned(self, scope: Scope, bundle: Bundle, task: Task, basis: str) -> Report:
+        """The report of a plan that succeeded and still counts."""
+        key = sha256(f"{scope.unit} {basis}".encode()).hexdigest()[:20]
+        plans = self._plans.setdefault(scope.unit, _Plans())
+        report = self._exec.report(plans.id) if plans.id else None
+        if report is not None and plans.key != key and report.ending is None:
+            await self._exec.stop(report.id, "superseded by a newer wish")
+        if report is None or plans.key != key or report.ending is Ending.STOPPED or report.started < scope.since:
+            report = await self._plan(scope, bundle, task, key)
+        if report.ending is None:
+            raise Awaited(_at_work(report), retry_after=_LOOKED_AFTER)
+        await self._close(report)
+        now = self._clock.now()
+        if report.ending is Ending.SUCCEEDED:
+            if now - (report.finished or 0.0) > LASTS:
+                raise Awaited(_at_work(await self._plan(scope, bundle, task, key)), retry_after=_LOOKED_AFTER)
+            plans.failed = 0
+            return report
+        again = (report.finished or 0.0) + min(_LONGEST_PAUSE, AGAIN * 2.0**plans.failed)
+        if now < again:
+            raise Unavailable(_failure("plan", report), retry_after=again - now)
+        failed = plans.failed + 1
+        report = await self._plan(scope, bundle, task, key)
+        self._plans[scope.unit].failed = failed
+        raise Awaited(_at_work(report), retry_after=_LOOKED_AFTER)
+
+    async def _plan(self, scope: Scope, bundle: Bundle, task: Task, key: str) -> Report:
+        id = f"{task}-{key}-{self._entropy.token(4)}"
+        await self._begin(scope, bundle, id, task)
+        before, self._plans[scope.unit] = self._plans[scope.unit].id, _Plans(key, id)
+        await self._tidy(scope.unit, keep=(id, before))
+        return self._known(id)
+
+    def _known(self, id: str) -> Report:
+        report = self._exec.report(id)
+        if report is None:
+            raise Unavailable(f"the execution {id} is not on record")
+        return report
+
+    async def _begin(
+        self, scope: Scope, bundle: Bundle, id: str, task: Task, planned: tuple[str, bytes] = ("", b"")
+    ) -> None:
+        tool = scope.tool
+        name = "" if tool is None else tool.apply_as if task is Task.APPLY else tool.plan_as
+        state = None if bundle.backend else await self._states.grant(scope.unit, id, write=task is Task.APPLY)
+        means = Means(
+            environment=await self._environment(name) if name else {},
+            secrets=await self._secrets(bundle),
+            state=state,
+            timeout=scope.timeout,
+        )
+        execution = execution_of(bundle, id, scope.unit, task, means)
+        await self._exec.start(replace(execution, planned=planned[0], plan=planned[1]))
+
+    async def _secrets(self, bundle: Bundle) -> dict[str, str]:
+        found = {}
+        for wanted in bundle.secrets:
+            outputs = {output.name: output for output in await self._outputs(str(wanted.unit))}
+            if wanted.output not in outputs:
+                raise Awaited(f"waits for {wanted.unit}.{wanted.output}")
+            found[wanted.name] = outputs[wanted.output].value
+        return found
+
+    async def _tidy(self, unit: str, keep: tuple[str, ...]) -> None:
+        """Forget the oldest ended executions of a stack, but for the last few."""
+        ended = [report for report in self._exec.reports() if report.unit == unit and report.ending is not None]
+        for report in ended[:-_KEPT]:
+            if report.id not in keep:
+                await self._exec.forget(report.id)
+
+    async def act(self, scope: Scope, step: Step, manifest: Manifest | None) -> Outcome:
+        """Begin the apply, or find that it was begun before; its end is for `look` to tell."""
+        id = f"apply-{scope.operation}"
+        if self._exec.report(id) is None:
+            if manifest is None:
+                raise Invalid(f"step {step.key} has no manifest: the rendered set of its plan is not at hand")
+            planned, _, digest = step.artifact.partition(":")
+            try:
+                plan = (await self._exec.result(planned)).plan
+            except Unavailable:
+                return Outcome(step.key, Did.FAILED, "the saved plan is not kept any more: it is made anew")
+            if sha256(plan).hexdigest() != digest:
+                return Outcome(
+                    step.key, Did.FAILED, "the saved plan is not the one that was judged: nothing was applied"
+                )
+            await self._begin(scope, bundle_of(manifest), id, Task.APPLY, (planned, plan))
+            self._plans.pop(scope.unit, None)
+        return Outcome(step.key, Did.APPLIED, uid=id)
+
+    async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
+        head = await self._states.head(scope.unit)
+        report = self._exec.report(f"apply-{scope.operation}") if scope.operation else None
+        if report is not None and report.ending is not None:
+            await self._close(report)
+            head = await self._states.head(scope.unit)
+        return {ref: _sight(scope, ref, report, _fingerprint(head)) for ref in refs}
+
+    async def _close(self, report: Report) -> None:
+        """An execution is over: bring home what it could not send, and end its token and its lock."""
+        if report.id in self._closed:
+            return
+        if report.task is Task.APPLY:
+            errored = (await self._exec.result(report.id)).errored
+            if errored:
+                try:
+                    await self._states.bring_home(report.unit, report.id, errored)
+                except Conflict as error:
+                    raise Unavailable(f"the state of an apply could not be kept: {error}") from error
+        await self._states.revoke(report.id)
+        self._closed.add(report.id)
+
+    async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> tuple[Output, ...]:
+        return await self._outputs(scope.unit)
+
+    async def _outputs(self, unit: str) -> tuple[Output, ...]:
+        """What a stack puts out, values in clear. Raises Unavailable."""
+        head = await self._states.head(unit)
+        if head is not None:
+            return head.outputs
+        applied = [report for report in self._exec.reports() if report.unit == unit and report.task is Task.APPLY]
+        done = [report.id for report in applied if report.ending is Ending.SUCCEEDED]
+        return outputs_of((await self._exec.result(done[-1])).outputs) if done else ()
+
+
+def _own(scope: Scope, desired: Desired) -> Manifest | None:
+    ref = stack_ref(scope.unit)
+    return next((manifest for manifest in desired.manifests if manifest.ref == ref), None)
+
+
+def _fingerprint(head: StateHead | None) -> str:
+    return head.digest if head is not None else _UNMANAGED
+
+
+def _key_in(id: str) -> str:
+    return id.split("-")[1] if id.count("-") == 2 else ""
+
+
+def _at_work(report: Report) -> str:
+    doing = "the plan is being made" if report.task.plans else "the apply is at work"
+    return f"{doing}: {report.told}" if report.told else doing
+
+
+def _failure(what: str, report: Report) -> str:
+    if report.ending is Ending.LOST:
+        return f"the {what} was killed before it ended"
+    told = "; ".join(report.problems[:3]) or report.told or "it said nothing"
+    return f"the {what} {'was interrupted' if report.ending is Ending.STOPPED else 'failed'}: {told}"
+
+
+def _sight(scope: Scope, ref: Ref, report: Report | None, fingerprint: str) -> Sight:
+    if report is None:
+        exists = fingerprint != _UNMANAGED or not scope.operation
+        return Sight(ref, exists, "Healthy" if exists else "Missing", fingerprint=fingerprint)
+    sight = Sight(ref, True, "Healthy", fingerprint=fingerprint, uid=report.id, operation=scope.operation)
+    if report.ending is None:
+        return replace(sight, status="Progressing", message=_at_work(report))
+    if report.ending is Ending.SUCCEEDED:
+        return sight
+    return replace(sight, status="Degraded", message=_failure("apply", report))

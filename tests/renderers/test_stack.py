@@ -1,0 +1,135 @@
+"""The bundle of a stack: its folder, the modules that it calls by a path, and what its code says of itself."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kedge.model.errors import Invalid
+from kedge.model.execution import Tool
+from kedge.model.ref import stack_ref
+from kedge.model.source import SourceSpec
+from kedge.model.unit import StackTool
+
+FILES = {
+    "infra/db/main.tf": 'module "net" {\n  source = "../modules/net"\n}\nresource "terraform_data" "a" {}\n',
+    "infra/db/templates/x.tpl": "hello",
+    "infra/db/.terraform/junk": "left behind",
+    "infra/db/terraform.tfstate": "{}",
+    "infra/db/.terraform.lock.hcl": "",
+    "infra/modules/net/main.tofu": 'module "deep" { source = "./deep" }\noutput "id" { value = 1 }',
+    "infra/modules/net/deep/main.tf.json": '{"locals": {"a": 1}}',
+    "infra/other/main.tf": "",
+}
+
+
+def stack(unit: Any, folder: str = "infra/db", **more: Any) -> Any:
+    made = unit(folder)
+    return replace(made, source=SourceSpec("r", "main", folder), tool=StackTool(Tool.OPENTOFU, **more))
+
+
+async def body_of(renderer: Any, files: Any, unit: Any) -> dict[str, Any]:
+    desired = await renderer.render(files, unit)
+    (manifest,) = desired.manifests
+    assert manifest.ref == stack_ref(unit.name)
+    found: dict[str, Any] = json.loads(manifest.body)
+    return found
+
+
+async def test_a_bundle_is_the_folder_and_the_modules_that_it_calls(renderer: Any, repository: Any, unit: Any) -> None:
+    body = await body_of(renderer, repository(FILES), stack(unit))
+    held = {file["path"]: b64decode(file["text"]).decode() for file in body["files"]}
+    assert set(held) == {
+        "infra/db/main.tf",
+        "infra/db/templates/x.tpl",
+        "infra/db/.terraform.lock.hcl",
+        "infra/modules/net/main.tofu",
+        "infra/modules/net/deep/main.tf.json",
+    }
+    assert held["infra/db/templates/x.tpl"] == "hello"
+    assert body["facts"] == {"locked": True}
+
+
+async def test_a_change_in_a_module_elsewhere_is_a_change_of_the_stack(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    desired = await renderer.render(repository(FILES), stack(unit))
+    asked = {read.path for read in desired.reads}
+    assert "infra/modules/net" in asked or "infra/modules/net/main.tofu" in asked
+    assert not any(path.startswith("infra/other") for path in asked)
+    moved = await renderer.render(repository({**FILES, "infra/modules/net/deep/main.tf.json": "{}"}), stack(unit))
+    assert moved.digest != desired.digest
+
+
+async def test_what_the_code_says_of_itself_is_told(renderer: Any, repository: Any, unit: Any) -> None:
+    text = """
+terraform {
+  backend "s3" {}
+}
+module "vpc" { source = "terraform-aws-modules/vpc/aws" }
+module "odd" { source = "git::https://x.example/${var.a}" }
+data "external" "e" { program = ["id"] }
+resource "null_resource" "n" {
+  provisioner "local-exec" { command = "id" }
+  provisioner "file" { source = "a" }
+}
+variable "a" {}
+output "b" { value = 1 }
+"""
+    body = await body_of(renderer, repository({"infra/db/main.tf": text}), stack(unit))
+    assert body["facts"] == {
+        "backend": "s3",
+        "remote": [
+            {"source": "terraform-aws-modules/vpc/aws", "file": "infra/db/main.tf", "line": 5},
+            {"source": "(computed)", "file": "infra/db/main.tf", "line": 6},
+        ],
+        "data": ["external"],
+        "commands": ["null_resource.n"],
+        "variables": ["a"],
+        "outputs": ["b"],
+        "locked": False,
+    }
+
+
+async def test_modules_that_call_each_other_end(renderer: Any, repository: Any, unit: Any) -> None:
+    files = {"a/main.tf": 'module "b" { source = "../b" }', "b/main.tf": 'module "a" { source = "../a" }'}
+    body = await body_of(renderer, repository(files), stack(unit, "a"))
+    assert [file["path"] for file in body["files"]] == ["a/main.tf", "b/main.tf"]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"infra/db/README.md": "-"}, "no .tf or .tofu file"),
+        ({"infra/db/main.tf": 'resource "a" {'}, r"main.tf, line 1"),
+        ({"infra/db/main.tf": 'module "a" { source = "../../../etc" }'}, "leads out of the repository"),
+        ({"infra/db/main.tf": 'module "a" { source = "../gone" }'}, "no folder"),
+    ],
+)
+async def test_what_is_wrong_is_told_with_its_place(
+    files: dict[str, str], words: str, renderer: Any, repository: Any, unit: Any
+) -> None:
+    with pytest.raises(Invalid, match=words):
+        await renderer.render(repository(files), stack(unit))
+
+
+async def test_a_link_in_a_stack_is_never_followed(renderer: Any, repository: Any, unit: Any, link: Any) -> None:
+    files = {"infra/db/main.tf": "", "infra/db/secrets.tfvars": link("/etc/passwd")}
+    with pytest.raises(Invalid, match="symbolic link"):
+        await renderer.render(repository(files), stack(unit))
+
+
+async def test_the_declaration_is_in_the_bundle(renderer: Any, repository: Any, unit: Any) -> None:
+    more = {"version": "~1.12", "variables": '{"a":[1]}', "variable_files": ("x.tfvars",)}
+    body = await body_of(renderer, repository(FILES), stack(unit, **more))
+    assert body["spec"] == {
+        "tool": "opentofu",
+        "version": "~1.12",
+        "variables": {"a": [1]},
+        "variableFiles": ["x.tfvars"],
+        "secrets": [],
+    }
