@@ -66,7 +66,7 @@ class Made:
             self.words.setdefault(meta.get("uid", "?"), self.name(f"uid of {self.place}/{named} ", meta.get("uid")))
         made = {key: self.plain(item, key) for key, item in value.items()}
         if "columnDefinitions" in made:
-            for column in made["columnDefinitions"]:
+            for column in made["columnDefinitions"] or ():
                 column.pop("description", None)  # sentences of the server's own
         if made.get("resourceVersion") and "uid" in made:
             made["resourceVersion"] = self.name(f"version of {made['uid']} ", made["resourceVersion"])

@@ -121,7 +121,7 @@ def _refusal(rule: Rule) -> Problem | None:
 
 
 def _expired() -> Response:
-    watch = Watch(Kind("", "v1", "", "", False), None, Selection(), lambda stored: stored.raw)
+    watch = Watch(Kind("", "v1", "", "", False), None, Selection(), lambda stored: stored.raw, dict)
     watch.fail(expired("too old resource version").status())
     return Response(200, {"content-type": "application/json"}, watch)
 

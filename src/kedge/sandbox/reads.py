@@ -11,7 +11,7 @@ import orjson
 
 from kedge.sandbox.cluster import Cluster
 from kedge.sandbox.kinds import Kind
-from kedge.sandbox.problems import Cause, bad_request, expired, invalid, not_found, too_new, unsupported
+from kedge.sandbox.problems import Cause, Problem, bad_request, expired, invalid, not_found, too_new, unsupported
 from kedge.sandbox.routes import Target
 from kedge.sandbox.selectors import COMMON, Requirement, Selection, parse_fields, parse_labels
 from kedge.sandbox.store import Stored
@@ -21,6 +21,8 @@ from kedge.sandbox.wire import TRUE, Object, Request, Response, answer
 
 PAGE_SECONDS = 300.0
 PAGES = 64
+ANY = -1
+"""The version in a token that goes on with whatever there is by now."""
 DIGITS = 18
 
 
@@ -68,7 +70,7 @@ def _page(cluster: Cluster, request: Request, target: Target) -> Page:
     chosen = selection_of(target.kind, query)
     limit = 0 if query.get("limit", "").startswith("-") else number_of(query, "limit")
     if query.get("continue"):
-        rv, rest = _continued(cluster, query["continue"])
+        rv, rest = _continued(cluster, target, chosen, query["continue"])
     else:
         _check_version(cluster, query)
         rv, rest = cluster.store.rv, _chosen(cluster, target, chosen)
@@ -148,26 +150,55 @@ def number_of(query: Mapping[str, str], name: str, missing: int = 0) -> int:
 
 
 def _keep(cluster: Cluster, rv: int, rest: list[Stored]) -> str:
-    token = {"v": "meta.k8s.io/v1", "rv": rv, "start": cluster.entropy(8)}
-    text = base64.urlsafe_b64encode(orjson.dumps(token)).decode().rstrip("=")
+    text = _token(rv, _stands(rest[0]), cluster.entropy(8))
     cluster.pages[text] = (cluster.now(), rv, rest)
     while len(cluster.pages) > PAGES:
         del cluster.pages[next(iter(cluster.pages))]
     return text
 
 
-def _continued(cluster: Cluster, token: str) -> tuple[int, list[Stored]]:
+def _token(rv: int, start: str, page: str) -> str:
+    token = {"v": "meta.k8s.io/v1", "rv": rv, "start": start, "page": page}
+    return base64.urlsafe_b64encode(orjson.dumps(token)).decode().rstrip("=")
+
+
+def _stands(stored: Stored) -> str:
+    """Where an object stands in a list."""
+    return f"{stored.meta.get('namespace', '')}/{stored.meta['name']}"
+
+
+def _continued(cluster: Cluster, target: Target, chosen: Selection, token: str) -> tuple[int, list[Stored]]:
     kept = cluster.pages.get(token)
     if kept is not None and cluster.now() - kept[0] <= PAGE_SECONDS and kept[1] >= cluster.store.floor:
         return kept[1], kept[2]
     try:
-        orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (binascii.Error, ValueError) as error:
+        known = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        rv, start = known["rv"], str(known["start"])
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise bad_request(f"continue key is not valid: {error}") from error
-    raise expired(
-        "The provided continue parameter is too old to display a consistent list result. "
-        "You can start a new list without the continue parameter."
-    )
+    if rv != ANY:
+        raise TooOld(_token(ANY, start, ""))
+    rest = [stored for stored in _chosen(cluster, target, chosen) if _stands(stored) >= start]
+    return cluster.store.rv, rest
+
+
+class TooOld(Problem):
+    """A page that is forgotten, with a token for whoever can do with the rest as it is by now."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            410,
+            "Expired",
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+            "without the continue parameter, or use the continue token in this response to retrieve the remainder of "
+            "the results. Continuing with the provided token results in an inconsistent list - objects that were "
+            "created, modified, or deleted between the time the first chunk was returned and now may show up in the "
+            "list.",
+        )
+        self.token = token
+
+    def status(self) -> Object:
+        return {**super().status(), "metadata": {"continue": self.token}}
 
 
 def watch(cluster: Cluster, request: Request, target: Target) -> Watch:
@@ -178,7 +209,7 @@ def watch(cluster: Cluster, request: Request, target: Target) -> Watch:
     if target.name:
         chosen = Selection(chosen.labels, (*chosen.fields, Requirement(COMMON[0], "in", frozenset({target.name}))))
     view: View = view_of(cluster, kind, request)
-    opened = Watch(kind, namespace, chosen, view.event(), query.get("allowWatchBookmarks") in TRUE)
+    opened = Watch(kind, namespace, chosen, view.event(), view.mark, query.get("allowWatchBookmarks") in TRUE)
     opened.next_bookmark = cluster.now() + cluster.options.bookmark
     if seconds := number_of(query, "timeoutSeconds"):
         opened.deadline = cluster.now() + seconds

@@ -48,8 +48,20 @@ class View:
     def event(self) -> Callable[[Stored], bytes]:
         """How a watch shows its objects."""
         if self.form == "Table":
-            return self.one
+            return Rows(self)
         return self.partial if self.form else lambda stored: served_raw(self.kind, stored)
+
+    def mark(self, meta: Object) -> Object:
+        """A bookmark in this form."""
+        if self.form == "PartialObjectMetadata":
+            return {"kind": self.form, "apiVersion": META, "metadata": meta}
+        plain = {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": meta}
+        if self.form != "Table":
+            return plain
+        nameless = Stored({**plain, "metadata": {**meta, "name": ""}}, 0)
+        shown = self.table([nameless], {"resourceVersion": meta["resourceVersion"]})
+        row = {**shown["rows"][0], "object": self._within(Stored(plain, 0))}
+        return {**shown, "columnDefinitions": None, "rows": [row]}
 
     def partial(self, stored: Stored) -> bytes:
         return orjson.dumps({"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": stored.meta})
@@ -64,6 +76,21 @@ class View:
         if self.include == "None":
             return None
         return orjson.Fragment(served_raw(self.kind, stored) if self.include == "Object" else self.partial(stored))
+
+
+@dataclass(slots=True)
+class Rows:
+    """The events of a watch as tables of one row: only the first says what the columns are."""
+
+    view: View
+    begun: bool = False
+
+    def __call__(self, stored: Stored) -> bytes:
+        table = self.view.table([stored], {"resourceVersion": stored.meta["resourceVersion"]})
+        if self.begun:
+            table["columnDefinitions"] = None
+        self.begun = True
+        return orjson.dumps(table)
 
 
 def view_of(cluster: Cluster, kind: Kind, request: Request) -> View:

@@ -27,6 +27,7 @@ class Watch:
     namespace: str | None
     selection: Selection
     render: Render
+    mark: Callable[[Object], Object]
     bookmarks: bool = False
     deadline: float | None = None
     next_bookmark: float = 0.0
@@ -98,11 +99,10 @@ class Watch:
 
     def bookmark(self, rv: int, initial_end: bool = False) -> None:
         """Tells how far the watch has come (and, after initial events, that they are complete)."""
-        meta: Object = {"resourceVersion": str(rv), "creationTimestamp": None}
+        meta: Object = {"resourceVersion": str(rv)}
         if initial_end:
             meta["annotations"] = {"k8s.io/initial-events-end": "true"}
-        body = {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": meta}
-        self.send(line_of(b"BOOKMARK", orjson.dumps(body)))
+        self.send(line_of(b"BOOKMARK", orjson.dumps(self.mark(meta))))
 
     def fail(self, status: Object) -> None:
         """An ERROR event, then the end."""
