@@ -20,7 +20,9 @@ plan | apply)
   flood) yes "a line that is repeated until there are twenty million bytes" | head -c 20000000; exit 0 ;;
   endless) head -c 20000000 /dev/zero | tr '\0' x; echo ;;
   mute) exit 3 ;;
-  greedy) trap 'say "lets go"; exit 1' INT; say "greedy"; { head -c 300000000 /dev/zero; sleep 100; } | tail -n 1 & wait ;;
+  greedy)
+    trap 'say "lets go"; exit 1' INT
+    { head -c 300000000 /dev/zero; sleep 100; } | tail -n 1 & wait ;;
   *) trap 'say "lets go"; exit 1' INT ;;
   esac
   say "at work"

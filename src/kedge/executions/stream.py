@@ -86,7 +86,7 @@ class Heard:
         self.warnings.append(f"warning: {self.mask(text)[:_LONGEST_PROBLEM]}")
 
     def _shown(self, text: str) -> list[str]:
-        return [self.mask(line)[:_LONGEST_LINE] for line in text.splitlines() if line.strip()]
+        return [line[:_LONGEST_LINE] for line in self.mask(text).splitlines() if line.strip()]
 
     def _count(self, event: Mapping[str, Any]) -> None:
         hook = event.get("hook")

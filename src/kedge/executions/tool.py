@@ -29,6 +29,8 @@ _MOST_LINES = 8 << 20
 _MOST_KEPT = 256 << 20
 """The longest answer that is kept (`show -json`)."""
 _TAIL = 4096
+_CHATTER = b'"type":"provision_progress"'
+"""What a provisioner prints: of no meaning to anybody but people."""
 
 
 class Lines:
@@ -37,6 +39,10 @@ class Lines:
     def __init__(self, place: Path) -> None:
         self._out = open(place, "ab", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115
         self._room = _MOST_LINES
+
+    @property
+    def full(self) -> bool:
+        return self._room <= 0
 
     def tell(self, lines: list[str]) -> None:
         """A full disk takes lines, never the execution."""
@@ -63,11 +69,14 @@ class Stream:
 
     def drain(self, *, last: bool = False) -> None:
         """Read all that has come since."""
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():
+            self._file.seek(0)  # it was cut meanwhile
         while piece := self._file.read(_PIECE):
             self._read += len(piece)
             *whole, rest = (self._rest + piece).split(b"\n")
             for line in whole:
-                self._lines.tell(self._heard.hear(line))
+                if not (self._lines.full and _CHATTER in line):
+                    self._lines.tell(self._heard.hear(line))
             self._rest = rest if len(rest) <= _PIECE else b""  # of a line without end, the end is taken for one
         if last and self._rest:
             self._lines.tell(self._heard.hear(self._rest))
@@ -167,10 +176,16 @@ class Caller:
             self.ask = Ask(f"it held {held >> 20} MiB", now, failure=True)
 
     def _bound(self, output: Output) -> None:
+        """A tool that prints faster than it is read loses what it has printed; an answer that is too long is none."""
         for place in (output.stdout, output.stderr):
-            if place.stat().st_size > (_MOST_KEPT if place is not self.folder.path / "stream" else 4 * _MOST_STREAM):
-                os.truncate(place, 0)
-                self.heard.failed(f"the tool printed more than {_MOST_KEPT >> 20} MiB, which are not kept")
+            if place.stat().st_size <= _MOST_KEPT:
+                continue
+            os.truncate(place, 0)
+            text = f"the tool printed more than {_MOST_KEPT >> 20} MiB, which are not kept"
+            if place == self.folder.shown:
+                self.heard.failed(text)
+            else:
+                self.heard.warned(text)
 
     def _last_words(self, code: int, output: Output) -> None:
         """What a tool printed beside its events is told when it has failed."""
