@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -116,6 +117,20 @@ def sight(what: Ref, status: str = "Healthy", **more: Any) -> Sight:
 
 def gone(what: Ref) -> Sight:
     return Sight(what, exists=False)
+
+
+class Walked(tuple[Any, ...]):
+    """A tuple that counts how often it was walked through: what grows with the square of a unit walks it for each."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.walks += 1
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[Any]:
+        self.walks += 1
+        return iter(self[::-1])
 
 
 def owned(what: Ref, **more: Any) -> Owned:

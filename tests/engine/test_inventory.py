@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from tests.builders import change, hook, manifest, operation, owned, plan_of, ref
+from tests.builders import Walked, change, hook, manifest, operation, owned, plan_of, ref
 
 from kedge.engine import inventory
 from kedge.model.change import Act
@@ -73,3 +73,13 @@ def test_what_a_run_is_about_to_touch_is_unverified_until_its_end():
     union = inventory.before(known, swap())
     assert [entry.ref.name for entry in inventory.known(union)] == ["same"]
     assert {entry.digest for entry in union} == {"d", ""}
+
+
+def test_outcomes_are_not_looked_through_anew_for_every_step():
+    plan = plan_of(*(manifest("ConfigMap", f"c{number:03}") for number in range(200)))
+    outcomes = Walked(Outcome(step.key, Did.SETTLED) for step in plan.steps)
+    done = replace(operation(plan), outcomes=outcomes)
+    left = inventory.after(inventory.before((), plan), plan, done)
+    assert len(left) == 200
+    assert inventory.overruled((), plan, done, left) == ()
+    assert outcomes.walks < 10

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from tests.builders import change, draft, hook, manifest, operation, owned, plan_of, ref, unit, waved
+from tests.builders import Walked, change, draft, hook, manifest, operation, owned, plan_of, ref, unit, waved
 
 from kedge.engine.hooks import generated_name
 from kedge.engine.plan import make_plan, named, unsettled
@@ -191,3 +191,18 @@ def test_what_became_well_or_is_wanted_otherwise_or_has_nothing_after_it_is_not_
     assert plan_of(sick, changes=(), unsettled=after_a_failure()).empty
     drift = (change(late.ref, Act.UPDATE, drift=True),)
     assert order(plan_of(sick, late, changes=drift, unsettled=after_a_failure())) == ["Sync 1 update ConfigMap/later"]
+
+
+def test_an_inventory_is_not_walked_through_anew_for_every_deletion():
+    refs = [ref("ConfigMap", f"c{number:03}") for number in range(200)]
+    held = Walked(owned(each, wave=3) for each in refs)
+    plan = plan_of(changes=tuple(change(each, Act.DELETE) for each in refs), inventory=held)
+    assert [step.wave for step in plan.steps] == [-3] * 200
+    assert held.walks < 10
+
+
+def test_a_definition_is_read_once_however_much_is_applied_with_it(monkeypatch):
+    read = []
+    monkeypatch.setattr("kedge.engine.plan.json.loads", lambda body: read.append(body) or {})
+    plan_of(manifest("CustomResourceDefinition", "widgets"), *(manifest("ConfigMap", f"c{n}") for n in range(50)))
+    assert len(read) == 1

@@ -126,7 +126,7 @@ def held(sight: Sight) -> str:
 
 def _wave(operation: Operation, wave: Sequence[Step], now: float, looked: bool) -> Move | None:
     """The move that this wave still needs, or None when it is through."""
-    known = {outcome.step: outcome for outcome in reversed(operation.outcomes)}
+    known = operation.by_step()
     ranked = [(step, known.get(step.key)) for step in sorted(wave, key=lambda step: step.order)]
     failed = [(step, outcome) for step, outcome in ranked if outcome is not None and outcome.did is Did.FAILED]
     if failed:
@@ -194,10 +194,10 @@ def _clean(operation: Operation, plan: Plan, now: float, looked: bool) -> Move |
 def _cleaning(operation: Operation, plan: Plan) -> list[Step]:
     """Deletions that the hooks' delete policies ask for, at the end of the whole operation as in Argo CD. When a whole
     unit goes, so does every object its hooks made: nobody would be left to own it."""
-    steps = []
-    for step in plan.steps:
-        outcome = operation.outcome(step.key)
-        if step.kind is not StepKind.HOOK or step.act is Act.DELETE or outcome is None:
+    steps, outcomes = [], operation.by_step()
+    for step in _hooks(plan):
+        outcome = outcomes.get(step.key)
+        if outcome is None:
             continue
         wanted = DeletePolicy.SUCCEEDED if outcome.did is Did.SETTLED else DeletePolicy.FAILED
         leaving = plan.removal and outcome.did is Did.SETTLED

@@ -31,9 +31,9 @@ def before(inventory: Sequence[Owned], plan: Plan) -> tuple[Owned, ...]:
 
 def after(inventory: Sequence[Owned], plan: Plan, operation: Operation) -> tuple[Owned, ...]:
     """What is left: without what is really gone, and with the digests and fingerprints that are now true."""
-    owned = {entry.ref: entry for entry in inventory}
+    owned, outcomes = {entry.ref: entry for entry in inventory}, operation.by_step()
     for step in plan.steps:
-        outcome = operation.outcome(step.key)
+        outcome = outcomes.get(step.key)
         ref = step.ref
         if outcome is None or ref not in owned:
             continue
@@ -44,7 +44,7 @@ def after(inventory: Sequence[Owned], plan: Plan, operation: Operation) -> tuple
             owned[ref] = replace(
                 owned[ref], digest=step.manifest, fingerprint=outcome.fingerprint, uid=outcome.uid, wave=step.wave
             )
-        cleaned = operation.outcome(f"clean:{step.key}")
+        cleaned = outcomes.get(f"clean:{step.key}")
         if cleaned is not None and cleaned.did in (Did.SETTLED, Did.KEPT):
             owned.pop(ref, None)
     return _ordered(owned)
@@ -54,9 +54,9 @@ def overruled(
     known: Sequence[Overruled], plan: Plan, operation: Operation, left: Sequence[Owned]
 ) -> tuple[Overruled, ...]:
     """What the target makes otherwise than Git states: as known before, and as this run has seen it."""
-    found = {entry.ref: entry for entry in known}
+    found, outcomes = {entry.ref: entry for entry in known}, operation.by_step()
     for step in plan.steps:
-        outcome = operation.outcome(step.key)
+        outcome = outcomes.get(step.key)
         if step.kind is StepKind.CHANGE and outcome is not None and outcome.did in (Did.APPLIED, Did.SETTLED):
             found.pop(step.ref, None)
             if outcome.overruled:
@@ -74,7 +74,8 @@ def verified(
     desired nor `live` any more has gone.
     """
     desired = {manifest.ref for manifest in manifests}
-    owned = {entry.ref: entry for entry in inventory if entry.hook or entry.ref in desired or entry.ref in live}
+    standing = desired.union(live)
+    owned = {entry.ref: entry for entry in inventory if entry.hook or entry.ref in standing}
     for entry in known:
         if entry.ref in desired:
             before = owned.get(entry.ref) or Owned(entry.ref)

@@ -121,7 +121,13 @@ def _pruned(draft: Draft) -> tuple[tuple[Change, ...], tuple[Finding, ...]]:
 
 def _sync_steps(draft: Draft) -> list[Step]:
     manifests = {manifest.ref: manifest for manifest in draft.desired.manifests if manifest.ref.name}
-    steps = [_change_step(change, manifests, draft) for change in draft.changes]
+    owned = {entry.ref: entry for entry in draft.inventory}
+    steps = [
+        _delete_step(owned.get(change.ref) or Owned(change.ref), draft)
+        if change.act is Act.DELETE
+        else _apply_step(manifests[change.ref], change.act, draft)
+        for change in draft.changes
+    ]
     drift_only = bool(draft.changes) and all(change.drift for change in draft.changes)
     if draft.run_hooks or (draft.changes and not drift_only):
         steps += _hook_steps(draft)
@@ -150,12 +156,6 @@ def _once_more(steps: Sequence[Step], manifests: Mapping[Ref, Manifest], draft: 
     return [step for step in again if (step.phase.rank, step.wave) < end]
 
 
-def _change_step(change: Change, manifests: Mapping[Ref, Manifest], draft: Draft) -> Step:
-    if change.act is Act.DELETE:
-        return _delete_step(change.ref, draft)
-    return _apply_step(manifests[change.ref], change.act, draft)
-
-
 def _apply_step(manifest: Manifest, act: Act, draft: Draft) -> Step:
     ref = manifest.ref
     return Step(
@@ -171,15 +171,15 @@ def _apply_step(manifest: Manifest, act: Act, draft: Draft) -> Step:
     )
 
 
-def _delete_step(ref: Ref, draft: Draft) -> Step:
-    wave = next((entry.wave for entry in draft.inventory if entry.ref == ref), 0)
+def _delete_step(entry: Owned, draft: Draft) -> Step:
+    ref = entry.ref
     return Step(
         key=f"Prune:{ref.key}",
         kind=StepKind.CHANGE,
         act=Act.DELETE,
         ref=ref,
         phase=Phase.PRUNE,
-        wave=-wave,
+        wave=-entry.wave,
         rank=-kind_rank(ref),
         uid=draft.uids.get(ref, ""),
     )
@@ -242,7 +242,7 @@ def _removal_steps(draft: Draft) -> list[Step]:
     """The hooks' own objects are not pruned: their steps clear them, and the run's end deletes them."""
     hooks = _hook_steps(draft, (Phase.PRE_DELETE, Phase.POST_DELETE))
     cleared = {step.ref for step in hooks}
-    return [*hooks, *(_delete_step(entry.ref, draft) for entry in draft.inventory if entry.ref not in cleared)]
+    return [*hooks, *(_delete_step(entry, draft) for entry in draft.inventory if entry.ref not in cleared)]
 
 
 def _hoisted(steps: list[Step], manifests: Sequence[Manifest]) -> list[Step]:
@@ -253,21 +253,20 @@ def _hoisted(steps: list[Step], manifests: Sequence[Manifest]) -> list[Step]:
         if step.act is Act.DELETE or not (is_namespace(step.ref) or is_definition(step.ref)):
             hoisted.append(step)
             continue
-        users = [other for other in steps if _stands_on(other, step, bodies)]
-        first = min(users, key=lambda other: other.order, default=step)
+        first = min(_users(step, steps, bodies), key=lambda other: other.order, default=step)
         earlier = (first.phase.rank, first.wave) < (step.phase.rank, step.wave)
         hoisted.append(replace(step, phase=first.phase, wave=first.wave) if earlier else step)
     return hoisted
 
 
-def _stands_on(other: Step, base: Step, bodies: Mapping[Ref, Manifest]) -> bool:
-    if other is base or other.act is Act.DELETE:
-        return False
+def _users(base: Step, steps: Sequence[Step], bodies: Mapping[Ref, Manifest]) -> list[Step]:
+    """What stands on a namespace or a definition."""
+    others = [other for other in steps if other is not base and other.act is not Act.DELETE]
     if is_namespace(base.ref):
-        return other.ref.namespace == base.ref.name
+        return [other for other in others if other.ref.namespace == base.ref.name]
     spec = json.loads(bodies[base.ref].body).get("spec") or {}
-    names = spec.get("names") or {}
-    return other.ref.group_kind == (spec.get("group"), names.get("kind"))
+    kind = spec.get("group"), (spec.get("names") or {}).get("kind")
+    return [other for other in others if other.ref.group_kind == kind]
 
 
 def _needs(draft: Draft) -> Needs | None:

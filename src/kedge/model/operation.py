@@ -103,6 +103,10 @@ class Operation:
     def outcome(self, step: str) -> Outcome | None:
         return next((outcome for outcome in self.outcomes if outcome.step == step), None)
 
+    def by_step(self) -> dict[str, Outcome]:
+        """Key of a step → its outcome: for whoever asks about all of them."""
+        return {outcome.step: outcome for outcome in reversed(self.outcomes)}
+
 
 @dataclass(frozen=True, slots=True)
 class Owned:

@@ -5,6 +5,7 @@ wanted ─► furnish ─► Target.compare ─► diff ─► policy ─► mak
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,9 @@ from kedge.policy.admit import admit
 from kedge.policy.guard import destructive, destructive_to_stack, taken_along
 from kedge.policy.lint import lint
 from kedge.policy.stacks import admit_stack
+
+AT_ONCE = 100
+"""Objects that are told apart before others get a turn: a unit of thousands must not hold up those who ask."""
 
 _NAMED = 10
 
@@ -62,7 +66,7 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
     going = _removed(dossier, wish, home) if wish.removal else move(dossier, wish.unit, home)
     home, dossier = settled_in(dossier.home, home), replace(dossier, inventory=going.inventory)
     comparison = await _compare(doors, dossier, wish, furnished.desired, sweep)
-    changes = _changes(doors, dossier, comparison, removal=wish.removal)
+    changes = await _changes(doors, dossier, comparison, removal=wish.removal)
     doing = carried_out(wish.unit, changes, removal=wish.removal)
     created = [change.ref for change in changes if change.act is not Act.DELETE]
     claims = await doors.store.claims(wish.unit.target.cluster, created) if created else {}
@@ -125,13 +129,17 @@ async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desire
     return await doors.target.compare(scope, desired, known, inventory.surplus(dossier.inventory, desired.manifests))
 
 
-def _changes(doors: Doors, dossier: Dossier, comparison: Comparison, *, removal: bool) -> tuple[Change, ...]:
+async def _changes(doors: Doors, dossier: Dossier, comparison: Comparison, *, removal: bool) -> tuple[Change, ...]:
     """What left Git and is being deleted already is nothing to do: the run that ordered it has waited for it and named
     what holds it. Only a removal waits on, for its hooks and its end come after the last object."""
     verified = {entry.ref: entry.digest for entry in dossier.inventory}
     key = doors.installation.effects_key
     pairs = comparison.pairs if removal else [pair for pair in comparison.pairs if not leaving_already(pair)]
-    found = [diff(pair, key, wished=_wished(pair, verified)) for pair in pairs]
+    found: list[Change | None] = []
+    for number, pair in enumerate(pairs, 1):
+        found.append(diff(pair, key, wished=_wished(pair, verified)))
+        if not number % AT_ONCE:
+            await asyncio.sleep(0)
     return tuple(sorted((change for change in found if change is not None), key=lambda change: change.ref))
 
 
