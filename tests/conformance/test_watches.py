@@ -12,8 +12,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
-from urllib.request import Request as Call
-from urllib.request import urlopen
 
 import pytest
 from tests.conformance.catalog import definition, widget
@@ -22,6 +20,7 @@ from tests.conformance.generate import CRDS, PARTIAL, TABLE
 from tests.conformance.program import APPLY, END, JSON, MERGE, Program, Step
 from tests.conformance.servers import AGENT, Answer, Boxed, QuietPlane, Real, access_to, parsed, run
 from tests.parts.api import Api
+from tests.parts.etcd import Etcd
 
 from kedge.sandbox import Fields, Request, Watch
 
@@ -174,17 +173,6 @@ def test_every_event_of_a_story_is_told_alike_live_and_afterwards(plane: QuietPl
     assert not found, "\n".join(found[:30])
 
 
-def compacted(plane: QuietPlane) -> None:
-    """Have etcd forget everything up to now."""
-    etcd = f"http://127.0.0.1:{plane.ports[1]}/v3/kv"
-
-    def ask(what: str, body: Any) -> Any:
-        return json.load(urlopen(Call(f"{etcd}/{what}", json.dumps(body).encode()), timeout=10))
-
-    now = ask("range", {"key": base64.b64encode(b"nothing").decode()})["header"]["revision"]
-    ask("compaction", {"revision": now, "physical": True})
-
-
 def aged(token: str, version: int) -> str:
     """A continue token as if its first page had been read at an earlier version."""
     content = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
@@ -205,7 +193,7 @@ def test_what_the_server_has_forgotten_is_refused_alike(plane: QuietPlane, field
             first = server.ask(Step("GET", f"{path}?limit=1"))
             version = first.body["metadata"]["resourceVersion"]
             if isinstance(server, Real):
-                compacted(plane)
+                Etcd(plane.database).compact()
             else:
                 server.box.cluster.store.forget()
             token = aged(first.body["metadata"]["continue"], 2)

@@ -112,8 +112,7 @@ def patched(*operations: dict[str, Any]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def judged(folder: Path, real: RealCluster, judge: Judge, kind: str) -> AsyncIterator[tuple[World, Webhook]]:
-    """`shop/web` and `shop/other` synced, before the webhook is registered and in force."""
+async def serving(folder: Path, judge: Judge) -> AsyncIterator[Webhook]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate, key = self_signed(SAFE)
     (folder / "webhook.pem").write_bytes(certificate + key)
@@ -121,26 +120,32 @@ async def judged(folder: Path, real: RealCluster, judge: Judge, kind: str) -> As
     webhook = Webhook(judge, context, certificate)
     await webhook.up()
     try:
-        async with standing(folder, access=real.access) as world:
-            world.repository.write(
-                {
-                    ".kedge/shop.yaml": PROJECT,
-                    ".kedge/web.yaml": application("web"),
-                    ".kedge/other.yaml": application("other"),
-                    **folder_of("web", "hello"),
-                    **folder_of("other", "hello"),
-                    "apps/web/beside.yaml": config("hello", "beside"),
-                }
-            )
-            begun = world.pushed("begin")
-            await world.synced("shop/web", begun)
-            await world.synced("shop/other", begun)
-            plural = {"ValidatingWebhookConfiguration": "validating", "MutatingWebhookConfiguration": "mutating"}[kind]
-            await world.call("POST", f"{HOOKS}/{plural}webhookconfigurations", webhook.registered(kind))
-            await in_force(world, webhook)
-            yield world, webhook
+        yield webhook
     finally:
         await webhook.down()
+
+
+@asynccontextmanager
+async def judged(folder: Path, real: RealCluster, judge: Judge, kind: str) -> AsyncIterator[tuple[World, Webhook]]:
+    """`shop/web` and `shop/other` synced, before the webhook is registered and in force."""
+    async with serving(folder, judge) as webhook, standing(folder, access=real.access) as world:
+        world.repository.write(
+            {
+                ".kedge/shop.yaml": PROJECT,
+                ".kedge/web.yaml": application("web"),
+                ".kedge/other.yaml": application("other"),
+                **folder_of("web", "hello"),
+                **folder_of("other", "hello"),
+                "apps/web/beside.yaml": config("hello", "beside"),
+            }
+        )
+        begun = world.pushed("begin")
+        await world.synced("shop/web", begun)
+        await world.synced("shop/other", begun)
+        plural = {"ValidatingWebhookConfiguration": "validating", "MutatingWebhookConfiguration": "mutating"}[kind]
+        await world.call("POST", f"{HOOKS}/{plural}webhookconfigurations", webhook.registered(kind))
+        await in_force(world, webhook)
+        yield world, webhook
 
 
 async def in_force(world: World, webhook: Webhook) -> None:
@@ -268,17 +273,47 @@ async def test_a_webhook_that_overrules_git_is_told_and_not_fought(tmp_path: Pat
 
 
 def side_effects(request: Request) -> Outcome | None:
-    """A webhook whose side effects are Some or Unknown: what it is asked about can not be tried. No server takes such
-    a configuration any more (version v1 refuses it), but those of old clusters are still in force."""
+    """For the sandbox: what it is asked about can not be tried."""
     if request.query.get("dryRun") != "All" or not request.path.endswith("/configmaps/web"):
         return None
     text = 'admission webhook "judge.example.com" does not support dry run'
     return Outcome(Problem(400, "BadRequest", text).response())
 
 
-async def test_what_a_webhook_forbids_to_try_counts_as_rendered_is_applied_once_and_left_alone(tmp_path: Path) -> None:
-    async with standing(tmp_path) as world:
-        world.cluster.meet = side_effects
+@asynccontextmanager
+async def forbidding(folder: Path, place: str, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """A webhook whose side effects are Some. No server takes such a configuration any more (version v1 refuses it),
+    but those of old clusters are still in force: in the database, where this one is put."""
+    if place == "sandbox":
+        async with standing(folder) as world:
+            world.cluster.meet = side_effects
+            yield world
+        return
+    real: RealCluster = request.getfixturevalue("real_cluster")
+    async with serving(folder, lambda found: {}) as webhook, standing(folder, access=real.access) as world:
+        document = webhook.registered(VALIDATING)
+        document["webhooks"][0]["sideEffects"] = "Some"
+        born = {"uid": "11111111-2222-3333-4444-555555555555", "creationTimestamp": "2020-01-01T00:00:00Z"}
+        document["metadata"] |= born
+        real.etcd.put("validatingwebhookconfigurations", "test", document)
+        await world.call("POST", "/api/v1/namespaces", {"metadata": {"name": "web"}})
+
+        async def in_the_way() -> bool:
+            try:
+                await world.call("POST", f"{MAPS}?dryRun=All", {"metadata": {"name": "web"}})
+            except AssertionError as refused:
+                return "does not support dry run" in str(refused)
+            return False
+
+        await world.eventually(in_the_way)
+        yield world
+
+
+@pytest.mark.parametrize("place", ["sandbox", "real"])
+async def test_what_a_webhook_forbids_to_try_counts_as_rendered_is_applied_once_and_left_alone(
+    tmp_path: Path, place: str, request: pytest.FixtureRequest
+) -> None:
+    async with forbidding(tmp_path, place, request) as world:
         world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web")})
         world.repository.write({**folder_of("web", "hello"), "apps/web/beside.yaml": config("hello", "beside")})
         await world.synced("shop/web", world.pushed("begin"))

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "explain" / "hard-cases.md"
 NAMED = re.compile(r"([SR]*) ?`(tests/[\w/.]+\.py)::(test_\w+)`")
-PLACES = {"S": {"access"}, "R": {"access", "real_cluster"}}
+PLACES = {"S": {"access", "place"}, "R": {"access", "place", "real_cluster"}}
 
 
 def asked_for(file: str, name: str) -> set[str] | None:

@@ -57,6 +57,11 @@ class ControlPlane:
         return f"https://127.0.0.1:{self.ports[3]}"
 
     @property
+    def database(self) -> str:
+        """Where etcd answers."""
+        return f"http://127.0.0.1:{self.ports[1]}"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.authority.kubeconfig()
 
@@ -64,6 +69,7 @@ class ControlPlane:
         """Answers when a Deployment would roll out. Raises Broken with the end of a log."""
         self.authority.write(self.server)
         (self.folder / "issuer").write_text(self.issuer)
+        (self.folder / "database").write_text(self.database)
         with closing(Api(access_of(self.kubeconfig))) as api:
             self.bring_up(api)
 
@@ -94,7 +100,7 @@ class ControlPlane:
             time.sleep(0.05)
 
     def etcd(self) -> list[str | Path]:
-        client, peer = (f"http://127.0.0.1:{port}" for port in self.ports[1:3])
+        client, peer = self.database, f"http://127.0.0.1:{self.ports[2]}"
         return [
             *(KUBERNETES.program, "etcd", "--name=only", f"--data-dir={self.folder / 'etcd'}", "--unsafe-no-fsync"),
             *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
@@ -105,7 +111,7 @@ class ControlPlane:
     def api_server(self) -> list[str | Path]:
         keys = self.folder
         return [
-            *(KUBERNETES.program, "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self.ports[1]}"),
+            *(KUBERNETES.program, "kube-apiserver", f"--etcd-servers={self.database}"),
             *("--bind-address=127.0.0.1", f"--secure-port={self.ports[0]}"),
             # Nobody reaches the server by its Service here, and an endpoint on loopback would be refused.
             *("--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"),

@@ -14,6 +14,7 @@ from scripts.build_parts import OPENTOFU
 from tests.parts.api import Api, access_of
 from tests.parts.cleaning import Baseline, Cleaner, taken
 from tests.parts.cluster import holding
+from tests.parts.etcd import Etcd
 from tests.parts.programs import missing
 
 from kedge.kube.kubeconfig import Access
@@ -33,6 +34,10 @@ class RealCluster:
     def kubeconfig(self) -> Path:
         """The administrator's."""
         return self.folder / "admin.kubeconfig"
+
+    @property
+    def etcd(self) -> Etcd:
+        return Etcd((self.folder / "database").read_text())
 
     @property
     def access(self) -> Access:
