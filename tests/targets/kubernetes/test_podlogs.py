@@ -185,3 +185,26 @@ async def test_more_containers_than_one_person_can_read_are_counted(world: World
         for wish in (LogWish(), FOLLOW):
             lines = await heard(world, wish, 2)
             assert "1 more containers are not read: name an object" in [line.text for line in lines if line.note]
+
+
+@staged
+async def test_who_follows_in_a_quiet_cluster_asks_nothing_and_hears_of_a_pod_at_once(world: World) -> None:
+    await rolled_out(world)
+    log = await world.target.live.logs(WEB, (DEPLOYED,), FOLLOW)
+    heard_at: list[float] = []
+    pulses = 0
+    async with aclosing(log.lines) as source:
+        async for line in source:
+            pulses += line.note
+            if pulses == 30:
+                asked = len(world.transport.calls())
+                pulses += 1
+            elif pulses == 90:
+                assert len(world.transport.calls()) == asked, "half a minute and more without a question"
+                await world.target.live.restart(WEB, DEPLOYED)
+                heard_at.append(world.clock.monotonic())
+                pulses += 1
+            elif heard_at and not line.note:
+                heard_at.append(world.clock.monotonic())
+                break
+    assert heard_at[1] - heard_at[0] < 4

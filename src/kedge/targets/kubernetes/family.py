@@ -74,7 +74,7 @@ async def kinship(site: Site, refs: Sequence[Ref], only: Collection[GroupKind] =
     """With `only`, children are looked for among these kinds alone."""
     slots, troubles = await _roots(site, refs)
     sights = {ref: _sight(site, ref, slots.get(ref), troubles.get(ref, "")) for ref in refs}
-    spaces = _namespaces(refs)
+    spaces = namespaces_of(refs)
     notes = [f"objects in {len(spaces) - NAMESPACES} more namespaces are not looked at"] * (len(spaces) > NAMESPACES)
     # cluster-scoped kinds of Kubernetes itself own nothing
     wide = any(not ref.namespace and ref.group_kind not in CLUSTER_SCOPED for ref in refs)
@@ -136,7 +136,7 @@ def _sight(site: Site, ref: Ref, slot: Slot | None, trouble: str) -> Sight:
     return Sight(ref, exists=False)
 
 
-def _namespaces(refs: Iterable[Ref]) -> list[str]:
+def namespaces_of(refs: Iterable[Ref]) -> list[str]:
     """Those of the objects, the one with most of them first."""
     counts: dict[str, int] = {}
     for ref in refs:

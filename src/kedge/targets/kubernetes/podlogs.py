@@ -19,8 +19,9 @@ from kedge.model.ref import Ref
 from kedge.ports import Log
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes.census import WORKLOADS
-from kedge.targets.kubernetes.family import Kin, kinship
+from kedge.targets.kubernetes.family import NAMESPACES, Kin, kinship, namespaces_of
 from kedge.targets.kubernetes.naming import named
+from kedge.targets.kubernetes.podnews import PodNews
 from kedge.targets.kubernetes.site import Site
 
 POD = ("", "Pod")
@@ -32,9 +33,12 @@ HELD = 1_000
 """Lines that wait for a reader; then the containers' streams wait, too."""
 PULSE = 1.0
 """Seconds of silence after which a follower is told that nobody has said anything."""
-LOOK_AGAIN = 5.0
-"""Seconds between two looks for new Pods while somebody follows; more where a look takes long."""
 SHARE = 20
+"""A look for new Pods is followed by a rest of so many times as long as it took."""
+
+
+NOT_YET = "waits 0 "
+"""The run of a container that has never begun: there is news when it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ async def _in_turn(reading: Reading, containers: Sequence[Container]) -> AsyncIt
 
 
 class _Following:
-    """Streams side by side into one queue, and a look for new Pods now and then."""
+    """Streams side by side into one queue, and a look for new Pods when there is news of any."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -242,20 +246,23 @@ class _Following:
 
     async def _look(self) -> None:
         told, site, wish = "", self.reading.site, self.reading.wish
-        clock, took = site.client.clock, 0.0
+        clock, spaces = site.client.clock, namespaces_of(self.reading.refs)[:NAMESPACES]
+        news = PodNews(site.client, spaces)
+        self._tasks += [self.reading.spawner.start(news.hear(space), f"log: Pods of {space}") for space in spaces]
         while True:
-            await clock.sleep(max(LOOK_AGAIN, SHARE * took))
+            await news.wait()
             began = clock.monotonic()
             try:
                 pods = await _pods(site, self.reading.refs, wish)
                 # what begins while somebody looks on is of interest from its first line on
-                self.start(_containers(pods, wish.container), replace(wish, since=None, tail=None))
+                begun = [one for one in _containers(pods, wish.container) if not one.run.startswith(NOT_YET)]
+                self.start(begun, replace(wish, since=None, tail=None))
                 told = ""
             except KedgeError as error:
                 if str(error) != told:
                     told = str(error)
                     await self.queue.put(LogLine("", "", told, note=True))
-            took = clock.monotonic() - began
+            await clock.sleep(SHARE * (clock.monotonic() - began))
 
 
 async def _followed(following: _Following, containers: Sequence[Container]) -> AsyncIterator[LogLine]:
