@@ -185,6 +185,11 @@ async def test_a_root_that_the_admin_root_no_longer_names_removes_nothing(tmp_pa
         team = await with_a_team(world)
         world.repository.write({".kedge/team.yaml": None})
         world.pushed("the team's root is gone")
+        for words in (("get",), ("get", "sick")):
+            told = await world.said("root team: the admin root does not name it any more", *words)
+            assert "stays as it is" in told
+            assert "take their declarations out of it while it is named" in told
+        assert "root team" not in (await world.kedge("get", "well")).err
         await goes_on(world, "goodbye")
         await unharmed(world)
         world.repository.write({".kedge/team.yaml": root(team)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kedge.model.errors import Where
+from kedge.model.origin import spoken
 from kedge.model.unit import Unit
 from kedge.ports import Head, RootState
 from kedge.server import views
@@ -44,7 +45,8 @@ def _covers(problem: Where, declared: Where) -> bool:
 def _source_problems(heads: Sequence[Head]) -> tuple[views.ProblemView, ...]:
     wrong = sorted((head for head in heads if head.problem), key=lambda head: (head.repository, head.ref))
     return tuple(
-        _problem(head.problem, f"source {views.public_url(head.repository)} {head.ref}".rstrip()) for head in wrong
+        _problem(head.problem, f"source {views.public_url(head.repository)} {spoken(head.ref)}".rstrip())
+        for head in wrong
     )
 
 

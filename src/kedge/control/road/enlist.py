@@ -131,7 +131,24 @@ class Enlister:
         if enlisted.refused and not taken:  # another root was quicker, between the look and the write
             taken = await self._taken(root, resolved)
             await self._doors.store.enlist(self._enlistment(root, revision, resolved, (*every, *taken)))
+        if name == ADMIN:
+            await self._let_go()
         return enlisted
+
+    async def _let_go(self) -> None:
+        """Roots that are not named any more: what they declared stays as it is, and that is told. Nobody has asked for
+        its removal: it may be named again, under whatever name."""
+        store, now = self._doors.store, self._doors.clock.now()
+        lost = [state for state in await store.roots() if state.name not in self._roots]
+        others = set(await store.declared_elsewhere(ADMIN)) if lost else set()
+        for state in lost:
+            standing = len(others - set(await store.declared_elsewhere(state.name)))
+            problems = (_unnamed(standing),) if standing else ()
+            if problems == state.problems:
+                continue
+            told = RootState(state.name, state.revision, not problems, problems, now)
+            events = (_event(state.name, state.revision, problems, now),) if problems else ()
+            await store.enlist(Enlistment(told, (), events=events))
 
     async def _readings_of(
         self, root: Root, revision: Revision
@@ -203,7 +220,7 @@ class Enlister:
         now = self._doors.clock.now()
         state = RootState(root.name, revision, not problems, tuple(problems), now)
         admin = root.name == ADMIN
-        events = (_event(root, revision, problems, now),) if problems else ()
+        events = (_event(root.name, revision, problems, now),) if problems else ()
         return Enlistment(
             state,
             resolved.units,
@@ -247,6 +264,16 @@ def candidates(snapshot: Snapshot, folder: str, config: RootConfig) -> list[Entr
     return sorted(found.values())
 
 
+def _unnamed(units: int) -> Problem:
+    what = (
+        "the application that it declared stays as it is, and follows"
+        if units == 1
+        else (f"the {units} applications that it declared stay as they are, and follow")
+    )
+    hint = "name it again; to have them removed, take their declarations out of it while it is named"
+    return Problem(f"the admin root does not name it any more: {what} no new declaration", hint=hint)
+
+
 def _config(snapshot: Snapshot, prefix: str) -> RootConfig:
     entry = snapshot.entry(f"{prefix}{CONFIG}")
     if entry is None or entry.kind is not EntryKind.FILE:
@@ -254,9 +281,13 @@ def _config(snapshot: Snapshot, prefix: str) -> RootConfig:
     return read_config(snapshot.read(entry), entry.path)
 
 
-def _event(root: Root, revision: Revision, problems: Sequence[Problem], now: float) -> Event:
+def _event(root: str, revision: Revision | None, problems: Sequence[Problem], now: float) -> Event:
     first = str(problems[0]).replace("\n", " ")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return Event(
-        "root.trouble", now, AUTOMATION.name, commit=revision.commit, message=f"root {root.name}: {first}{more}"
+        "root.trouble",
+        now,
+        AUTOMATION.name,
+        commit=revision.known if revision is not None else "",
+        message=f"root {root}: {first}{more}",
     )
