@@ -229,3 +229,38 @@ async def test_a_job_is_run_now_and_a_schedule_that_git_states_is_left_to_git(tm
         assert (await deployment(world, "free"))["spec"]["paused"] is True
         told = (await world.kedge("get", "event")).out
         assert "run of batch/CronJob web/nightly" in told
+
+
+GREETING = {
+    "apps/web/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {greeting: hello}\n",
+}
+ACTION = """apiVersion: kedge.dev/v1alpha1
+kind: HealthRule
+metadata: {name: greetings}
+spec:
+  kinds: [ConfigMap]
+  actions:
+    - name: greet
+      does: greet whoever reads it
+      when: "object.data.?mood.orValue('') != 'sad'"
+      hindrance: it is in no mood
+      patch: {data: {last: "${now} by ${actor}"}}
+"""
+
+
+async def test_an_action_that_is_declared_in_git_is_done_by_its_name(tmp_path, access: Access | None) -> None:
+    async with standing(tmp_path, access=access) as world:
+        files = {**shop(), ".kedge/rule.yaml": ACTION, **GREETING}
+        world.repository.write(
+            {**files, ".kedge/broken.yaml": ACTION.replace("greetings", "broken").replace("greet\n", "G !\n")}
+        )
+        commit = world.pushed("begin")
+        await world.until("shop/web", lambda found: found.applied is not None and found.applied.commit == commit)
+        await world.said("its name is a word of small letters", "get", "event")
+        assert "greet whoever reads it" in (await world.kedge("act", "web", "configmap/web")).out
+        done = await world.kedge("act", "web", "configmap/web", "greet", "-y", "--reason", "it is morning")
+        assert done.code == 0, done.err
+        data = (await world.call("GET", "/api/v1/namespaces/web/configmaps/web"))["data"]
+        assert data["last"].endswith(" by mona")
+        unknown = await world.kedge("act", "web", "configmap/web", "shout", "-y", "--reason", "x")
+        assert "known are greet" in unknown.err

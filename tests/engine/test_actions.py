@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from kedge.engine.actions import hindrance_of, prepare, stated
+from kedge.engine.actions import declared_first, hindrance_of, prepare, stated, wrong_with
+from kedge.engine.health import Rulebook
+from kedge.engine.health.trying import problems_of
 from kedge.model.action import Action
 from kedge.model.errors import Invalid
+from kedge.model.health import Status
+from kedge.model.rule import HealthCheck, HealthRule
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
@@ -88,3 +93,46 @@ def test_fields_that_git_states_are_told_and_silence_is_not() -> None:
     assert stated({"spec": {"suspend": False, "schedule": "x"}}, fields) == ("spec.suspend",)
     assert stated({"spec": []}, fields) == ()
     assert stated({}, fields) == ()
+
+
+def declared(name: str, *actions: Action, kinds: tuple[str, ...] = ("apps/*",)) -> HealthRule:
+    return HealthRule(name, kinds=kinds, actions=actions)
+
+
+def test_a_declared_action_goes_before_one_that_is_brought_and_others_stay() -> None:
+    mine, theirs = Action("restart", "mine", patch={"spec": {}}), Action("restart", "theirs", patch={"spec": {}})
+    pause = Action("pause", "hold it", patch={"spec": {"paused": True}})
+    found = declared_first(
+        [declared("b", theirs), declared("a", mine)], lambda *_: (theirs, pause), "apps", "Deployment"
+    )
+    assert found == (mine, pause)
+    assert declared_first([declared("a", mine)], lambda *_: (pause,), "batch", "Job") == (pause,)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": "Up Up"}, "small letters"),
+        ({"does": ""}, "says what it does"),
+        ({"patch": {}}, "changes nothing"),
+        ({"patch": {"metadata": {"labels": {"a": "b"}}}}, "annotations alone"),
+        ({"patch": {"metadata": {"annotations": {"kedge.dev/owner": "me"}}}}, "own annotations"),
+        ({"condition": {"status": "True"}}, "has a type"),
+        ({"create": {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "kube-system"}}}, "namespace"),
+        ({"when": "spec.replicas >"}, "CEL"),
+    ],
+)
+def test_an_action_that_may_not_be_declared_says_why(change: dict[str, Any], told: str) -> None:
+    fine = Action("bump", "make it more", patch={"spec": {"size": 2}})
+    assert wrong_with(fine) == ""
+    assert told in wrong_with(replace(fine, **change))
+    (problem,) = problems_of(declared("rule", replace(fine, **change)))
+    assert told in problem.text
+
+
+def test_a_rule_that_only_brings_actions_leaves_health_to_others() -> None:
+    shipped = HealthRule("shipped", ("apps/*",), (HealthCheck("true", Status.DEGRADED),))
+    book = Rulebook((declared("mine", Action("bump", "more", patch={"spec": {}})),), lambda group, kind: shipped)
+    found = book.find("apps", "Deployment")
+    assert found is not None
+    assert found.rule is shipped

@@ -212,8 +212,9 @@ def _health_rule(kind: type, document: Document, shape: Shape) -> Any:
         return found
     if not found.get("kinds"):
         shape.wrong(("spec", "kinds"), "the kinds are wanted that the rule is for, as `example.org/Thing`")
-    if not found.get("checks") and not found.get("silent"):
-        shape.wrong(("spec", "checks"), "at least one check is wanted: what to ask of an object", "or `silent: true`")
+    if not any(found.get(field) for field in ("checks", "silent", "actions")):
+        hint = "or an action, or `silent: true`"
+        shape.wrong(("spec", "checks"), "at least one check is wanted: what to ask of an object", hint)
     for index, check in enumerate(found.get("checks", ())):
         if not check.when:
             shape.wrong(("spec", "checks", index, "when"), "CEL is wanted that is true or false")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kedge.engine.health.expression import Expression
+from kedge.engine.health.expression import MOST_EFFORT, Expression
 from kedge.engine.health.read import field, mapping, mappings, text
 from kedge.engine.health.view import view_of
 from kedge.model.action import Action, Fields
 from kedge.model.errors import Invalid
+from kedge.model.rule import HealthRule
 
 Brought = Callable[[str, str], tuple[Action, ...]]
 """(group, kind) → the actions that are known for it."""
@@ -23,6 +24,47 @@ def nothing(group: str, kind: str) -> tuple[Action, ...]:
     return ()
 
 
+def declared_first(rules: Sequence[HealthRule], brought: Brought, group: str, kind: str) -> tuple[Action, ...]:
+    """The actions of a kind: those that are declared, and of those that Kedge brings the ones of other names. Of two
+    declared ones of a name the first by the rule's name counts."""
+    fitting = sorted((rule for rule in rules if rule.covers(group, kind)), key=lambda rule: rule.name)
+    found: dict[str, Action] = {}
+    for action in (*(action for rule in fitting for action in rule.actions), *brought(group, kind)):
+        found.setdefault(action.name, action)
+    return tuple(found.values())
+
+
+def wrong_with(action: Action) -> str:
+    """Why an action may not be declared, "" where it may."""
+    if not _WORD.fullmatch(action.name):
+        return "its name is a word of small letters and dashes"
+    if not action.does:
+        return "`does` says what it does, as the end of “it will …”"
+    if not (action.patch or action.status or action.condition or action.create):
+        return "it changes nothing: one of patch, status, condition and create is wanted"
+    metadata = action.patch.get("metadata", {})
+    if not isinstance(metadata, dict) or set(metadata) - {"annotations"}:
+        return "of an object's metadata it may patch annotations alone"
+    if any("kedge.dev/" in str(key) for key in mapping(metadata, "annotations")):
+        return "Kedge's own annotations are not patched"
+    if action.condition and not action.condition.get("type"):
+        return "a condition has a type"
+    if action.create and (set(action.create) - _MADE or mapping(action.create, "metadata").get("namespace") != _SAME):
+        return f"what it makes has {', '.join(sorted(_MADE))}, and the namespace {_SAME}"
+    return _unfit(action.when)
+
+
+def _unfit(when: str) -> str:
+    try:
+        effort = Expression(when).effort if when else 0
+    except Invalid as error:
+        return error.problems[0].text
+    return f"`when` holds {effort} macros and comparisons inside macros" if effort > MOST_EFFORT else ""
+
+
+_WORD = re.compile(r"[a-z][a-z-]{0,30}")
+_MADE = frozenset(("apiVersion", "kind", "metadata", "spec"))
+_SAME = "${namespace}"
 COPY = "$copy"
 SHORT = 40  # characters of a name that leave room for what is put behind it
 _VARIABLE = re.compile(r"\$\{([a-z]*)\}")

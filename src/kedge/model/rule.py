@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
+from kedge.model.action import Action
 from kedge.model.errors import Where
 from kedge.model.health import Status
 
@@ -33,8 +34,8 @@ class HealthCase:
 
 @dataclass(frozen=True, slots=True)
 class HealthRule:
-    """How healthy objects of some kinds are, in CEL. The first check that holds decides; where none does, the
-    conventions do that hold for every kind. Read from the admin root alone."""
+    """How healthy objects of some kinds are, in CEL, and what people may do to them. The first check that holds
+    decides; where none does, the conventions do that hold for every kind. Read from the admin root alone."""
 
     name: str
     kinds: Annotated[tuple[str, ...], "Globs over `group/Kind`, as `example.org/*`; core kinds are `Kind`."] = ()
@@ -45,7 +46,15 @@ class HealthRule:
     ] = False
     silent: Annotated[bool, "Nobody reports on these kinds: an object without a status is not waited for."] = False
     cases: Annotated[tuple[HealthCase, ...], "Objects, and what the rule must say of each."] = ()
+    actions: Annotated[
+        tuple[Action, ...], "What people may do to such objects with `kedge act`; goes before what Kedge brings."
+    ] = ()
     where: Where = Where()
+
+    @property
+    def judges(self) -> bool:
+        """Whether it says anything of health; one that only brings actions leaves that to others."""
+        return bool(self.checks) or self.silent or self.evenDeleting or self.evenStale
 
     def covers(self, group: str, kind: str) -> bool:
         name = f"{group}/{kind}" if group else kind

@@ -47,7 +47,8 @@ class Rulebook:
 
     def __init__(self, declared: Sequence[HealthRule] = (), shipped: Shipped | None = None) -> None:
         """Of two declared rules for one kind the first by name counts. Raises Invalid for one that does not compile."""
-        self._declared = tuple(Compiled(rule) for rule in sorted(declared, key=lambda rule: rule.name))
+        judging = sorted((rule for rule in declared if rule.judges), key=lambda rule: rule.name)
+        self._declared = tuple(map(Compiled, judging))
         self._shipped = shipped
         self._found: dict[tuple[str, str], Compiled | None] = {}
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from kedge.engine.actions import wrong_with
 from kedge.engine.health.judge import judge
 from kedge.engine.health.rulebook import Rulebook
 from kedge.model.errors import Invalid, Problem
 from kedge.model.rule import HealthCase, HealthRule
+
+MOST_ACTIONS = 50
 
 
 def problems_of(rule: HealthRule) -> tuple[Problem, ...]:
@@ -17,7 +20,13 @@ def problems_of(rule: HealthRule) -> tuple[Problem, ...]:
         book = Rulebook((rule,))
     except Invalid as error:
         return error.problems
-    found = []
+    if len(rule.actions) > MOST_ACTIONS:
+        return (Problem(f"a rule has at most {MOST_ACTIONS} actions", rule.where),)
+    found = [
+        Problem(f"action “{action.name}”: {told}", rule.where)
+        for action in rule.actions
+        if (told := wrong_with(action))
+    ]
     for case in rule.cases:
         health = judge(whole_of(rule, case), rules=book)
         if health.status is not case.status:

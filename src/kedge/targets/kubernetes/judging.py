@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kedge.engine.actions import Brought, declared_first
 from kedge.engine.health import Rulebook, excused, judge_or_none
 from kedge.model.health import Health, Status
 from kedge.model.ref import Ref
@@ -29,6 +30,10 @@ class Judging:
         if moved:
             self._declared, self._rules = now, self._book(now)
         return moved
+
+    def actions(self, brought: Brought) -> Brought:
+        """What may be done to objects of a kind: as declared just now, and as `brought`."""
+        return lambda group, kind: declared_first(self._declared, brought, group, kind)
 
     def judged(self, obj: Mapping[str, Any], now: float, reports: bool = True) -> tuple[Health, bool]:
         """Its health, and whether anything is to be waited for. An excused object is waited for by nobody.

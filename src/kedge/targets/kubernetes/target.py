@@ -50,12 +50,13 @@ class KubernetesTarget:
         judging: Judging | None = None,
         brought: Brought = nothing,
     ) -> None:
-        means = Means(connect, reach, clock, entropy, spawner, judging or Judging())
+        judging = judging or Judging()
+        means = Means(connect, reach, clock, entropy, spawner, judging)
         self._sites = Sites(means, self._ring, self._again)
         self._cache = PlaceCache()
         self._installations: set[str] = set()
         self._rings: list[Callable[[str, Ref, str], None]] = []
-        self._live = KubernetesLive(self._site, self._sites.open, spawner, brought)
+        self._live = KubernetesLive(self._site, self._sites.open, spawner, judging.actions(brought))
 
     @property
     def live(self) -> KubernetesLive:
