@@ -75,6 +75,7 @@ class Write:
     thing: Thing
     unit: str = ""
     operation: str = ""
+    cluster: str = ""
 
 
 @dataclass(slots=True)
@@ -92,12 +93,13 @@ class MemoryCluster:
     watchers: list[Callable[[Ref], None]] = field(default_factory=list)
     witness: Callable[[Write], None] = lambda write: None
     count: int = 0
+    name: str = ""
 
     def apply(self, ref: Ref, body: dict[str, Any], hand: str, unit: str = "", operation: str = "") -> Thing:
         thing = self.things.get(ref)
         if thing is None:
             self.count += 1
-            thing = Thing(ref, f"uid-{self.count}", body, self.now(), operation=operation)
+            thing = Thing(ref, f"uid{self.name}-{self.count}", body, self.now(), operation=operation)
             self.things[ref] = thing
             act = "create"
         elif thing.body == body and thing.operation == operation:
@@ -109,7 +111,7 @@ class MemoryCluster:
         thing.ready_at = self.now() + seconds
         if seconds:
             self.later(seconds, lambda: self.changed(ref))
-        self.witness(Write(act, ref, hand, thing, unit, operation))
+        self.witness(Write(act, ref, hand, thing, unit, operation, self.name))
         self.changed(ref)
         return thing
 
@@ -117,7 +119,7 @@ class MemoryCluster:
         thing = self.things[ref]
         if thing.terminating:
             return
-        self.witness(Write("delete", ref, hand, thing, unit, operation))
+        self.witness(Write("delete", ref, hand, thing, unit, operation, self.name))
         thing.terminating = True
         seconds = self.linger(ref)
         if seconds:
@@ -130,7 +132,7 @@ class MemoryCluster:
     def _gone(self, thing: Thing) -> None:
         if self.things.get(thing.ref) is thing:
             del self.things[thing.ref]
-            self.witness(Write("gone", thing.ref, "cluster", thing))
+            self.witness(Write("gone", thing.ref, "cluster", thing, cluster=self.name))
             self.changed(thing.ref)
 
     def changed(self, ref: Ref) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.doors.memory_source import REPOSITORY
 from tests.simulation.witness import CANARY
-from tests.simulation.world import World
+from tests.simulation.world import CLUSTERS, ROOTS, World
 
 from kedge.model.declaration import ApproveSection, Heal, OnRemove, SyncSection, TargetSection, When
 from kedge.model.errors import KedgeError
@@ -23,6 +23,7 @@ from kedge.model.unit import Unit
 PEOPLE = (Person("mona", ("sre",)), Person("omar", ("sre",)), Person("pia", ("dev",)))
 VERSIONS = {"Deployment": "apps/v1", "Job": "batch/v1"}
 PHASES = ("PreSync", "Sync", "PostSync", "SyncFail", "PreDelete", "PostDelete")
+BOTH = ("PreSync,PostSync", "PreSync,Sync", "PostSync,SyncFail", "PreDelete,PostDelete", "Sync,PreDelete")
 POLICIES = ("", "HookSucceeded", "BeforeHookCreation", "HookFailed", "HookSucceeded,HookFailed")
 
 
@@ -41,11 +42,13 @@ class History:
         draw = self.random
         parsed = UnitName.parse(name)
         after = (UnitName("shop", "db"),) if name == "shop/web" and draw.random() < 0.4 else ()
+        root = ROOTS[(parsed.project == "team") != (draw.random() < 0.1)]
+        cluster = CLUSTERS[draw.random() < 0.25]
         return Unit(
             parsed,
-            "admin",
+            root,
             SourceSpec(REPOSITORY, "main", path),
-            TargetSection("default", path.rpartition("/")[2]),
+            TargetSection(cluster, path.rpartition("/")[2]),
             sync=SyncSection(
                 auto=draw.random() < 0.9,
                 prune=draw.random() < 0.9,
@@ -93,7 +96,7 @@ class History:
             body["stringData"] = {"plain": secret}
         elif kind == "Job":
             policy = draw.choice(POLICIES)
-            notes = {"argocd.argoproj.io/hook": draw.choice(PHASES)}
+            notes = {"argocd.argoproj.io/hook": draw.choice(BOTH if draw.random() < 0.2 else PHASES)}
             if policy:
                 notes["argocd.argoproj.io/hook-delete-policy"] = policy
             if draw.random() < 0.3:
@@ -118,6 +121,7 @@ class History:
             (3, self.resume),
             (2, self.rollback),
             (3, self.cancel),
+            (2, self.cancel_amid),
             (2, self.roots),
             (2, self.fault),
             (2, self.crash),
@@ -154,7 +158,8 @@ class History:
         self._push(dict(self.world.source.commits[old].files), parent=old)
 
     async def drift(self) -> None:
-        draw, cluster = self.random, self.world.cluster
+        draw = self.random
+        cluster = draw.choice(list(self.world.clusters.values()))
         refs = sorted(cluster.things)
         dice = draw.random()
         self.world.stir()
@@ -179,10 +184,19 @@ class History:
             return
         if dice < 0.53:
             body["metadata"].pop("annotations", None)
+            if draw.random() < 0.5:
+                self._remove_from_git(ref)
         else:
             body["spec"] = {**(body.get("spec") or {}), "edited": draw.randint(0, 99)}
         if not cluster.things[ref].terminating:
             cluster.apply(ref, body, "kubectl", operation=cluster.things[ref].operation)
+
+    def _remove_from_git(self, ref: Ref) -> None:
+        """What somebody has just taken away from Kedge leaves Git, too: it has to stay."""
+        files = self.world.source.files()
+        path = f"apps/{ref.namespace}/{ref.name}.json"
+        if files.pop(path, None) is not None:
+            self._push(files)
 
     def _some_unit(self) -> UnitName:
         names = sorted(self.world.store.dossiers) or ["shop/web"]
@@ -228,6 +242,14 @@ class History:
         running = sorted(name for name, dossier in dossiers.items() if dossier.operation is not None)
         name = UnitName.parse(self.random.choice(running)) if running else self._some_unit()
         await self._ask(f"cancel {name}", self._commands.cancel(PEOPLE[0], name, "stop"))
+
+    async def cancel_amid(self) -> None:
+        """Somebody cancels whatever is at work when the next act has been done, and before anybody hears of it."""
+
+        async def person() -> None:
+            await self.cancel()
+
+        self.world.amid = person
 
     async def rollback(self) -> None:
         name = self._some_unit()

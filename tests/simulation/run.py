@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from tests.simulation.history import PEOPLE, History
 from tests.simulation.loop import BEGIN, VirtualLoop, simulate
-from tests.simulation.world import Broken, World
+from tests.simulation.world import CLUSTERS, Broken, World
 
 from kedge.model.errors import KedgeError
 from kedge.model.ref import UnitName
@@ -43,7 +43,7 @@ def run(seed: int | str, actions: int = 25) -> Story:
     """Raises Failed with the story."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
-    world = World(seed, loop)
+    world = World(seed, loop, CLUSTERS)
     try:
         simulate(_history(world, seed, actions), loop)
         world.check()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.doors.memory_target import MemoryTarget
 from tests.simulation.run import Failed, run
 
 from kedge.control.road import perform, propose, reconcile
@@ -14,10 +15,11 @@ from kedge.control.road.doors import Turn
 from kedge.engine import delivery, diff, gate, inventory
 from kedge.engine.leaves import Leaf
 from kedge.model.change import FieldChange
+from kedge.model.operation import Did, Outcome
 from kedge.ports import Record
 
 SEEDS = 1200
-KNOWN = {"Synced is said unseen": 397}
+KNOWN = {"Synced is said unseen": 503}
 """Seeds that show a fault which few others do: tried first. When histories are drawn otherwise, others are found."""
 
 
@@ -51,6 +53,18 @@ def _not_kept(dossier: Any, events: Any = (), *rest: Any, **more: Any) -> Record
     return replace(Record(dossier, events, *rest, **more), rendered=None)
 
 
+def _delete_anything(target: Any, scope: Any, step: Any) -> Any:
+    thing = target.cluster.things.get(step.ref)
+    if thing is None:
+        return Outcome(step.key, Did.SETTLED)
+    target.cluster.delete(step.ref, "kedge", scope.unit, scope.operation)
+    return Outcome(step.key, Did.DELETED, uid=thing.uid)
+
+
+async def _open_for_ever(doors: Any, dossier: Any) -> Any:
+    return dossier
+
+
 _sabotage: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "the inventory is written after the act": (inventory, "before", lambda owned, plan: tuple(owned), "I2"),
     "what is still wanted is pruned": (inventory, "surplus", lambda owned, _: tuple(o.ref for o in owned), "I1"),
@@ -67,6 +81,8 @@ _sabotage: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "nothing is compared": (propose, "diff", lambda *_, **__: None, "I3"),
     "what was made is let go at the end": (inventory, "after", lambda owned, plan, operation: (), "I2"),
     "the rendered set is not kept": (reconcile, "Record", _not_kept, "I10"),
+    "what no longer carries our name is deleted": (MemoryTarget, "_delete", _delete_anything, "I1"),
+    "a cancelled run goes on": (perform, "_still_open", _open_for_ever, "I4"),
     "a failed turn never comes back": (
         delivery,
         "retry_at",

@@ -27,6 +27,10 @@ ENCODED = b64encode(CANARY.encode()[:12]).decode()
 """What its base64 begins with, whatever comes after it."""
 
 
+INSTANT = 0.01
+"""Seconds in which nobody can tell what came first."""
+
+
 @dataclass(slots=True)
 class Witness:
     """`writes` counts Kedge's writes to the cluster, `begun` its operations, `acting` who is at work on what."""
@@ -40,7 +44,7 @@ class Witness:
     agreed: defaultdict[str, list[tuple[str, frozenset[tuple[str, str]]]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    made: dict[str, tuple[Ref, str]] = field(default_factory=dict)
+    made: dict[str, tuple[Ref, str, str]] = field(default_factory=dict)
     rules: dict[str, tuple[str, str]] = field(default_factory=dict)
     cancelled: dict[str, float] = field(default_factory=dict)
     hooks: dict[tuple[str, Ref], str] = field(default_factory=dict)
@@ -66,7 +70,8 @@ class Witness:
         dossier = self.remembered.get(write.unit)
         operation = dossier.operation if dossier is not None else None
         # A request that was on its way when a person cancelled the run arrives all the same.
-        if self.world.loop.time() - self.cancelled.get(write.operation, -1e9) < 1.6:
+        sent = self.world.sent.get(str(write.ref), -1e9)
+        if sent <= self.cancelled.get(write.operation, -1e9) + INSTANT:
             return
         if operation is None or operation.id != write.operation:
             self.world.broke(f"I4 {write.act} {write.ref} by {write.unit} is in no open operation on record")
@@ -77,7 +82,7 @@ class Witness:
         dossier = self.remembered.get(write.unit)
         if dossier is None or write.ref not in {entry.ref for entry in dossier.inventory}:
             self.world.broke(f"I2 {write.ref} was made for {write.unit} and is not in its inventory")
-        self.made[write.thing.uid] = (write.ref, write.unit)
+        self.made[write.thing.uid] = (write.ref, write.unit, write.cluster)
         key = (write.operation, write.ref)
         if write.ref.kind == "Job" and write.act == "create":
             self._hook_again(key, dossier)
@@ -129,7 +134,7 @@ class Witness:
         self._canary(record)
         if record.forget:
             self.remembered.pop(name, None)
-            self.made = {uid: (ref, unit) for uid, (ref, unit) in self.made.items() if unit != name}
+            self.made = {uid: what for uid, what in self.made.items() if what[1] != name}
             if record.operation is not None:
                 self._ended(record, before)
             return
@@ -187,18 +192,25 @@ class Witness:
             self.world.broke(f"I4 run {operation.number} of {operation.unit} ended without an event")
 
     def _inventory_covers(self, name: str, after: Dossier) -> None:
-        """I2: whatever Kedge made or took over, still lives and still carries its name is in an inventory."""
-        owned = {entry.ref for entry in after.inventory}
+        """I2: whatever Kedge made or took over, still lives and still carries its name is in an inventory. What a unit
+        that may keep its objects leaves in another cluster is nobody's."""
+        owned, here = {entry.ref for entry in after.inventory}, after.cluster or after.unit.target.cluster
         for ref in owned:
-            thing = self.world.cluster.things.get(ref)
+            thing = self.world.clusters[here].things.get(ref)
             if thing is not None and thing.owner == name:
-                self.made[thing.uid] = (ref, name)
-        for uid, (ref, unit) in self.made.items():
-            thing = self.world.cluster.things.get(ref)
-            if unit != name or ref in owned or thing is None or thing.uid != uid or thing.terminating:
+                self.made[thing.uid] = (ref, name, here)
+        for uid, (ref, unit, cluster) in list(self.made.items()):
+            thing = self.world.clusters[cluster].things.get(ref)
+            if unit != name or thing is None or thing.uid != uid or thing.terminating or thing.owner != name:
                 continue
-            if thing.owner == name:
-                self.world.broke(f"I2 {ref} lives and fell out of the inventory of {name}")
+            if cluster != here and self._may_leave(after):
+                del self.made[uid]
+            elif cluster != here or ref not in owned:
+                self.world.broke(f"I2 {ref} lives in {cluster} and fell out of the inventory of {name}")
+
+    def _may_leave(self, after: Dossier) -> bool:
+        unit = after.pin.unit if after.pin is not None and after.removed is None else after.unit
+        return unit.on_remove.value == "keep"
 
     def answers_for(self, thing: Thing) -> bool:
         """Whether a unit of today made or took over this object. What a unit kept when it left Git is nobody's, also

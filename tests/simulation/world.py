@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
 
 from tests.doors.json_renderer import JsonRenderer, manifest_of
 from tests.doors.memory_cluster import UNIT, MemoryCluster
+from tests.doors.memory_fleet import MemoryFleet
 from tests.doors.memory_source import REPOSITORY, MemorySource
 from tests.doors.memory_store import INSTALLATION, MemoryStore
 from tests.doors.memory_target import CLUSTER_SCOPED, MemoryTarget
@@ -23,17 +24,23 @@ from kedge.engine.hooks import is_hook
 from kedge.model.dossier import Dossier
 from kedge.model.ref import Ref
 from kedge.model.unit import Unit
-from kedge.ports import Enlistment, Head, RootState
+from kedge.ports import Enlisted, Enlistment, Head, RootState
 
 
 class Broken(AssertionError):
     """An invariant does not hold; the story says how it came to that."""
 
 
-class World:
-    """`story` is what happened, in order; `house` the life that is being lived. Once `well`, nothing falls ill."""
+CLUSTERS = ("default", "far")
+ROOTS = ("admin", "team")
 
-    def __init__(self, seed: int | str, loop: VirtualLoop) -> None:
+
+class World:
+    """`clusters` are there from the beginning, `cluster` is the first of them. `story` is what happened; `house`
+    the life that is being lived. Once `well`, nothing falls ill. `sent` says when the request about an object was sent
+    last, `amid` is who acts when the next one has been done."""
+
+    def __init__(self, seed: int | str, loop: VirtualLoop, clusters: Sequence[str] = CLUSTERS[:1]) -> None:
         self.loop = loop
         self.random = Random(f"world {seed}")
         self.story: list[str] = []
@@ -46,9 +53,16 @@ class World:
         self.store = MemoryStore()
         self.installation = INSTALLATION
         self.units: dict[str, Unit] = {}
-        self.cluster = MemoryCluster(self.loop.time, self._later, self._rollout, self._linger)
+        self.clusters = {
+            name: MemoryCluster(self.loop.time, self._later, self._rollout, self._linger, name=name)
+            for name in clusters
+        }
+        self.cluster = self.clusters[clusters[0]]
         self.witness = Witness(self)
-        self.cluster.witness = self.witness.wrote
+        for cluster in self.clusters.values():
+            cluster.witness = self.witness.wrote
+        self.sent: dict[str, float] = {}
+        self.amid: Callable[[], Awaitable[None]] | None = None
         self.witnessed_store = FusedStore(self.store, Chaos(Random(0), self.tell), lambda: False, self.witness.recorded)
         self.house: House | None = None
         self.lives = 0
@@ -96,21 +110,26 @@ class World:
             await self.house.close()
             await self.live()
 
-    def make_target(self, house: House) -> MemoryTarget:
+    def make_target(self, house: House) -> MemoryTarget | MemoryFleet:
         async def before(what: str) -> None:
+            self.sent[what.partition(" ")[2]] = self.loop.time()
             await self.chaos.point(f"before {what}", lambda: house.dead)
             await self.chaos.network(what)
             await self.chaos.point(f"sent {what}", lambda: house.dead)
 
         async def after(what: str) -> None:
+            if self.amid is not None:
+                person, self.amid = self.amid, None
+                await person()
             await self.chaos.point(f"after {what}", lambda: house.dead)
             await self.chaos.reply(what)
 
-        target = MemoryTarget(self.cluster, before, after, self._lag)
+        each = {name: MemoryTarget(cluster, before, after, self._lag) for name, cluster in self.clusters.items()}
+        target = MemoryFleet(each) if len(each) > 1 else next(iter(each.values()))
         house.spawner.start(self._relist(target), "relist")
         return target
 
-    async def _relist(self, target: MemoryTarget) -> None:
+    async def _relist(self, target: MemoryTarget | MemoryFleet) -> None:
         quiet = 0
         while True:
             await asyncio.sleep(30.0)
@@ -139,19 +158,28 @@ class World:
     def recover(self) -> None:
         """Nothing falls ill any more, and what is ill gets well: not all of it is in Git, where it could be mended."""
         self.well = True
-        for ref in sorted(ref for ref, thing in self.cluster.things.items() if thing.sick):
-            self.cluster.things[ref].sick = False
-            self.cluster.changed(ref)
+        for cluster in self.clusters.values():
+            for ref in sorted(ref for ref, thing in cluster.things.items() if thing.sick):
+                cluster.things[ref].sick = False
+                cluster.changed(ref)
 
     async def enlist(self, units: Mapping[str, Unit]) -> None:
-        """The root says now which units there are."""
+        """The roots say now which units there are. Who was refused a name asks again once all have been read."""
         self.units = dict(units)
-        state = RootState("admin", None, True, (), self.clock.now())
-        news = await self.store.enlist(Enlistment(state, tuple(units.values())))
-        self.tell(f"root: +{','.join(news.added)} ~{','.join(news.changed)} -{','.join(news.removed)}")
+        refused = [root for root in ROOTS if (await self._read(root)).refused]
+        for root in refused:
+            await self._read(root)
+
+    async def _read(self, root: str) -> Enlisted:
+        state = RootState(root, None, True, (), self.clock.now())
+        mine = tuple(unit for unit in self.units.values() if unit.root == root)
+        news = await self.store.enlist(Enlistment(state, mine))
+        told = f"+{','.join(news.added)} ~{','.join(news.changed)} -{','.join(news.removed)} !{','.join(news.refused)}"
+        self.tell(f"root {root}: {told}")
         for name in (*news.added, *news.changed, *news.removed):
             if self.house is not None:
                 self.house.adopt(name)
+        return news
 
     async def dossier(self, name: str) -> Dossier | None:
         from kedge.model.ref import UnitName
@@ -183,16 +211,16 @@ class World:
 
     def differs(self, unit: Unit, commit: str) -> str:
         """Why the cluster is not what a commit says, "" when it is."""
-        wanted = self.wanted(unit, commit)
+        wanted, cluster = self.wanted(unit, commit), self.clusters[unit.target.cluster]
         if wanted is None:
             return f"{commit[:7]} does not render"
         for ref, body in wanted.items():
-            thing = self.cluster.things.get(ref)
+            thing = cluster.things.get(ref)
             if thing is None or thing.terminating:
                 return f"{ref} is missing"
             if thing.body != body:
                 return f"{ref} is {thing.body}, not {body}"
-        for ref, thing in self.cluster.things.items():
+        for ref, thing in cluster.things.items():
             ours = thing.owner == str(unit.name) and not thing.operation and self.witness.answers_for(thing)
             if ours and ref not in wanted and unit.sync.prune:
                 return f"{ref} is still there"
