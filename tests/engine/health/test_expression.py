@@ -66,6 +66,12 @@ def test_what_is_no_cel_is_refused_with_the_text(text: str) -> None:
         "status.l.all(a, status.l.all(b, status == status))",
         r"r'a\' + 'b' != 'c'",
         "x" * (MOST_CHARACTERS + 1),
+        "status.s.matches('((a{0,30}){0,30}){0,1}b')",
+        "status.s.matches(status.pattern)",
+        "status.s.matches('a' + 'b')",
+        "matches(status.s, 'a')",
+        r"status.s.matches('(\\pL\\pL\\pL)*')",
+        "status.s.matches('" + "a?" * 40 + "')",
     ],
 )
 def test_what_could_fill_memory_or_take_for_ever_is_refused(text: str) -> None:
@@ -100,7 +106,11 @@ def test_loops_over_loops_end_at_a_budget() -> None:
 def test_macros_and_comparisons_inside_them_are_counted() -> None:
     assert Expression("status.a == 1 && status.b == 2").effort == 0
     assert Expression("status.l.exists(x, x.a == 1 && x.b != 2)").effort == 3
-    assert MOST_EFFORT > 3
+    assert Expression("status.s.matches('^U{1,3}p')").effort == 2
+    # Six times the whole status with itself, for each of 256 entries: half a second in which nobody else had a turn.
+    assert Expression("status.l.all(x, " + " && ".join(["status == status"] * 6) + ")").effort > MOST_EFFORT
+    assert Expression("status.l.all(x, x in status.l)").effort == 6
+    assert Expression("status.l.all(x, x in ['a', 'b'] && x != -1)").effort == 3
 
 
 def test_a_view_is_bounded_and_keeps_plain_values_before_long_lists() -> None:

@@ -123,3 +123,10 @@ def test_a_rules_sentence_is_one_clean_line(message: str) -> None:
     told = judge(thing({"long": "y" * 5_000}), rules=book).message
     assert told.isprintable() or told == ""
     assert len(told) <= 300
+
+
+def test_a_rule_of_endless_comparisons_is_refused() -> None:
+    whole = HealthCheck(" && ".join(["status == status"] * 45), Status.HEALTHY)
+
+    with pytest.raises(Invalid, match="characters together"):
+        Rulebook([rule(*[whole] * 12)])

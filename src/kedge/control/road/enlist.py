@@ -6,6 +6,7 @@ read removes a unit: a broken file, an unreachable repository or a half-read roo
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ from kedge.ports import Enlisted, Enlistment, Head, RootState, Snapshot
 
 ADMIN = "admin"
 _REMEMBERED = 20_000
+_BREATH = 64 << 10
+"""Bytes that are parsed before others have their turn."""
+MOST_FILES = 20_000
+MOST_BYTES = 64 << 20
+"""Of one root: a tree of a few kilobytes may name one file a million times over."""
 
 Key = tuple[str, str]
 D = TypeVar("D", bound=Root | Project | Cluster | Credential | HealthRule)
@@ -48,6 +54,9 @@ class Readings:
     def __init__(self, limit: int = _REMEMBERED) -> None:
         self._limit = limit
         self._known: OrderedDict[tuple[str, str], Reading] = OrderedDict()
+
+    def knows(self, entry: Entry) -> bool:
+        return (entry.path, entry.id) in self._known
 
     def read(self, snapshot: Snapshot, entry: Entry) -> Reading:
         key = (entry.path, entry.id)
@@ -169,8 +178,20 @@ class Enlister:
             for entry in candidates(snapshot, root.path, config)
             if entry.kind is EntryKind.FILE and included(config, entry.path[len(prefix) :])
         ]
+        size = sum(entry.size for entry in files)
+        if len(files) > MOST_FILES or size > MOST_BYTES:
+            told = f"{len(files)} files of {size} bytes are too many to be read for declarations"
+            hint = f"at most {MOST_FILES} files of {MOST_BYTES} bytes together are: include less in {CONFIG}"
+            return [], config, (Problem(told, Where(root.path), hint),)
         await source.bring(revision, [entry.path for entry in files])
-        return [self._readings.read(snapshot, entry) for entry in files], config, ()
+        readings, parsed = [], 0
+        for entry in files:
+            parsed += 0 if self._readings.knows(entry) else entry.size
+            readings.append(self._readings.read(snapshot, entry))
+            if parsed > _BREATH:
+                parsed = 0
+                await asyncio.sleep(0)
+        return readings, config, ()
 
     async def _take_over(self, declared: Sequence[Declaration], *, whole: bool) -> None:
         """What the admin root says beside units. Where it was half-read, what it does not say now stays as it was."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from kedge.model.errors import Invalid
 
 MOST_CHARACTERS = 1_000
-MOST_EFFORT = 24  # macros, and comparisons inside macros, of all expressions of a rule
+MOST_EFFORT = 24  # of all expressions of a rule: see `_effort`
+LONGEST_PATTERN = 60
+MOST_REPEATS = 100  # what the counts in a pattern come to, multiplied: each is that many copies of what it repeats
 VARIABLES = ("object", "metadata", "spec", "status", "conditions", "age")
 
 _MACROS = frozenset({"map", "filter", "all", "exists", "exists_one", "existsOne", "optMap", "optFlatMap"})
@@ -25,6 +28,7 @@ _TOKEN = re.compile(
     r"""|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>[0-9][0-9a-zA-Z.]*)|(?P<space>\s+|//[^\n]*)|(?P<sign>[=!<>]=|.)""",
     re.DOTALL,
 )
+_SMALL = frozenset({"true", "false", "null", "-", "["})
 _COMPARES = frozenset({"==", "!=", "<=", ">=", "<", ">"})
 _ENDS_VALUE = (")", "]", "}")  # after one of these, or a name, `[` is an index and `+` has a left side
 
@@ -81,13 +85,14 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _effort(text: str, tokens: tuple[tuple[str, str], ...]) -> int:
-    """Macros, and comparisons inside them. Raises Invalid for what could take more than its text tells: a macro that
-    builds values (they would double at every step), or one inside another that reads more than its own entries."""
+    """Macros, comparisons inside them and regular expressions. Raises Invalid for what could take more than its text
+    tells: a macro that builds values (they would double at every step), or one inside another that reads more than its
+    own entries."""
     if len(text) > MOST_CHARACTERS:
         raise Invalid(f"an expression has at most {MOST_CHARACTERS} characters, this one {len(text)}")
     inside: list[int] = []  # for each open bracket: how many macros are around what it holds
     before, effort = ("", ""), 0
-    for kind, word in tokens:
+    for place, (kind, word) in enumerate(tokens):
         depth = inside[-1] if inside else 0
         if kind == "raw" and ("\\'" in word or '\\"' in word):  # readers differ on whether that ends it
             raise Invalid(f"{_shown(text)}: a raw text can not hold \\ before a quote", hint="write it without r")
@@ -105,10 +110,33 @@ def _effort(text: str, tokens: tuple[tuple[str, str], ...]) -> int:
             raise Invalid(f"{_shown(text)}: a macro can not use “+”", hint="join texts outside of it")
         elif depth > 1 and kind == "word" and word in VARIABLES and before[1] != ".":
             raise Invalid(f"{_shown(text)}: a macro inside another can not read {word}", hint="use its own entries")
+        elif kind == "word" and word == "matches":
+            _check_pattern(text, before, tokens[place + 1 : place + 4])
+            effort += 2
         elif depth and (word in _COMPARES or word == "in"):
-            effort += 1
+            # Two parts of an object may be as large as the object, and are compared once an entry.
+            effort += 1 if _is_small(before) or any(map(_is_small, tokens[place + 1 : place + 2])) else 5
         before = (kind, word)
     return effort
+
+
+def _is_small(token: tuple[str, str]) -> bool:
+    """Whether it is, or begins, something that is written out."""
+    return token[0] in ("text", "raw", "number") or token[1] in _SMALL
+
+
+def _check_pattern(text: str, before: tuple[str, str], after: tuple[tuple[str, str], ...]) -> None:
+    """Raises Invalid unless a pattern is written out, short, and not made of many copies. They are matched in time that
+    grows with the text only, but with what the pattern stands for, too, and an object could bring its own."""
+    kinds, words = [kind for kind, _ in after], [word for _, word in after]
+    literal = kinds[1:2] in (["text"], ["raw"]) and (words[0], words[-1]) == ("(", ")") and len(words) == 3
+    if before[1] != "." or not literal:
+        raise Invalid(f"{_shown(text)}: a pattern is written out", hint="write status.phase.matches('^Up')")
+    pattern = words[1]
+    counts = [max(map(int, re.findall(r"\d{1,9}", count))) for count in re.findall(r"\{[\d, ]*\d[\d, ]*\}", pattern)]
+    if len(pattern) > LONGEST_PATTERN or prod(counts) > MOST_REPEATS or re.search(r"\\[pP]", pattern):
+        told = f"a pattern has at most {LONGEST_PATTERN} characters, counts that come to {MOST_REPEATS}, and no \\p"
+        raise Invalid(f"{_shown(text)}: {told}")
 
 
 def _shown(text: str) -> str:
