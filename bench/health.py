@@ -6,15 +6,19 @@ to that. One process, one core; every object is judged anew each time.
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
+import yaml
 
 from bench._machine import resident, sized
 from kedge.compose import rulebook
-from kedge.engine.health import judge
+from kedge.engine.health import Rulebook, judge
 
 SECONDS = sized("BENCH_SECONDS", 2, 1)
 NOW = 1_800_000_000.0
@@ -62,7 +66,34 @@ def rate(work: Callable[[], object]) -> float:
     return done / spent
 
 
+def agreement() -> None:
+    """How many cases of other projects come out as those expect, with the rules that Kedge brings and without any."""
+    place = Path(os.environ.get("KEDGE_SHARED") or Path(__file__).parents[2] / "shared") / "cases" / "health"
+    cases = [case for file in sorted(place.rglob("*.yaml")) for case in yaml.safe_load(file.read_text("utf-8"))]
+    if not cases:
+        print("   the cases of other projects are not here: set KEDGE_SHARED")
+        return
+    rules, none = rulebook(), Rulebook()
+    wanted = [(case["input"], case["expected"]["status"], case["expected"].get("message") or "") for case in cases]
+    found = [judge(obj, rules=rules) for obj, _, _ in wanted]
+    same = sum(health.status.value == status for health, (_, status, _) in zip(found, wanted, strict=True))
+    bare = sum(judge(obj, rules=none).status.value == status for obj, status, _ in wanted)
+    ill = [
+        (health.message, text) for health, (_, status, text) in zip(found, wanted, strict=True) if status != "Healthy"
+    ]
+    alike = sum(len(words(text) & words(said)) * 3 >= len(words(text)) for said, text in ill if text)
+    print(
+        f"   cases of Argo CD's third-party kinds: {same} of {len(cases)} come out the same, {bare} without any rule;"
+    )
+    print(f"   of {len(ill)} that are not healthy {sum(bool(said) for said, _ in ill)} say why, {alike} in like words")
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]{3,}", text.lower()))
+
+
 def main() -> None:
+    agreement()
     before = resident()
     rules = rulebook()
     started = time.perf_counter()
