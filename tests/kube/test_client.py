@@ -151,3 +151,59 @@ async def test_writes_and_dry_runs_are_made_as_the_account_and_reads_are_not(clo
     assert own.acting_as("") is own
     named = [headers.get("impersonate-user") for _, _, _, headers, _ in transport.asked]
     assert named == ["system:serviceaccount:team:deployer"] * 2 + [None] * 2
+
+
+LIES = {
+    "another name": item("b", 1),
+    "another kind": {**item("a", 1), "kind": "Secret"},
+    "another namespace": {**item("a", 1), "metadata": {**item("a", 1)["metadata"], "namespace": "shop"}},
+    "a success without an object": {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"},
+    "no object": {"metadata": []},
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_answer_about_another_object_is_not_believed(lie: str) -> None:
+    """What was learnt of it was an object that nobody had applied."""
+
+    @virtual
+    async def story(clock: VirtualClock) -> None:
+        for ask in (
+            lambda kube: kube.get(CONFIG_MAP, "web", "a"),
+            lambda kube: kube.apply(CONFIG_MAP, "web", "a", b"{}"),
+            lambda kube: kube.json_patch(CONFIG_MAP, "web", "a", []),
+        ):
+            with pytest.raises(Unavailable, match=r"(about another object|no Kubernetes object)"):
+                await ask(client(Scripted(ok(LIES[lie])), clock))
+
+    story()
+
+
+@virtual
+async def test_a_404_of_what_stands_before_a_server_says_nothing_of_what_there_is(clock: VirtualClock) -> None:
+    """An ingress without a backend had every object seem to be gone."""
+    kube = client(Scripted(*[ok(b"<html>default backend - 404</html>", 404)] * 3), clock)
+    for ask in (kube.get(CONFIG_MAP, "web", "a"), kube.list(CONFIG_MAP), kube.delete(CONFIG_MAP, "web", "a")):
+        with pytest.raises(Unavailable, match=r"default backend - 404.*\n  look whether this address is that of a Kube"):
+            await ask
+    assert kube.asker.pulse.ailment is not None
+    unserved = client(Scripted(ok(b"404 page not found\n", 404)), clock)
+    assert await unserved.get(CONFIG_MAP, "web", "a") is None
+
+
+@virtual
+async def test_a_redirect_is_told_as_one_and_the_cluster_ails(clock: VirtualClock) -> None:
+    kube = client(Scripted(ok(b"", 302, location="https://login.example.com/")), clock)
+    with pytest.raises(Unavailable, match=r"it sends us elsewhere \(https://login.example.com/\), and Kedge does not"):
+        await kube.get(CONFIG_MAP, "web", "a")
+    assert kube.asker.pulse.ailment is not None
+    assert "elsewhere" in kube.asker.pulse.ailment.reason
+
+
+@virtual
+async def test_a_list_with_something_else_in_it_is_none(clock: VirtualClock) -> None:
+    lie = page(item("a", 1), {**item("b", 1), "kind": "Secret"})
+    with pytest.raises(Unavailable, match="there is a Secret in a list of ConfigMap"):
+        await client(Scripted(lie), clock).list(CONFIG_MAP)
+    nothing = ok({"kind": "ConfigMapList", "metadata": {"resourceVersion": "9"}, "items": None})
+    assert (await client(Scripted(nothing), clock).list(CONFIG_MAP)).items == ()

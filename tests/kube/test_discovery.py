@@ -181,3 +181,40 @@ async def test_a_kind_is_known_by_every_name_that_people_write(clock: VirtualClo
     assert named("configmaps.v1") == ["/ConfigMap"]
     assert named("configmaps.metrics.k8s.io") == ["metrics.k8s.io/PodMetrics"]
     assert named("nothing") == named("") == []
+
+
+@pytest.mark.parametrize("lie", [{}, {"kind": "Status", "status": "Success"}, {"kind": "APIGroupDiscoveryList"}])
+def test_an_answer_that_lists_nothing_does_not_make_everything_unknown(lie: dict) -> None:
+    @virtual
+    async def story(clock: VirtualClock) -> None:
+        for path in ("/api", "/apis"):
+            transport = Scripted()
+            transport.discovery[path] = lie
+            with pytest.raises(Unavailable, match=f"discovery {path}: the answer lists no APIs"):
+                await client(transport, clock).discovery.catalog()
+
+    story()
+
+
+@virtual
+async def test_a_server_without_any_kind_of_its_own_is_none(clock: VirtualClock) -> None:
+    transport = Scripted()
+    transport.discovery["/api"] = groups()
+    with pytest.raises(Unavailable, match="discovery /api: it lists no kinds"):
+        await client(transport, clock).discovery.catalog()
+
+
+@virtual
+async def test_a_kind_that_is_not_listed_any_more_is_remembered_until_it_is(clock: VirtualClock) -> None:
+    transport = Scripted()
+    transport.discovery["/apis"] = groups(group("apps", "v1", "Deployment"))
+    discovery = client(transport, clock).discovery
+    found = await discovery.find("apps", "Deployment")
+    transport.discovery["/apis"] = groups()
+    await clock.sleep(1_000)
+    assert await discovery.find("apps", "Deployment") is None
+    assert discovery.gone("apps", "Deployment") == found
+    transport.discovery["/apis"] = groups(group("apps", "v1", "Deployment"))
+    await clock.sleep(1_000)
+    assert await discovery.find("apps", "Deployment") == found
+    assert discovery.gone("apps", "Deployment") is None

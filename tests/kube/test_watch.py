@@ -186,3 +186,50 @@ async def test_a_stream_tells_the_pulse_what_became_of_it(clock: VirtualClock) -
         ("lost", "the credential is not accepted"),
         ("bookmark", ""),
     ]
+
+
+TOO_LARGE = refusal_line(status(504, "Too large resource version: 9, current: 4", "Timeout"))
+
+
+def versions(events: list[WatchEvent]) -> list[str]:
+    return [f"{told([event])[0]}{' anew' if event.anew else ''}" for event in events]
+
+
+@virtual
+async def test_a_server_that_was_put_back_to_an_earlier_state_is_believed_when_it_stays_there(
+    clock: VirtualClock,
+) -> None:
+    """Its watch was asked for again and again with a version of the time to come, and what it showed was old news."""
+    earlier = [event("ADDED", item("a", 3)), bookmark(4, end=True)]
+    begun = [event("ADDED", item("a", 3)), bookmark(9, end=True)]
+    transport = Scripted(streams=(begun, [TOO_LARGE], earlier, earlier, [*earlier, 10]))
+    found = versions(await read(transport, clock, 12))
+    older = ["began", "added a", "lost"]
+    assert found == ["began", "added a", "synced", *older, *older, "began anew", "added a", "synced"]
+    assert [query.get("resourceVersion") for query in transport.watched] == [None, "9", None, None, None]
+
+
+@virtual
+async def test_a_list_of_a_replica_that_lags_behind_is_asked_for_again(clock: VirtualClock) -> None:
+    answers = [listing(item("a", 3), version=9), listing(version=4), listing(item("a", 3), version=10)]
+    transport = Scripted(*answers, streams=([REFUSED], [EXPIRED], [10]))
+    found = versions(await read(transport, clock, 8))
+    assert found == ["began", "began", "added a", "synced", "lost", "began", "added a", "synced"]
+
+
+@virtual
+async def test_news_of_another_kind_are_not_believed(clock: VirtualClock) -> None:
+    lie = event("ADDED", {**item("a", 3), "kind": "Secret"})
+    found = await read(Scripted(streams=([lie],)), clock, 2)
+    assert (told(found), str(found[1].error)) == (
+        ["began", "lost"],
+        "watch /api/v1/namespaces/web/configmaps: it tells of a Secret, not of a ConfigMap",
+    )
+
+
+@virtual
+async def test_a_list_that_is_none_says_nothing_is_gone(clock: VirtualClock) -> None:
+    """A Status, or an object without items, was taken for an empty list: everything seemed to be gone."""
+    for lie in ({"kind": "Status", "status": "Success"}, {"metadata": {"resourceVersion": "5"}}, {"items": []}):
+        found = await read(Scripted(ok(lie), streams=([REFUSED],)), clock, 2)
+        assert told(found) == ["began", "lost"], lie

@@ -52,10 +52,17 @@ class Fate(StrEnum):
     STALE = "stale"  # an earlier answer to the same list
     CUT = "cut"  # a watch that is reset after its first news
     SILENT = "silent"  # a watch that stays open and tells nothing more after its first news
+    MUTE = "mute"  # connected, and then nothing
+    HALF = "half"  # the headers, and never the body
+    STUCK = "stuck"  # a body, or a line of a watch, that stops in the middle
+    ENDLESS = "endless"  # a body that never comes to its end
+    BLOATED = "bloated"  # headers of a megabyte
 
 
 CODES = {Fate.THROTTLED: "TooManyRequests", Fate.BROKEN: "InternalError", Fate.AWAY: "ServiceUnavailable"}
 CODES[Fate.OVERDUE], CODES[Fate.EXPIRED] = "Timeout", "Expired"
+LIES = (Fate.MUTE, Fate.HALF, Fate.STUCK, Fate.ENDLESS, Fate.BLOATED)
+"""Of whole servers, and no weather."""
 OF_WATCHES = (Fate.CUT, Fate.SILENT)
 OF_WRITES = (Fate.TWICE, Fate.GHOST)
 
@@ -122,7 +129,7 @@ def fits(fate: Fate, asked: Asked) -> bool:
 
 def storm(chance: float, *without: Fate) -> dict[Fate, float]:
     """Every fate alike often, but those in `without` and what is no weather."""
-    return {fate: chance for fate in Fate if fate not in (Fate.FINE, Fate.EXPIRED, *without)}
+    return {fate: chance for fate in Fate if fate not in (Fate.FINE, Fate.EXPIRED, *LIES, *without)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,8 @@ class Said:
 @dataclass
 class Proxy:
     """`meet` may be exchanged at any time, and so may `change`, which says what is asked of the server instead of what
-    was asked of the proxy. `heard` counts what watches told, by path and type of event.
+    was asked of the proxy, `instead`, which answers in its place, and `lie`, which alters what it says (not what a watch
+    tells). `heard` counts what watches told, by path and type of event.
     `wrote` are the writes that were carried out; `struck` counts fates."""
 
     upstream: Access
@@ -145,6 +153,8 @@ class Proxy:
     tls: ssl.SSLContext
     meet: Meet = fine
     change: Callable[[Asked], Asked] = lambda asked: asked
+    instead: Callable[[Asked], Said | None] = lambda asked: None
+    lie: Callable[[Asked, Said], Said] = lambda asked, said: said
     heard: Counter[tuple[str, str]] = field(default_factory=Counter)
     asked: list[Asked] = field(default_factory=list)
     wrote: list[Asked] = field(default_factory=list)
@@ -169,6 +179,10 @@ class Proxy:
         fate = self.meet(asked)
         self.struck[fate] += 1
         try:
+            if fate in LIES:
+                return await lied(incoming, fate)
+            if (said := self.instead(asked)) is not None:
+                return web.Response(status=said.status, headers=said.headers, body=said.body)
             if asked.watching and fate not in (Fate.DROPPED, *CODES):
                 return await self.watch(incoming, asked, fate)
             said = await self.fated(asked, fate)
@@ -176,6 +190,7 @@ class Proxy:
                 return reset(incoming)
             if fate is Fate.TORN:
                 return await torn(incoming, said)
+            said = self.lie(asked, said)
             return web.Response(status=said.status, headers=said.headers, body=said.body)
         except (aiohttp.ClientError, ConnectionError):
             return reset(incoming)
@@ -283,6 +298,25 @@ async def torn(incoming: web.Request, said: Said) -> web.StreamResponse:
     await outgoing.prepare(incoming)
     await outgoing.write(said.body[: len(said.body) // 2])
     return reset(incoming)
+
+
+async def lied(incoming: web.Request, fate: Fate) -> web.StreamResponse:
+    """Of a server that is none: until whoever asked goes away."""
+    never = asyncio.get_running_loop().create_future()
+    if fate is Fate.MUTE:
+        await never
+    headers = {"Content-Type": "application/json"}
+    if fate is Fate.BLOATED:
+        return web.Response(headers={**headers, "X-Large": "x" * (1 << 20)}, body=b"{}")
+    outgoing = web.StreamResponse(headers=headers)
+    outgoing.enable_chunked_encoding()
+    await outgoing.prepare(incoming)
+    if fate is not Fate.HALF:
+        await outgoing.write(b'{"kind": "List", "metadata": {"name": "')
+    while fate is Fate.ENDLESS:
+        await outgoing.write(b"x" * (1 << 20))
+    await never
+    return outgoing
 
 
 @asynccontextmanager

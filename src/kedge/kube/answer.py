@@ -36,6 +36,10 @@ _TOO_LARGE = re.compile(r"etcdserver: request is too large|trying to send messag
 """What etcd, and the way to it, say of an object over their limits. A dry run never gets there."""
 _QUOTED = re.compile(r"(Invalid value: [\[{]).{100,}?([\]}](?=: ))", re.DOTALL)
 """A whole value in the middle of a sentence, such as a Job's template with every field that Go knows."""
+FOREIGN = "Foreign"
+"""The reason of a refusal that is in nobody's words whom we know."""
+_UNSERVED = "404 page not found"
+"""What an API server says of a group that it does not serve."""
 _WEBHOOK = "failed calling webhook"
 _WEBHOOK_HINT = (
     "look at what serves the webhook: while it is down and may not be passed over, its kinds can not be written"
@@ -55,7 +59,8 @@ class Refusal:
 
     @property
     def missing(self) -> bool:
-        return self.code == 404
+        """What stands before a server answers 404 too, for everything: that says nothing of what there is."""
+        return self.code == 404 and self.reason != FOREIGN
 
     @property
     def another(self) -> bool:
@@ -97,6 +102,8 @@ def read_answer(response: Response, what: str) -> Answer:
         return Answer(response.status, parse_object(response.body, what))
     refusal = read_refusal(response)
     lasting = refusal.too_large or (response.status == 500 and _MISFIT.match(refusal.text) is not None)
+    if response.status == 404 and not refusal.missing:
+        raise error_of(refusal, what)
     if response.status == 401 or response.status < 400 or (response.status in _RETRIABLE and not lasting):
         raise error_of(refusal, what)
     return Answer(response.status, {}, refusal)
@@ -126,11 +133,20 @@ def read_refusal(response: Response) -> Refusal:
     wait = _seconds(response.headers.get("retry-after", ""))
     if not isinstance(value, dict) or value.get("kind") != "Status":
         text = _cut(response.body[:MAX_TEXT].decode("utf-8", "replace").strip())
-        return Refusal(response.status, "", text or f"HTTP {response.status}", (), wait)
+        known = text == _UNSERVED and response.status == 404
+        return Refusal(response.status, "" if known else FOREIGN, strayed(response) or text or "no word", (), wait)
     refusal = refusal_of(value, response.status)
     if wait is None:
         return refusal
     return Refusal(refusal.code, refusal.reason, refusal.text, refusal.causes, wait)
+
+
+def strayed(response: Response) -> str:
+    """What a redirect says, "" for any other answer. It is not followed: the credential is for this server."""
+    if not 300 <= response.status < 400:
+        return ""
+    place = _cut(response.headers.get("location", ""))[:200]
+    return f"it sends us elsewhere ({place or 'nowhere in particular'}), and Kedge does not follow"
 
 
 def refusal_of(status: Mapping[str, Any], code: int = 0) -> Refusal:
@@ -158,6 +174,8 @@ def error_of(refusal: Refusal, what: str) -> KedgeError:
     if refusal.code == 403:
         return Denied(sentence, hint="grant the right to the account that Kedge uses in this cluster")
     hint = _WEBHOOK_HINT if _WEBHOOK in refusal.text else ""
+    if refusal.reason == FOREIGN and refusal.code < 500:
+        hint = "look whether this address is that of a Kubernetes API"
     return Unavailable(f"{sentence} (HTTP {refusal.code})", hint=hint, retry_after=refusal.retry_after)
 
 

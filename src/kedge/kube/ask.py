@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from kedge.kube.answer import read_refusal
+from kedge.kube.answer import read_refusal, strayed
 from kedge.kube.pulse import Pulse
 from kedge.kube.transport import JSON, Lost, Response, Transport
 from kedge.kube.window import Window
@@ -83,6 +83,10 @@ class Asker:
             self.pulse.troubled(f"{read_refusal(response).text} (HTTP {response.status})")
         elif response.status < 300 and response.body[:64].lstrip()[:1] != b"{":
             self.pulse.troubled("what it answers is no JSON object: is this address a Kubernetes API?")
+        elif response.status < 400 and (text := strayed(response)):
+            self.pulse.troubled(f"{text} (HTTP {response.status})")
+        elif response.status == 404 and not read_refusal(response).missing:
+            self.pulse.troubled("its 404 is not that of a Kubernetes API")
         else:
             self.pulse.answered()
 

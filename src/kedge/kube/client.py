@@ -70,7 +70,8 @@ class Client:
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, or None when it is not there."""
         path = kind.path(namespace, name)
-        answer = _whole(read_answer(await self.asker.ask("GET", path), f"GET {path}"), f"GET {path}")
+        answer = read_answer(await self.asker.ask("GET", path), f"GET {path}")
+        _check(answer, f"GET {path}", kind, namespace, name)
         if answer.refusal is None:
             return answer.value
         if answer.refusal.missing:
@@ -103,7 +104,7 @@ class Client:
                     return Listing((), "")
                 raise error_of(refusal, f"list {path}")
             value = parse_object(response.body, f"list {path}")
-            items.extend(_typed(value.get("items"), kind))
+            items.extend(_typed(value, kind, path))
             size += len(response.body)
             if len(items) > MAX_OBJECTS or size > MAX_BYTES:
                 text = f"{path} lists more than {MAX_OBJECTS} objects or {MAX_BYTES >> 20} MiB"
@@ -117,7 +118,8 @@ class Client:
 
     async def create(self, kind: Kind, namespace: str, body: bytes, *, dry_run: bool = False) -> Answer:
         """POST, for objects whose name the server makes. Everything else is applied."""
-        return await self._write("POST", kind.path(namespace), _options(dry_run), body, JSON)
+        answer = await self._write("POST", kind.path(namespace), _options(dry_run), body, JSON)
+        return _check(answer, f"POST {kind.path(namespace)}", kind, namespace)
 
     async def apply(
         self, kind: Kind, namespace: str, name: str, body: bytes, *, dry_run: bool = False, force: bool = True
@@ -125,14 +127,17 @@ class Client:
         """Server-side apply as `kedge`, taking by force what the body names; without `force`, fields that others have
         set otherwise are refused with 409. 201 tells that it was created."""
         query = {**_options(dry_run), "force": "true" if force else "false"}
-        return await self._write("PATCH", kind.path(namespace, name), query, _as_yaml(body), APPLY)
+        path = kind.path(namespace, name)
+        answer = await self._write("PATCH", path, query, _as_yaml(body), APPLY)
+        return _check(answer, f"PATCH {path}", kind, namespace, name)
 
     async def json_patch(
         self, kind: Kind, namespace: str, name: str, operations: Sequence[Mapping[str, Any]], *, dry_run: bool = False
     ) -> Answer:
         """RFC 6902; a failed `test` is refused with 422."""
-        body = orjson.dumps(list(operations))
-        return await self._write("PATCH", kind.path(namespace, name), _options(dry_run), body, JSON_PATCH)
+        path, body = kind.path(namespace, name), orjson.dumps(list(operations))
+        answer = await self._write("PATCH", path, _options(dry_run), body, JSON_PATCH)
+        return _check(answer, f"PATCH {path}", kind, namespace, name)
 
     async def merge_patch(
         self,
@@ -207,11 +212,16 @@ def _options(dry_run: bool) -> dict[str, str]:
     return {"fieldManager": MANAGER, "fieldValidation": "Warn"} | ({"dryRun": "All"} if dry_run else {})
 
 
-def _typed(items: Any, kind: Kind) -> list[dict[str, Any]]:
-    """Items of a list carry no kind of their own."""
-    if not isinstance(items, list):
-        return []
-    whole = [item for item in items if isinstance(item, dict) and isinstance(item.get("metadata"), dict)]
+def _typed(value: Mapping[str, Any], kind: Kind, path: str) -> list[dict[str, Any]]:
+    """Items of a list carry no kind of their own. Raises Unavailable for what is no list, or one of something else: an
+    empty list says that everything is gone."""
+    items = value.get("items", ())
+    if items is not None and not isinstance(items, list):
+        raise Unavailable(f"list {path}: the answer is no list: is this address a Kubernetes API?")
+    whole = [item for item in items or () if isinstance(item, dict) and isinstance(item.get("metadata"), dict)]
+    for item in whole:
+        if item.get("kind", kind.kind) != kind.kind:
+            raise Unavailable(f"list {path}: there is a {str(item['kind'])[:80]} in a list of {kind.kind}")
     return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in whole]
 
 
@@ -220,4 +230,17 @@ def _whole(answer: Answer, what: str) -> Answer:
     known = isinstance(answer.value.get("metadata"), dict) or answer.value.get("kind") == "Status"
     if answer.refusal is None and not known:
         raise Unavailable(f"{what}: the answer is no Kubernetes object: it has no metadata")
+    return answer
+
+
+def _check(answer: Answer, what: str, kind: Kind, namespace: str, name: str = "") -> Answer:
+    """An answer is about the object that was asked about. Raises Unavailable for one that is about another, or none."""
+    if answer.refusal is not None:
+        return answer
+    metadata = mapping(_whole(answer, what).value.get("metadata"))
+    asked = (kind.kind, namespace if kind.namespaced else "", name or metadata.get("name"))
+    found = (answer.value.get("kind"), metadata.get("namespace") or "", metadata.get("name"))
+    if found != asked:
+        shown = " ".join(str(word)[:80] for word in found if word)
+        raise Unavailable(f"{what}: the answer is about another object ({shown}): is this address a Kubernetes API?")
     return answer

@@ -102,6 +102,7 @@ class Discovery:
         self._asker = asker
         self._clock = asker.clock
         self._catalog: Catalog | None = None
+        self._gone: dict[tuple[str, str], Kind] = {}
         self._read_at = 0.0
         self._eager_until = 0.0
         self._lock = asyncio.Lock()
@@ -143,6 +144,10 @@ class Discovery:
             )
         return found
 
+    def gone(self, group: str, kind: str) -> Kind | None:
+        """A kind that was served since the start and is not listed any more."""
+        return self._gone.get((group, kind))
+
     def _age(self) -> float:
         return self._clock.monotonic() - self._read_at
 
@@ -150,7 +155,10 @@ class Discovery:
         async with self._lock:
             if self._catalog is not None and self._age() < limit:
                 return
-            self._catalog = _kept(await self._read(), self._catalog)
+            before, self._catalog = self._catalog, _kept(await self._read(), self._catalog)
+            known = {key: served[0] for key, served in before.kinds.items()} if before is not None else {}
+            gone = {**self._gone, **known}
+            self._gone = {key: kind for key, kind in gone.items() if key not in self._catalog.kinds}
             self._read_at = self._clock.monotonic()
 
     async def _read(self) -> Catalog:
@@ -158,10 +166,14 @@ class Discovery:
         kinds: list[Kind] = []
         failed: dict[str, str] = {}
         for path, value in (("/api", core), ("/apis", groups)):
-            if value.get("kind") == "APIGroupDiscoveryList":
+            if value.get("kind") == "APIGroupDiscoveryList" and isinstance(value.get("items"), list):
                 _read_aggregated(value, kinds, failed)
-            else:
+            elif isinstance(value.get("versions" if path == "/api" else "groups"), list):
                 await self._read_legacy(path, value, kinds, failed)
+            else:
+                raise Unavailable(f"discovery {path}: the answer lists no APIs: is this address a Kubernetes API?")
+        if not any(kind.group == "" for kind in kinds) and "" not in failed:
+            raise Unavailable("discovery /api: it lists no kinds: is this address a Kubernetes API?")
         table: dict[tuple[str, str], tuple[Kind, ...]] = {}
         for kind in kinds[:MAX_KINDS]:
             table[kind.group, kind.kind] = (*table.get((kind.group, kind.kind), ()), kind)

@@ -13,7 +13,7 @@ everything that happened has been told: bookmarks move it while nothing happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -34,7 +34,11 @@ LIFE = 290
 INITIAL_SILENCE = 10.0
 PAUSE, MAX_PAUSE = 0.25, 30.0
 BRIEF = 1.0
+BEHIND = 2
+"""Snapshots in a row that may be older than what was told before, until that is taken for the truth."""
 _END = "k8s.io/initial-events-end"
+_TOO_LARGE = "Too large resource version"
+"""What a server says whose history is behind what it told before: it was put back to an earlier state."""
 
 
 class What(StrEnum):
@@ -50,6 +54,7 @@ class What(StrEnum):
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
     """`object` for ADDED, MODIFIED and DELETED (its last state); `error` for LOST, after which the watch tries again.
+    BEGAN with `anew`: what was told before is no more, whatever its versions.
 
     `at` is monotonic seconds: everything that happened before has been told by now (0 for LOST and BEGAN)."""
 
@@ -57,6 +62,7 @@ class WatchEvent:
     object: dict[str, Any] = field(default_factory=dict)
     at: float = 0.0
     error: KedgeError | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,8 @@ class Watcher:
         self._clock = client.clock
         self._interest = interest
         self._silence = silence
-        self._version = ""
+        self._version = self._newest = ""
+        self._behind = 0
         self._told = False
         self._nudged = asyncio.Event()
 
@@ -155,13 +162,13 @@ class Watcher:
     async def _listed(self, kind: Kind) -> AsyncGenerator[WatchEvent]:
         asked = self._clock.monotonic()
         listing = await self._client.list(kind, self._interest.namespace, labels=self._interest.labels)
-        yield WatchEvent(What.BEGAN)
+        if not listing.version:
+            raise Unavailable(f"the list of {kind.kind} has no version to watch from")
+        yield WatchEvent(What.BEGAN, anew=self._is_anew(listing.version))
         for item in listing.items:
             yield WatchEvent(What.ADDED, item, asked)
         yield WatchEvent(What.SYNCED, at=asked)
-        self._version = listing.version
-        if not listing.version:
-            raise Unavailable(f"the list of {kind.kind} has no version to watch from")
+        self._keep(listing.version)
         async with aclosing(self._stream(kind, {"resourceVersion": listing.version})) as events:
             async for event in events:
                 yield event
@@ -170,7 +177,8 @@ class Watcher:
         """A snapshot as a watch sends it (sendInitialEvents): one connection, no list in the server's memory."""
         query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         asked = self._clock.monotonic()
-        yield WatchEvent(What.BEGAN)
+        anew = self._behind >= BEHIND
+        yield WatchEvent(What.BEGAN, anew=anew)
         synced, told = False, 0
         async with aclosing(self._lines(kind, query, lambda: self._silence if synced else INITIAL_SILENCE)) as lines:
             async for kind_of, obj in lines:
@@ -180,7 +188,9 @@ class Watcher:
                 if synced or kind_of != "BOOKMARK":
                     yield self._event(kind_of, obj, self._clock.monotonic() if synced else asked, keep=synced)
                 elif _ends_snapshot(obj):
-                    synced = True
+                    if not anew:
+                        self._is_anew(_version_of(obj))
+                    self._behind, synced = 0, True
                     self._event(kind_of, obj, asked, keep=True)
                     yield WatchEvent(What.SYNCED, at=asked)
         if not synced:
@@ -218,6 +228,8 @@ class Watcher:
                 if line is None:
                     return
                 what, obj = _parse(line, path)
+                if what in ("ADDED", "MODIFIED", "DELETED") and obj.get("kind") != kind.kind:
+                    raise Unavailable(f"watch {path}: it tells of a {str(obj.get('kind'))[:80]}, not of a {kind.kind}")
                 if what == "ERROR":
                     refusal = refusal_of(obj)
                     if refusal.code == 401:
@@ -233,13 +245,36 @@ class Watcher:
             if closing is not None:
                 await closing()
 
+    def _is_anew(self, version: str) -> bool:
+        """Whether a snapshot of this version replaces whatever was told before. Raises Unavailable for one that is
+        older: it may be of a replica that lags behind. Where they stay so, the server was put back to what it was."""
+        if not _older(version, self._newest):
+            self._behind = 0
+            return False
+        self._behind += 1
+        if self._behind > BEHIND:
+            self._behind = 0
+            return True
+        raise Unavailable(f"the {self._interest.kind} it shows are of version {version}, older than {self._newest}")
+
+    def _keep(self, version: str) -> None:
+        self._version = self._newest = version
+
     def _event(self, what: str, obj: dict[str, Any], at: float, *, keep: bool) -> WatchEvent:
         if keep:
-            self._version = str(obj["metadata"].get("resourceVersion") or self._version)
+            self._keep(_version_of(obj) or self._version)
         return WatchEvent(_WHAT[what], {} if what == "BOOKMARK" else obj, at)
 
 
 _WHAT = {"ADDED": What.ADDED, "MODIFIED": What.MODIFIED, "DELETED": What.DELETED, "BOOKMARK": What.BOOKMARK}
+
+
+def _version_of(obj: Mapping[str, Any]) -> str:
+    return str(obj["metadata"].get("resourceVersion") or "")
+
+
+def _older(version: str, other: str) -> bool:
+    return version.isdigit() and other.isdigit() and int(version) < int(other)
 
 
 def _ends_snapshot(obj: dict[str, Any]) -> bool:
@@ -260,7 +295,7 @@ def _parse(line: bytes, path: str) -> tuple[str, dict[str, Any]]:
 
 
 def _failure(refusal: Refusal, path: str, query: dict[str, str]) -> Exception:
-    if refusal.code == 410 or refusal.reason in ("Expired", "Gone"):
+    if refusal.code == 410 or refusal.reason in ("Expired", "Gone") or _TOO_LARGE in refusal.text:
         return _Expired()
     if "sendInitialEvents" in query and refusal.code in (400, 422):
         return _NotServed()

@@ -28,7 +28,7 @@ from kedge.targets.kubernetes.owners import hands, judged_owner, pointed, withou
 from kedge.targets.kubernetes.replicas import overridden, scalable, scaled_in
 from kedge.targets.kubernetes.scopes import GroupKind, defined_in
 from kedge.targets.kubernetes.site import Site
-from kedge.targets.kubernetes.slot import Slot, bare, newer, slot_of
+from kedge.targets.kubernetes.slot import Slot, bare, slot_of
 
 TRUST = 180.0
 """Seconds after which a watch that has told nothing, not even a bookmark, is no longer believed."""
@@ -156,11 +156,12 @@ async def _look(setting: Setting, manifest: Manifest) -> Look:
 
 
 async def _live(setting: Setting, kind: Kind, ref: Ref, hint: Mapping[str, Any] | None) -> Slot | None:
-    """The live object: from the index when that is as new as the dry run's answer (`hint`), else read."""
+    """The live object: from the index when that is of the version of the dry run's answer (`hint`), else read. What the
+    index shows as newer is no better: a server may have been put back to an earlier state."""
     slot = setting.site.index.get(ref)
     if slot is not None and setting.site.index.sees(ref, setting.since):
         version = str(((hint or {}).get("metadata") or {}).get("resourceVersion") or "")
-        if not version or (slot.uid == marks.uid_of(hint or {}) and newer(slot.version, version)):
+        if not version or (slot.uid == marks.uid_of(hint or {}) and slot.version == version):
             return slot
     live = await setting.site.client.get(kind, ref.namespace, ref.name)
     return None if live is None else slot_of(live, setting.site.client.clock.now())

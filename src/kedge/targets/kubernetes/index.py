@@ -228,14 +228,19 @@ class Index:
         """More than can be kept: a kind that is not all seen is not seen at all, and asked about instead."""
         most = f"{MOST_SLOTS} objects or {MOST_BYTES >> 20} MiB"
         watch.error = Unavailable(f"{self._cluster}: it shows more than {most}, and {watch.key[1]} is not watched")
-        watch.synced, watch.seen = False, None
+        watch.seen = None
+        self._forget(watch)
+        watch.watcher = Watcher(self._client, Interest(*watch.key, marks.SHARD))
+        watch.wake()
+
+    def _forget(self, watch: Watching) -> None:
+        """Nothing that it showed is known any more."""
         group, kind, namespace = watch.key
+        watch.synced = False
         for ref in [ref for ref in self._slots if ref.group == group and ref.kind == kind]:
             if namespace in ("", ref.namespace):
                 self._size -= len(self._slots.pop(ref).body)
                 self._messages.pop(ref, None)
-        watch.watcher = Watcher(self._client, Interest(group, kind, namespace, marks.SHARD))
-        watch.wake()
 
     def _take(self, watch: Watching, event: WatchEvent) -> None:
         if event.what is What.LOST:
@@ -244,6 +249,8 @@ class Index:
             return
         if event.what is What.BEGAN:
             watch.seen = set()
+            if event.anew:
+                self._forget(watch)
             return
         if event.what in (What.ADDED, What.MODIFIED):
             ref = self._put(event.object)

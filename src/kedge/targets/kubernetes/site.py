@@ -8,7 +8,7 @@ from typing import Any
 
 from kedge.kube.client import Client
 from kedge.kube.discovery import Kind
-from kedge.model.errors import Denied
+from kedge.model.errors import Denied, Unavailable
 from kedge.model.manifest import Manifest
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
@@ -39,9 +39,19 @@ class Site:
         Nor is an object there in a namespace whose kind has none: what was put there by a guess, before the kind was
         known, must not be taken for the one that has its name."""
         kind = await self.client.discovery.find(ref.group, ref.kind)
-        if kind is None or (ref.namespace and not kind.namespaced):
+        if kind is None:
+            await self._prove_gone(ref)
+            return None
+        if ref.namespace and not kind.namespaced:
             return None
         return await self.client.get(kind, ref.namespace, ref.name)
+
+    async def _prove_gone(self, ref: Ref) -> None:
+        """A kind that was served before and is not listed any more is gone when its objects are: while an API server
+        starts, or lies, they are there all the same. Raises Unavailable for one that is."""
+        kind = self.client.discovery.gone(ref.group, ref.kind)
+        if kind is not None and await self.client.get(kind, ref.namespace, ref.name) is not None:
+            raise Unavailable(f"{ref} is there, though the cluster does not list its kind", retry_after=10.0)
 
     async def has_namespace(self, name: str) -> bool:
         """Raises Unavailable and Denied."""
