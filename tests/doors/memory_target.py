@@ -153,7 +153,8 @@ class MemoryTarget:
         operation = scope.operation if step.kind is StepKind.HOOK else ""
         if thing is not None and thing.terminating:
             return Outcome(step.key, Did.FAILED, "it is being deleted")
-        thing = self.cluster.apply(step.ref, body, "kedge", scope.unit, scope.operation)
+        if thing is None or (thing.body, thing.operation) != (body, operation):  # else nothing happens to it
+            thing = self.cluster.apply(step.ref, body, "kedge", scope.unit, scope.operation)
         thing.operation = operation
         self.owners[step.ref] = scope.unit
         self._learn(step.ref)

@@ -221,6 +221,8 @@ async def test_a_renamed_unit_is_told_who_holds_its_objects_and_may_take_them_ov
         world.repository.write({".kedge/old.yaml": f"{before}  onRemove: keep\n"})
         world.pushed("hand over")
         await world.until("shop/old", lambda d: d.removed is None and d.shown.sync == "Synced")
+        # The other one hears of it, though nothing of its own has changed.
+        await world.said("remove it from one of the two", "get", "new")
         world.repository.write({".kedge/old.yaml": None})
         world.pushed("and remove")
         await world.gone("shop/old")

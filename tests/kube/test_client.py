@@ -184,7 +184,9 @@ async def test_a_404_of_what_stands_before_a_server_says_nothing_of_what_there_i
     """An ingress without a backend had every object seem to be gone."""
     kube = client(Scripted(*[ok(b"<html>default backend - 404</html>", 404)] * 3), clock)
     for ask in (kube.get(CONFIG_MAP, "web", "a"), kube.list(CONFIG_MAP), kube.delete(CONFIG_MAP, "web", "a")):
-        with pytest.raises(Unavailable, match=r"default backend - 404.*\n  look whether this address is that of a Kube"):
+        with pytest.raises(
+            Unavailable, match=r"default backend - 404.*\n  look whether this address is that of a Kube"
+        ):
             await ask
     assert kube.asker.pulse.ailment is not None
     unserved = client(Scripted(ok(b"404 page not found\n", 404)), clock)

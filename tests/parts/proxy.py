@@ -144,8 +144,8 @@ class Said:
 @dataclass
 class Proxy:
     """`meet` may be exchanged at any time, and so may `change`, which says what is asked of the server instead of what
-    was asked of the proxy, `instead`, which answers in its place, and `lie`, which alters what it says (not what a watch
-    tells). `heard` counts what watches told, by path and type of event.
+    was asked of the proxy, `instead`, which answers in its place, and `lie`, which alters what it says (not what a
+    watch tells). `heard` counts what watches told, by path and type of event.
     `wrote` are the writes that were carried out; `struck` counts fates."""
 
     upstream: Access
@@ -161,6 +161,7 @@ class Proxy:
     struck: Counter[Fate] = field(default_factory=Counter)
     times: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
     lists: dict[str, list[Said]] = field(default_factory=dict)
+    open: dict[int, web.Request] = field(default_factory=dict)
     ghosts: set[asyncio.Task[Said]] = field(default_factory=set)
     ghostly: float = 3.0
     """Seconds after which a GHOST is carried out: more than its sender waits for an answer."""
@@ -184,7 +185,11 @@ class Proxy:
             if (said := self.instead(asked)) is not None:
                 return web.Response(status=said.status, headers=said.headers, body=said.body)
             if asked.watching and fate not in (Fate.DROPPED, *CODES):
-                return await self.watch(incoming, asked, fate)
+                self.open[id(incoming)] = incoming
+                try:
+                    return await self.watch(incoming, asked, fate)
+                finally:
+                    del self.open[id(incoming)]
             said = await self.fated(asked, fate)
             if said is None:
                 return reset(incoming)
@@ -262,6 +267,11 @@ class Proxy:
                     await asyncio.get_running_loop().create_future()  # whoever listens goes away, and so does this
             await outgoing.write_eof()
             return outgoing
+
+    def cut(self) -> None:
+        """Reset every watch that is open."""
+        for incoming in list(self.open.values()):
+            reset(incoming)
 
     async def settled(self) -> None:
         """Until every ghost has come: now."""

@@ -46,6 +46,11 @@ def is_generated(ref: Ref) -> bool:
     return ref.group_kind in _GENERATED_KINDS and _GENERATED.match(ref.name) is not None
 
 
+def bound(key: bytes, place: str) -> bytes:
+    """The key for effects at a place: who agrees to them there has not agreed to them anywhere else."""
+    return hmac.new(key, b"place\0" + place.encode("utf-8", "surrogatepass"), sha256).digest()
+
+
 def effect(deed: Deed, key: bytes) -> str:
     """Digest of one change, in hex: HMAC-SHA256 over the object, the act, and the fields in order of path."""
     stem = _stem(deed.ref.name) if is_generated(deed.ref) else deed.ref.name

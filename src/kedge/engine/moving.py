@@ -62,6 +62,12 @@ def settled_in(before: Home, now: Home) -> Home:
     return replace(now, identity=before.identity) if same and not now.identity else now
 
 
+def place_of(home: Home, after: str = "") -> str:
+    """Where a plan's effects are had: the cluster itself, whatever its address, or its address where it does not say
+    who it is. `after` names the cluster to which a unit goes that is removed here."""
+    return f"{home.identity or _plain(home.server)} {after}"
+
+
 def move(dossier: Dossier, unit: Unit, now: Home) -> Move:
     """How a plan for `unit` goes on from where the dossier's objects are. `now` is the cluster that it names."""
     count = sum(1 for entry in dossier.inventory if not entry.hook)

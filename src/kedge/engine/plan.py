@@ -24,6 +24,8 @@ from kedge.model.ref import Ref, stack_ref
 from kedge.model.source import Revision
 from kedge.model.unit import Unit
 
+_MUST_RUN = (Phase.PRE_SYNC, Phase.SYNC, Phase.POST_SYNC)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -33,7 +35,8 @@ class Draft:
 
     `moved` says why a unit that moves has to be agreed to, "" for one that stays or may go.
 
-    `unsettled` are objects of a run that failed, by digest: see the function of that name.
+    `unsettled` are objects of a run that failed, by digest: see the function of that name. `ran` are the steps that a
+    failed run of this very set came through, None where there was none.
 
     `artifact` is the saved plan of a stack. `uids` are the live objects' at comparison time; `run_hooks` runs hooks
     although nothing changes (a person's sync).
@@ -54,6 +57,7 @@ class Draft:
     removal: bool = False
     run_hooks: bool = False
     unsettled: Mapping[Ref, str] = field(default_factory=dict)
+    ran: frozenset[str] | None = None
     moved: str = ""
     now: float = 0.0
     artifact: str = ""
@@ -129,8 +133,9 @@ def _sync_steps(draft: Draft) -> list[Step]:
         for change in draft.changes
     ]
     drift_only = bool(draft.changes) and all(change.drift for change in draft.changes)
-    if draft.run_hooks or (draft.changes and not drift_only):
-        steps += _hook_steps(draft)
+    hooks = _hook_steps(draft)
+    if draft.run_hooks or (draft.changes and not drift_only) or _owed(draft, hooks):
+        steps += hooks
     if not drift_only:
         steps += _once_more(steps, manifests, draft)
     return _hoisted(steps, draft.desired.manifests)
@@ -144,6 +149,24 @@ def unsettled(plan: Plan | None, run: Operation | None) -> Mapping[Ref, str]:
     outcomes = {outcome.step: outcome.did for outcome in run.outcomes}
     steps = [step for step in plan.steps if step.kind is StepKind.CHANGE and step.act is not Act.DELETE]
     return {step.ref: step.manifest for step in steps if outcomes.get(step.key) is not Did.SETTLED}
+
+
+def came_through(dossier: Dossier, rendered: str) -> frozenset[str] | None:
+    """See `Draft.ran`: where the last run of this set failed, and is to be tried again."""
+    last, trouble = dossier.last, dossier.trouble
+    if last is None or trouble is None or last.result is not Result.FAILED or not dossier.unit.sync.auto:
+        return None
+    if not rendered == last.rendered == trouble.key:
+        return None
+    return frozenset(outcome.step for outcome in last.outcomes if outcome.did is Did.SETTLED)
+
+
+def _owed(draft: Draft, hooks: Sequence[Step]) -> bool:
+    """Whether hooks are left that a failed run never came to, or that failed in it: all is as Git states by now, and
+    still they have to run, as with Argo CD's retries."""
+    if draft.ran is None:
+        return False
+    return any(step.key not in draft.ran and step.act is not Act.DELETE for step in hooks if step.phase in _MUST_RUN)
 
 
 def _once_more(steps: Sequence[Step], manifests: Mapping[Ref, Manifest], draft: Draft) -> list[Step]:

@@ -120,6 +120,11 @@ class Plan:
         return any(step.kind is StepKind.ARTIFACT for step in self.steps)
 
     @property
+    def done_before(self) -> bool:
+        """Whether all that Git states is there, and hooks are left of a try that failed."""
+        return not (self.changes or self.removal or self.needs or self.blocked or self.whole)
+
+    @property
     def drift_only(self) -> bool:
         return bool(self.changes) and all(change.drift for change in self.changes)
 

@@ -1,4 +1,6 @@
-from tests.builders import dossier, unit
+from dataclasses import replace
+
+from tests.builders import dossier, plan_of, unit
 
 from kedge.control.road.doors import Turn
 from kedge.control.shift.waiting import Waiting
@@ -44,3 +46,12 @@ def test_an_upstream_that_lets_an_object_go_does_not_ring_whoever_waits_for_it_t
     waiting = Waiting()
     assert waiting.end("shop/web", waits_for_db(), waiting.begin()) == []
     assert waiting.end("shop/db", Turn(dossier(unit=unit(name=DB)), let_go=True), waiting.begin()) == []
+
+
+def test_who_waits_for_an_object_of_a_unit_is_known_for_as_long_as_it_waits():
+    waiting = Waiting()
+    blocked = Turn(dossier(plan=replace(plan_of(), claimants=("shop/old",))))
+    waiting.end("shop/new", blocked, waiting.begin())
+    assert waiting.for_objects_of("shop/old") == waiting.for_objects_of("shop/old") == ["shop/new"]
+    assert waiting.end("shop/old", Turn(None, let_go=True), waiting.begin()) == ["shop/new"]
+    assert waiting.for_objects_of("shop/old") == []

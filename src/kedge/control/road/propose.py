@@ -14,11 +14,11 @@ from kedge.control.road.render import Furnished, furnish
 from kedge.engine import inventory
 from kedge.engine.delivery import Wanted, asked_since, wanted
 from kedge.engine.diff import diff
-from kedge.engine.effects import effects
+from kedge.engine.effects import bound, effects
 from kedge.engine.holding import UNIT
 from kedge.engine.hooks import is_hook
-from kedge.engine.moving import Move, elsewhere, leaves, leaving, move, settled_in
-from kedge.engine.plan import Draft, carried_out, make_plan, unsettled
+from kedge.engine.moving import Move, elsewhere, leaves, leaving, move, place_of, settled_in
+from kedge.engine.plan import Draft, came_through, carried_out, make_plan, unsettled
 from kedge.model.change import Act, Change, Finding
 from kedge.model.dossier import Dossier, Home
 from kedge.model.errors import Invalid
@@ -26,6 +26,7 @@ from kedge.model.manifest import Desired
 from kedge.model.pair import Comparison, Pair, Seen
 from kedge.model.plan import Plan
 from kedge.model.ref import Ref, UnitName, is_unit_name
+from kedge.model.unit import Unit
 from kedge.policy.admit import admit
 from kedge.policy.guard import destructive, destructive_to_stack, taken_along
 from kedge.policy.lint import lint
@@ -66,7 +67,8 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
     going = _removed(dossier, wish, home) if wish.removal else move(dossier, wish.unit, home)
     home, dossier = settled_in(dossier.home, home), replace(dossier, inventory=going.inventory)
     comparison = await _compare(doors, dossier, wish, furnished.desired, sweep)
-    changes = await _changes(doors, dossier, comparison, removal=wish.removal)
+    key = bound(doors.installation.effects_key, place_of(home, _next(dossier, wish)))
+    changes = await _changes(key, dossier, comparison, removal=wish.removal)
     doing = carried_out(wish.unit, changes, removal=wish.removal)
     created = [change.ref for change in changes if change.act is not Act.DELETE]
     claims = await doors.store.claims(wish.unit.target.cluster, created) if created else {}
@@ -88,6 +90,7 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
         removal=wish.removal,
         run_hooks=dossier.wish is not None and not wish.removal,
         unsettled=unsettled(dossier.plan, dossier.last),
+        ran=came_through(dossier, furnished.desired.digest) if not wish.removal else None,
         moved=going.asked(doing),
         now=comparison.made or doors.clock.now(),
     )
@@ -111,9 +114,18 @@ def _removed(dossier: Dossier, wish: Wanted, home: Home) -> Move:
             f"{wish.unit.target.cluster} is {home.server} now: nothing can be removed there",
             hint="declare a cluster of that name with its old server, or set onRemove: keep to leave them as they are",
         )
-    declared = dossier.pin.unit if dossier.pin is not None else dossier.unit
-    moves = dossier.removed is None and leaves(dossier, declared)
-    return Move(dossier.inventory, leaving(dossier, declared) if moves else "")
+    return Move(dossier.inventory, leaving(dossier, _declared(dossier)) if _next(dossier, wish) else "")
+
+
+def _next(dossier: Dossier, wish: Wanted) -> str:
+    """The cluster to which a unit goes that is removed from another one, "" for one that stays or left Git."""
+    declared = _declared(dossier)
+    moves = wish.removal and dossier.removed is None and leaves(dossier, declared)
+    return declared.target.cluster if moves else ""
+
+
+def _declared(dossier: Dossier) -> Unit:
+    return dossier.pin.unit if dossier.pin is not None else dossier.unit
 
 
 async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desired, sweep: bool) -> Comparison:
@@ -129,11 +141,10 @@ async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desire
     return await doors.target.compare(scope, desired, known, inventory.surplus(dossier.inventory, desired.manifests))
 
 
-async def _changes(doors: Doors, dossier: Dossier, comparison: Comparison, *, removal: bool) -> tuple[Change, ...]:
+async def _changes(key: bytes, dossier: Dossier, comparison: Comparison, *, removal: bool) -> tuple[Change, ...]:
     """What left Git and is being deleted already is nothing to do: the run that ordered it has waited for it and named
     what holds it. Only a removal waits on, for its hooks and its end come after the last object."""
     verified = {entry.ref: entry.digest for entry in dossier.inventory}
-    key = doors.installation.effects_key
     pairs = comparison.pairs if removal else [pair for pair in comparison.pairs if not leaving_already(pair)]
     found: list[Change | None] = []
     for number, pair in enumerate(pairs, 1):

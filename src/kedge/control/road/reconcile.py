@@ -111,6 +111,8 @@ async def _decide(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     if proposal.plan.empty:
         return await _verified(doors, dossier, proposal)
     verdict = gate(dossier, proposal.plan, doors.clock.now(), await _upstream(doors, dossier, proposal))
+    if not verdict.go and proposal.plan.done_before and dossier.wish is None:
+        return await _verified(doors, dossier, proposal, verdict)  # what Git states is there; hooks are tried again
     if not verdict.go:
         return await _hold(doors, dossier, proposal, verdict)
     return await _carry_on(doors, await _begin(doors, dossier, proposal))
@@ -272,15 +274,16 @@ async def _supersede(doors: Doors, dossier: Dossier, lost: str) -> Dossier:
     return await doors.store.record(Record(after, (ended_event(dossier, ended),), operation=ended))
 
 
-async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
-    """Desired equals live. Written down only where it is news."""
+async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal, held: Verdict | None = None) -> Turn:
+    """Desired equals live. Written down only where it is news. `held`: hooks of a run that failed wait to be tried."""
     live = [pair.ref for pair in proposal.comparison.pairs]
     now = doors.clock.now()
     known = inventory.verified(
         proposal.move.inventory, proposal.desired.manifests, proposal.comparison.fingerprints, live
     )
-    after = replace(_remembered(dossier, proposal), inventory=known, plan=None, trouble=None, wish=None)
-    after = replace(after, due=_until(after, now))
+    plan, trouble, again = (dossier.plan, dossier.trouble, held.until) if held is not None else (None, None, None)
+    after = replace(_remembered(dossier, proposal), inventory=known, plan=plan, trouble=trouble, wish=None)
+    after = replace(after, due=_until(after, now, again))
     told = seen_overruled(dossier.overruled, proposal.comparison.pairs, inventory.refs(known))
     after = replace(after, overruled=told, outputs=await put_out(doors, after))
     left = [pair.ref for pair in proposal.comparison.pairs if leaving_already(pair)]

@@ -194,7 +194,7 @@ class Shift:
         self._troubles.pop(root, None)
         for unit in (*enlisted.added, *enlisted.changed, *enlisted.removed):
             self._units[unit] = None
-            self.turns.ring(unit)
+            self.turns.declared(unit)
         self._free(root, refused=bool(enlisted.refused), freed=bool(enlisted.removed))
         for key in self._enlister.places():
             self.rounds.add(key)

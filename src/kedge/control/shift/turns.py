@@ -72,6 +72,11 @@ class Turns:
         else:
             self.ring(unit)
 
+    def declared(self, unit: str) -> None:
+        """What Git declares of it has changed: whoever it holds up has other things to say of it, too."""
+        for name in (unit, *self._waiting.for_objects_of(unit)):
+            self.ring(name)
+
     def later(self, unit: str, at: float) -> None:
         """Take a turn at `at` (epoch seconds). The wait is kept in monotonic seconds: a clock that is set back must not
         lengthen it."""

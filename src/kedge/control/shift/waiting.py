@@ -37,6 +37,10 @@ class Waiting:
             self._came.clear()
         return rung
 
+    def for_objects_of(self, unit: str) -> list[str]:
+        """Units that wait for it to let go of an object: they say how it stands with it."""
+        return list(self._waiters.get(("let go", unit), ()))
+
     def _rung(self, unit: str, turn: Turn) -> Iterator[str]:
         for what in _brought(unit, turn):
             self._moment += 1

@@ -45,6 +45,9 @@ CLUSTER_SCOPED = frozenset(
     }
 )
 
+KNOWN = ("", "apps", "batch")
+"""Groups whose kinds live where they always have."""
+
 GroupKind = tuple[str, str]
 
 
@@ -73,6 +76,10 @@ async def read_scopes(discovery: Discovery, manifests: Iterable[Manifest]) -> Ma
     for key in wanted:
         kind = catalog.find(*key)
         if kind is not None:
+            if key[0] in KNOWN and kind.namespaced == (key in CLUSTER_SCOPED):
+                where = "in" if kind.namespaced else "outside"
+                text = f"discovery: it says that a {key[1]} lives {where} namespaces: is this address a Kubernetes API?"
+                raise Unavailable(text)
             scopes[key] = kind.namespaced
         elif key in defined:
             scopes[key] = defined[key]
