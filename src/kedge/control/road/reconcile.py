@@ -292,7 +292,7 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal, held: Ve
     looked = proposal.wanted.unit.tool is None or bool(proposal.comparison.made)
     if looked:
         after = replace(after, verified=proposal.comparison.made or dossier.verified)
-        after = replace(after, due=_until(after, now))
+        after = replace(after, due=_until(after, now, again))
     if after == dossier:
         return Turn(dossier, after.due, proved=looked)
     if proposal.wanted.removal:
