@@ -150,6 +150,11 @@ def test_clean_refuses_where_it_can_not_look_into_the_states(tmp_path: Path) -> 
     assert (refused.code, "can not be told" in refused.err, data.exists()) == (2, True, True)
 
 
+def test_a_poll_that_would_be_too_often_is_refused(tmp_path: Path) -> None:
+    refused = call("up", "--repo", "https://git.example.com/x.git", "--poll", "1s", "--data", str(tmp_path / "data"))
+    assert (refused.code, "too often" in refused.err, (tmp_path / "data").exists()) == (2, True, False)
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1000000"])
 def test_a_number_of_kept_states_that_makes_no_sense_is_refused(value: str) -> None:
     for name in (STATE_VERSIONS, STATE_DAYS):

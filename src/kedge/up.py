@@ -19,7 +19,7 @@ from pathlib import Path
 from shlex import quote
 
 from kedge import demo
-from kedge.compose import Parts, environment, held_states, open_house, sandbox
+from kedge.compose import POLL, Parts, environment, held_states, open_house, sandbox
 from kedge.control.road.enlist import AdminRoot
 from kedge.dialects.rules import repository
 from kedge.house import House
@@ -37,6 +37,7 @@ DEMO_UNIT = UnitName("demo", "hello")
 _NAMED = 5
 DEMO_PATIENCE = 120.0
 DEMO_POLL = 2.0
+LEAST_POLL = 5.0
 """Seconds between two looks at the demo's repository, which sends no webhooks."""
 
 Say = Callable[[str], None]
@@ -44,7 +45,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What `kedge up` was asked for. `repo` "" needs `demo`; `exit_when_ready` stops once the demo is healthy.
+    """What `kedge up` was asked for. `repo` "" needs `demo`; `exit_when_ready` stops once the demo is healthy; `poll`
+    is in seconds.
 
     `exports` are variables that a second terminal needs to reach this server by plain `kedge`.
     """
@@ -62,6 +64,7 @@ class UpOptions:
     force: bool = False
     exit_when_ready: bool = False
     exports: tuple[str, ...] = ()
+    poll: float = POLL
 
 
 def _refuse(options: UpOptions) -> None:
@@ -69,6 +72,8 @@ def _refuse(options: UpOptions) -> None:
     unfit = repository(options.repo) if options.repo else ""
     if unfit:
         raise Invalid(f"--repo: {unfit}", hint="KEDGE_REPO_TOKEN holds its token; KEDGE_REPO_SSH_KEY is its key file")
+    if options.poll < LEAST_POLL:
+        raise Invalid(f"--poll: {options.poll:g} s is too often for the forge", hint=f"at least {LEAST_POLL:.0f}s")
     if options.kubeconfig is not None and not options.kubeconfig.is_file():
         raise Invalid(f"--kubeconfig: there is no file {options.kubeconfig}")
 
@@ -163,6 +168,7 @@ async def _standing(options: UpOptions, say: Say) -> AsyncIterator[tuple[House, 
             environment(),
             kubeconfig=options.kubeconfig,
             context=options.context,
+            poll=options.poll,
             address=lambda: served[0] if served else "",
         )
         admin = AdminRoot(options.repo, options.ref, options.path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from kedge.cli.durations import DURATION
 from kedge.cli.options import data_dir, with_data
 
 _HERE = (
@@ -23,6 +24,8 @@ _HERE = (
     click.option("--host", envvar="KEDGE_HOST", default="127.0.0.1", show_default=True, help="Where it listens."),
     click.option("--port", envvar="KEDGE_PORT", type=click.IntRange(0, 65535), default=7420, show_default=True,
                  help="Its port; 0 takes a free one."),
+    click.option("--poll", envvar="KEDGE_POLL", type=DURATION, default="1m", show_default=True,
+                 help="Between two looks at each repository; a webhook is faster. At least 5s."),
     with_data,
 )  # fmt: skip
 
