@@ -364,17 +364,21 @@ class Offline:
         name: str = "offline",
         namespace: str = "default",
         ref: str = "",
+        allow: Sequence[str] = (),
     ) -> Desired:
-        """The rendered set of `directory`, refs as written, from the working tree or at a commit of its repository.
+        """The rendered set of `directory`, refs as written, from the working tree or at a commit of its repository. A
+        chart finds others of the repository that it depends on where the declaration's `allow` names anything.
         Files beside it, up to the repository's root (outside of any: anywhere), can be referred to. Raises Invalid with
         file and line; the file is named from the repository's root, outside of any by its absolute path."""
+        from kedge.sources.beside import with_neighbours
         from kedge.sources.folder import snapshot_at
 
         root, path = located(directory)
         source = SourceSpec(root.as_uri(), "", path)
         unit = Unit(UnitName("offline", name), "offline", source, TargetSection(DEFAULT_CLUSTER, namespace), spec)
         try:
-            return await self._renderer.render(snapshot_at(root, ref), unit)
+            snapshot = snapshot_at(root, ref)
+            return await self._renderer.render(with_neighbours(snapshot, path) if allow else snapshot, unit)
         except Invalid as error:
             raise error if root != Path(root.anchor) else _absolute(error) from None
 

@@ -93,6 +93,15 @@ def test_an_example_is_rendered_and_compared_offline(examples: Path, name: str) 
     assert after.replace("=", ": ").rpartition(": ")[2] in moved.out.partition("→")[2], moved.out
 
 
+def test_a_chart_that_depends_on_another_of_the_repository_is_rendered_and_compared_offline(examples: Path) -> None:
+    words = (str(examples / "plugins/kustomized-helm"), "--declared", str(examples / ".kedge/kustomized-helm.yaml"))
+    found = call("render", *words, "-o", "name")
+    name = "kustomize-release-name-helm-guestbook"
+    assert found.out.splitlines() == [f"Service {name}", f"apps/Deployment {name}"], found.err
+    moved = call("diff", "--from", "HEAD~1", "--to", "HEAD", *words)
+    assert "spec.replicas  1 → 2" in moved.out, moved.err
+
+
 def test_what_a_plugin_did_to_the_guestbook_is_a_patch(examples: Path) -> None:
     declared = str(examples / ".kedge" / "kasane.yaml")
     found = call("render", str(examples / "guestbook"), "--declared", declared, "-o", "json")

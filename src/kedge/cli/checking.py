@@ -17,7 +17,7 @@ from kedge.model.change import Finding
 from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
 from kedge.model.errors import Invalid, KedgeError, Problem, Where
 from kedge.model.manifest import Desired
-from kedge.model.origin import assembly_of, chart_of
+from kedge.model.origin import SAME, Assembly, assembly_of, chart_of
 from kedge.model.unit import Unit
 from kedge.policy.admit import admit
 from kedge.policy.lint import lint
@@ -87,9 +87,10 @@ def _below(admin: Path, name: str) -> Trust:
 
 def _is_here(unit: Unit, here: str) -> bool:
     """Whether all of its files are in the folder: other sources and what files name are fetched by a server only."""
+    assembly = assembly_of(unit.source.ref)
     return (
         unit.source.repository == here
-        and assembly_of(unit.source.ref) is None
+        and (assembly is None or assembly == Assembly(assembly.ref, assembly.path, allow=(SAME,)))
         and chart_of(unit.source.ref) is None
         and unit.render.decrypt is None
     )
@@ -168,8 +169,13 @@ async def _rendered(directory: Path, units: Sequence[Unit]) -> tuple[list[Proble
                 problems.append(Problem(text, unit.where, f"in {directory}"))
                 continue
             try:
+                assembly = assembly_of(unit.source.ref)
                 desired = await house.render(
-                    place, unit.render, name=unit.name.name, namespace=unit.target.namespace or "default"
+                    place,
+                    unit.render,
+                    name=unit.name.name,
+                    namespace=unit.target.namespace or "default",
+                    allow=assembly.allow if assembly is not None else (),
                 )
             except KedgeError as error:
                 problems += error.problems

@@ -57,8 +57,8 @@ def _rendered(places: Sequence[tuple[Path, str]], wish: Wish) -> list[Desired]:
     async def work() -> list[Desired]:
         async with offline(kept) as house:
             return [
-                await house.render(directory, spec, name=named.name, namespace=named.namespace, ref=ref)
-                for directory, ref, named, spec in asked
+                await house.render(directory, spec, name=named.name, namespace=named.namespace, ref=ref, allow=allow)
+                for directory, ref, named, spec, allow in asked
             ]
 
     return asyncio.run(work())
@@ -74,12 +74,12 @@ def _secret(text: str) -> tuple[str, str]:
     return name, read_file(file)[0].decode("utf-8", "replace")
 
 
-def _asked(wish: Wish, ref: str) -> tuple[Wish, RenderSpec]:
+def _asked(wish: Wish, ref: str) -> tuple[Wish, RenderSpec, tuple[str, ...]]:
     """Name, namespace and options: as declared at a ref ("": the working tree), with what the command line says laid
-    over them."""
+    over them; and what the files may name."""
     spec = spec_of(wish)
     if wish.declared is None:
-        return wish, spec
+        return wish, spec, ()
     name, found = declared_in(wish.declared, wish.unit, ref)
     helm = found.helm
     if spec.helm is not None:
@@ -93,7 +93,7 @@ def _asked(wish: Wish, ref: str) -> tuple[Wish, RenderSpec]:
     named = replace(wish, name=name if wish.name == Wish().name else wish.name)
     if wish.namespace == Wish().namespace and found.target.namespace:
         named = replace(named, namespace=found.target.namespace)
-    return named, made
+    return named, made, found.source.allow
 
 
 def declared_in(file: Path, unit: str, ref: str = "") -> tuple[str, ApplicationSpec]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -121,17 +121,16 @@ class AssembledSource:
 
     async def _beneath(self, work: _Work, snapshot: Snapshot, chart: _Chart, depth: int) -> None:
         """What a chart depends on and does not hold, and what that depends on. A packed chart holds all of it."""
-        text = _read(snapshot, posixpath.join(chart.folder, "Chart.yaml"))
-        if text is None:
+        found = dependencies.chart_in(snapshot, chart.folder)
+        if found is None:
             return
-        lock = _read(snapshot, posixpath.join(chart.folder, "Chart.lock"))
-        held = {posixpath.basename(entry.path) for entry in snapshot.entries(posixpath.join(chart.folder, "charts"))}
-        if depth > 1 and all(_holds(held, name) for name in dependencies.names(chart.folder, text)):
+        text, lock = found.text, found.lock
+        if depth > 1 and all(dependencies.holds(found.held, name) for name in dependencies.names(chart.folder, text)):
             return
         if depth > _DEPTH or len(work.puts) > _MOST:
             raise Invalid(f"charts depend on more than {_MOST} others, or more than {_DEPTH} deep")
         for wanted in dependencies.dependencies(chart.folder, text, lock):
-            if _holds(held, wanted.name) or not wanted.repository:
+            if dependencies.holds(found.held, wanted.name) or not wanted.repository:
                 continue
             at = posixpath.join(chart.at, "charts", wanted.name)
             inside, folder = snapshot, wanted.folder
@@ -290,11 +289,6 @@ def _put(
         thing, mode = _put(repository, inner, rest, thing, mode), FileMode.TREE
     builder.insert(name, thing, mode)
     return builder.write()
-
-
-def _holds(held: Collection[str], name: str) -> bool:
-    """Whether a chart of the name is in a `charts` folder that holds these, unpacked or packed."""
-    return name in held or any(other.startswith(f"{name}-") and other.endswith(".tgz") for other in held)
 
 
 def _root(snapshot: Snapshot) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 from kedge.dialects import loader
 from kedge.model import version as versions
 from kedge.model.errors import Invalid, Where
+from kedge.model.source import EntryKind
+from kedge.ports import Snapshot
 
 _FIELDS = ("name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias")
 """Of a dependency, in the order that Helm's digest covers them; empty ones are left out, but not these:"""
@@ -30,6 +32,34 @@ class Dependency:
     repository: str
     version: str
     folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What is in a chart's folder: `text` of its Chart.yaml, its lock, and the names in its `charts` folder."""
+
+    text: bytes
+    lock: bytes | None
+    held: frozenset[str]
+
+
+def chart_in(snapshot: Snapshot, folder: str) -> Chart | None:
+    """None where there is no Chart.yaml."""
+    text, lock = (_file(snapshot, posixpath.join(folder, name)) for name in ("Chart.yaml", "Chart.lock"))
+    if text is None:
+        return None
+    held = (posixpath.basename(entry.path) for entry in snapshot.entries(posixpath.join(folder, "charts")))
+    return Chart(text, lock, frozenset(held))
+
+
+def _file(snapshot: Snapshot, path: str) -> bytes | None:
+    entry = snapshot.entry(path)
+    return snapshot.read(entry) if entry is not None and entry.kind is EntryKind.FILE else None
+
+
+def holds(held: Collection[str], name: str) -> bool:
+    """Whether a chart of the name is in a `charts` folder that holds these, unpacked or packed."""
+    return name in held or any(other.startswith(f"{name}-") and other.endswith(".tgz") for other in held)
 
 
 def names(folder: str, chart: bytes) -> list[str]:
