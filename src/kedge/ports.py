@@ -353,9 +353,11 @@ class UnitRow:
 
 @dataclass(frozen=True, slots=True)
 class UnitQuery:
-    """Filter of the fleet page. Worst first; `after` is the opaque cursor of the page before."""
+    """Filter of the fleet page: `kind` is app or stack. Worst first; `after` is the opaque cursor of the page
+    before."""
 
     project: str = ""
+    kind: str = ""
     health: str = ""
     sync: str = ""
     cluster: str = ""

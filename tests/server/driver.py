@@ -93,6 +93,7 @@ class MemoryStore:
             row
             for row in rows
             if query.project in ("", row.project)
+            and query.kind in ("", "app" if row.cluster else "stack")
             and query.health in ("", row.health.value)
             and query.sync in ("", row.sync.value)
             and query.text in row.name

@@ -33,8 +33,8 @@ def _filters(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**filters, "label": list(given.get("label", ()))}
 
 
-def one_app(server: Server, name: str, output: Output) -> int:
-    """One application; the exit code says how it stands only for `wait`, so it is 0 here."""
+def one_unit(server: Server, name: str, output: Output) -> int:
+    """One unit; the exit code says how it stands only for `wait`, so it is 0 here."""
     answer = server.get(unit_path(name))
     if output.for_people:
         unit.summary(answer["unit"], wide=output.wide)
@@ -44,8 +44,8 @@ def one_app(server: Server, name: str, output: Output) -> int:
     return Exit.OK
 
 
-def _apps(server: Server, name: str, given: Mapping[str, Any], output: Output) -> None:
-    answer = pages(server, int(given.get("limit", _PAGE)), **_filters(given))
+def _units(server: Server, given: Mapping[str, Any], output: Output, kind: str) -> None:
+    answer = pages(server, int(given.get("limit", _PAGE)), kind=kind, **_filters(given))
     if output.for_people:
         fleet.apps(answer, wide=output.wide)
     else:
@@ -129,7 +129,9 @@ def _secrets(server: Server, name: str, given: Mapping[str, Any], output: Output
 
 
 READS: dict[str, Read] = {
-    "app": _apps,
+    "unit": lambda server, name, given, output: _units(server, given, output, ""),
+    "app": lambda server, name, given, output: _units(server, given, output, "app"),
+    "stack": lambda server, name, given, output: _units(server, given, output, "stack"),
     "source": _sources,
     "run": _runs,
     "event": _events,

@@ -58,6 +58,7 @@ async def units(
     request: Request,
     person: Reader,
     project: Text = "",
+    kind: Text = "",
     health: Text = "",
     sync: Text = "",
     cluster: Text = "",
@@ -70,6 +71,7 @@ async def units(
     desk = desk_of(request)
     query = UnitQuery(
         project=project,
+        kind=_one_of(kind, ["app", "stack"], "kind"),
         health=_one_of(health, [status.value for status in Status], "health"),
         sync=_one_of(sync, [state.value for state in Sync], "sync"),
         cluster=cluster,

@@ -14,8 +14,10 @@ from kedge.model.declaration import ApproveSection, SyncSection, TargetSection
 from kedge.model.dossier import Approval, Dossier, Shown, Sync
 from kedge.model.operation import Operation, Outcome
 from kedge.model.origin import spoken
+from kedge.model.output import Published
 from kedge.model.plan import Needs, Plan
 from kedge.model.source import Revision, SourceSpec
+from kedge.model.unit import StackTool
 from kedge.ports import Head, RootState, UnitRow
 
 SCHEMA = "kedge.dev/v1"
@@ -125,6 +127,26 @@ class UnitLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolView:
+    """What plans and applies a stack. `every` is in seconds."""
+
+    name: str
+    version: str
+    planAs: str
+    applyAs: str
+    every: float
+
+
+def _tool(tool: StackTool | None) -> ToolView | None:
+    return None if tool is None else ToolView(tool.name, tool.version, tool.plan_as, tool.apply_as, tool.every)
+
+
+def _put_out(output: Published) -> str:
+    """A value as JSON text; of a sensitive one, the beginning of its stamp, which moves with it and tells nothing."""
+    return f"++++++++ ({output.stamp[:8]})" if output.sensitive else output.value
+
+
+@dataclass(frozen=True, slots=True)
 class UnitView:
     """One unit: what is declared, what is live, what is going on. `applied`: Synced, or not for what others make of it.
     `late` is why its verification is too old. `turnDue`: somebody asked for something, and what is shown is from before
@@ -138,6 +160,9 @@ class UnitView:
     declaredAt: str
     source: SourceSpec
     target: TargetSection
+    tool: ToolView | None
+    inputs: dict[str, str]
+    outputs: dict[str, str]
     renderer: str
     notes: tuple[str, ...]
     syncPolicy: SyncSection
@@ -327,6 +352,9 @@ def unit(dossier: Dossier, known: Verification, now: float) -> UnitView:
         declaredAt=str(declared.where),
         source=source,
         target=declared.target,
+        tool=_tool(declared.tool),
+        inputs={given.name: str(given) for given in declared.inputs},
+        outputs={output.name: _put_out(output) for output in dossier.outputs},
         renderer=rendering.renderer if rendering is not None else "",
         notes=rendering.notes if rendering is not None else (),
         syncPolicy=declared.sync,

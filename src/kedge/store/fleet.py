@@ -60,6 +60,12 @@ def _filters(query: UnitQuery) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
     if query.project:
         wanted.append(units.c.project == query.project)
+    if query.kind:
+        wanted.append(
+            (units.c.cluster == "")
+            if _known("kind", query.kind, ["app", "stack"]) == "stack"
+            else (units.c.cluster != "")
+        )
     if query.cluster:
         wanted.append(units.c.cluster == query.cluster)
     if query.health:

@@ -67,12 +67,12 @@ def _act(verb: str, words: tuple[str, ...], given: dict[str, Any]) -> tuple[Any,
     """The server and the unit as it then stands; None where it was only a dry run."""
     from kedge.cli.asking import Act, go
     from kedge.cli.client import unit_path
-    from kedge.cli.kinds import app_name
+    from kedge.cli.kinds import unit_name
     from kedge.cli.names import resolve
     from kedge.cli.views.human import say
 
     act, server = Act.taken(given), server_of(given)
-    name = resolve(server, app_name(words, verb))
+    name = resolve(server, unit_name(words, verb))
     unit = server.get(unit_path(name))["unit"]
     waiting = f" ({unit['plan']['summary']})" if verb == "sync" and unit["plan"] else ""
     if not go(act, _WILL[verb].format(name=name) + waiting):

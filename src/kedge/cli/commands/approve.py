@@ -20,14 +20,14 @@ def approve_command(words: tuple[str, ...], effects: str, break_glass: bool, **g
     """Agree to the effects of a pending plan. If it would do something else by then, it is held again."""
     from kedge.cli.asking import Act, go, reason
     from kedge.cli.client import unit_path
-    from kedge.cli.kinds import app_name
+    from kedge.cli.kinds import unit_name
     from kedge.cli.names import resolve
     from kedge.cli.plans import plan_of, show
     from kedge.cli.views.human import say
     from kedge.model.errors import Conflict, Invalid
 
     act, output, server = Act.taken(given), output_of(given), server_of(given)
-    name = resolve(server, app_name(words, "approve"))
+    name = resolve(server, unit_name(words, "approve"))
     found = server.get(f"{unit_path(name)}/plan")
     plan = plan_of(found["plan"])
     if plan is None or plan.needs is None:

@@ -26,14 +26,14 @@ def create_command(words: tuple[str, ...], **given: Any) -> None:
 
     A Credential names a kept secret as store: NAME.
     """
-    from kedge.cli.kinds import app_name, split
+    from kedge.cli.kinds import split, unit_name
     from kedge.cli.secrets import keep
 
     kind, name = split(words, "create")
     if kind == "secret":
         keep(server_of(given), name)
         return
-    _print_application(app_name(words, "create"), given)
+    _print_application(unit_name(words, "create"), given)
 
 
 def _print_application(full: str, given: dict[str, Any]) -> None:
@@ -66,7 +66,7 @@ def _said(fields: dict[str, str]) -> dict[str, str]:
 def delete_command(words: tuple[str, ...], **given: Any) -> None:
     """Print what to remove from Git, and what becomes of the objects then. Deletes nothing itself but a kept secret."""
     from kedge.cli.client import unit_path
-    from kedge.cli.kinds import app_name, split
+    from kedge.cli.kinds import split, unit_name
     from kedge.cli.names import resolve
     from kedge.cli.secrets import forget
     from kedge.cli.views.human import clean, say
@@ -76,7 +76,7 @@ def delete_command(words: tuple[str, ...], **given: Any) -> None:
     if kind == "secret":
         forget(server, secret)
         return
-    name = resolve(server, app_name(words, "delete"))
+    name = resolve(server, unit_name(words, "delete"))
     unit = server.get(unit_path(name))["unit"]
     objects = f"{unit['objects']} objects"
     fate = {

@@ -44,11 +44,11 @@ def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, 
 
 def _live(words: tuple[str, ...], pending: bool, given: dict[str, Any]) -> Any:
     from kedge.cli.client import unit_path
-    from kedge.cli.kinds import app_name
+    from kedge.cli.kinds import unit_name
     from kedge.cli.names import resolve
 
     server = server_of(given)
-    name = resolve(server, app_name(words, "diff"))
+    name = resolve(server, unit_name(words, "diff"))
     return server.get(f"{unit_path(name)}/plan", fresh=not pending)
 
 

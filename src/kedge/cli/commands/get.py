@@ -23,19 +23,20 @@ from kedge.cli.options import output_of, server_of, with_output, with_server
 @with_output
 @with_server
 def get_command(words: tuple[str, ...], **given: Any) -> int:
-    """List applications, worst first, with the reason; or another KIND: source, run, event, cluster, project.
+    """List applications and stacks, worst first, with the reason; or another KIND: app, stack, source, run, event,
+    cluster, project.
 
-    With NAME, one application on one screen.
+    With NAME, one unit on one screen.
     """
-    from kedge.cli.kinds import split
+    from kedge.cli.kinds import UNITS, split
     from kedge.cli.names import resolve
-    from kedge.cli.reads import READS, cluster_events, one_app
+    from kedge.cli.reads import READS, cluster_events, one_unit
 
     output, server = output_of(given), server_of(given)
     kind, name = split(words, "get")
     if given["objects"]:
         return cluster_events(server, kind, name, output)
-    if kind == "app" and name:
-        return one_app(server, resolve(server, name), output)
+    if kind in UNITS and name:
+        return one_unit(server, resolve(server, name), output)
     READS[kind](server, name, given, output)
     return Exit.OK

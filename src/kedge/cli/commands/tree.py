@@ -17,12 +17,12 @@ def tree_command(words: tuple[str, ...], **given: Any) -> None:
     """An application's objects with their health, in the order of waves, and below each what the cluster made from it:
     ReplicaSets, Pods, Jobs, volume claims, whatever names it as its owner."""
     from kedge.cli.client import unit_path
-    from kedge.cli.kinds import app_name
+    from kedge.cli.kinds import unit_name
     from kedge.cli.names import resolve
     from kedge.cli.views import objects
 
     output, server = output_of(given), server_of(given)
-    name = resolve(server, app_name(words, "tree"))
+    name = resolve(server, unit_name(words, "tree"))
     answer = server.get(f"{unit_path(name)}/objects", children="true")
     if output.for_people:
         objects.tree(name, answer, wide=output.wide)

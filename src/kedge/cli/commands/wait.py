@@ -19,11 +19,11 @@ from kedge.cli.options import server_of, with_server
 @with_server
 def wait_command(words: tuple[str, ...], what: str, timeout: float, **given: Any) -> int:
     """Wait for an application. Exit codes: 3 time is up, 4 degraded or failed, 5 waits for an approval."""
-    from kedge.cli.kinds import app_name
+    from kedge.cli.kinds import unit_name
     from kedge.cli.names import resolve
     from kedge.cli.waiting import Goal, wait_for
     from kedge.clock import SystemClock
 
     server = server_of(given)
-    name = resolve(server, app_name(words, "wait"))
+    name = resolve(server, unit_name(words, "wait"))
     return wait_for(server, name, Goal(what), timeout, SystemClock())

@@ -32,11 +32,14 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
     if unit["health"] != "Healthy" and unit["healthMessage"] != unit["why"]:
         yield "health", unit["healthMessage"]
     yield "source", f"{source['repository']} {source['ref']} {source['path']}".strip()
-    yield (
-        "target",
-        f"cluster {target['cluster']}" + (f", namespace {target['namespace']}" if target["namespace"] else ""),
-    )
-    yield "objects", str(unit["objects"])
+    if unit["tool"]:
+        yield "tool", f"{unit['tool']['name']} {unit['tool']['version']}".strip()
+        yield "outputs", ", ".join(f"{name} = {value}" for name, value in unit["outputs"].items())
+    else:
+        where = f", namespace {target['namespace']}" if target["namespace"] else ""
+        yield "target", f"cluster {target['cluster']}{where}"
+        yield "objects", str(unit["objects"])
+        yield "outputs", ", ".join(f"{name} = {value}" for name, value in unit["outputs"].items())
     yield "drifted", ", ".join(unit["drifted"])
     yield from _doings(unit)
     if wide:
@@ -48,6 +51,7 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
             f"auto {policy['auto']}, prune {policy['prune']}, heal {policy['heal']}, on removal {unit['onRemove']}",
         )
         yield "after", ", ".join(unit["after"])
+        yield "inputs", ", ".join(f"{name} from {place}" for name, place in unit["inputs"].items())
         yield "notes", "; ".join(unit["notes"])
 
 

@@ -16,6 +16,7 @@ from kedge.model.plan import Step
 from kedge.model.ref import Ref, stack_ref
 from kedge.ports import Clock, Entropy, Exec, States
 from kedge.targets.opentofu.bundle import Bundle, Means, bundle_of, execution_of
+from kedge.targets.opentofu.live import StackLive
 from kedge.targets.opentofu.shown import outputs_of, pairs_of
 
 LASTS = 3600.0
@@ -54,6 +55,11 @@ class OpenTofuTarget:
         for report in exec.reports():  # an apply uses its plan up
             self._plans[report.unit] = _Plans(_key_in(report.id), report.id) if report.task.plans else _Plans()
         exec.subscribe(self._ended)
+        self._live = StackLive(exec, states)
+
+    @property
+    def live(self) -> StackLive:
+        return self._live
 
     def subscribe(self, ring: Callable[[str, Ref, str], None]) -> None:
         self._rings.append(ring)
