@@ -63,7 +63,7 @@ async def test_a_whole_apply(tool: Tool) -> None:
     assert (await tool.post(content, content_md5=checksum)).status == 200
     assert (await tool.ask("UNLOCK", lock_info())).status == 200
     got = await tool.ask("GET")
-    assert (got.status, got.body, got.headers["content-md5"]) == (200, content, checksum)
+    assert (got.status, got.body) == (200, content)
     assert got.headers["cache-control"] == "no-store"
 
 

@@ -28,16 +28,16 @@ _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 _BUILT_IN = re.compile(r'(?:module\.[^.\[]+(?:\["(?:[^"\\]|\\.)*"\]|\[\d+\])?\.)*terraform_data\.')
 
 
-class _Output(msgspec.Struct):
+class _Output(msgspec.Struct, gc=False):
     value: msgspec.Raw = msgspec.Raw(b"null")
     sensitive: bool = False
 
 
-class _Instance(msgspec.Struct):
+class _Instance(msgspec.Struct, gc=False):
     index_key: str | int | None = None
 
 
-class _Resource(msgspec.Struct):
+class _Resource(msgspec.Struct, gc=False):
     mode: str
     type: str
     name: str

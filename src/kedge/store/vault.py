@@ -63,9 +63,9 @@ class Vault:
                 f"{name} does not decrypt: it was damaged or changed", hint="restore the database from a backup"
             ) from error
 
-    def seal_packed(self, name: str, text: bytes) -> Sealed:
+    def seal_packed(self, name: str, text: bytes, level: int = 6) -> Sealed:
         """Compressed first: what is encrypted no longer compresses."""
-        return self.seal(name, zlib.compress(text, 6))
+        return self.seal(name, zlib.compress(text, level))
 
     def open_packed(self, name: str, sealed: Sealed) -> bytes:
         unpacker = zlib.decompressobj()
