@@ -29,6 +29,7 @@ def test_an_approval_of_a_first_plan_counts_for_no_other_cluster() -> None:
     async def story(town: Town) -> None:
         await town.open(file("ConfigMap", "a"), approve=TWO)
         homes = town.kedge.target.homes
+        town.clusters["other"] = town.cluster  # which of them it is does not matter here, but for its name
         homes["default"], homes["other"] = Home("https://a", "one"), Home("https://b", "two")
         await asyncio.sleep(30)
         first = await waiting(town)
