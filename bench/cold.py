@@ -12,6 +12,8 @@ import asyncio
 import gc
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -200,16 +202,22 @@ async def compare(folder: Path, fleet: Fleet, tag: str) -> None:
     print(f"      bare, one after the other: {told}; all {total:.1f} s, which is {total / taken:.0%} of Kedge's time")
 
 
-async def run(folder: Path) -> None:
-    for tag, make in (("one", together), ("many", apart)):
-        (folder / tag).mkdir()
-        await compare(folder, make(folder / tag / "fleet" if tag == "one" else folder / tag), tag)
+FLEETS = {"one": together, "many": apart}
+
+
+def one(tag: str) -> None:
+    """One fleet, in this process: the memory it tells of is its own."""
+    with tempfile.TemporaryDirectory(prefix="kedge-bench-") as name:
+        folder = Path(name) / tag
+        if tag == "many":
+            folder.mkdir()
+        asyncio.run(compare(Path(name), FLEETS[tag](folder), tag))
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="kedge-bench-") as folder:
-        asyncio.run(run(Path(folder)))
+    for tag in FLEETS:
+        subprocess.run([sys.executable, "-m", "bench.cold", tag], check=True)
 
 
 if __name__ == "__main__":
-    main()
+    one(sys.argv[1])

@@ -93,7 +93,6 @@ def words(text: str) -> set[str]:
 
 
 def main() -> None:
-    agreement()
     before = resident()
     rules = rulebook()
     started = time.perf_counter()
@@ -108,6 +107,7 @@ def main() -> None:
         judged = rate(lambda obj=obj: judge(obj, NOW, rules))  # type: ignore[misc]
         limit = rate(lambda raw=raw: orjson.dumps(orjson.loads(raw)))  # type: ignore[misc]
         print(f"   {name:30}{len(raw):>8}{judged:>12,.0f}{limit:>16,.0f}{judged / limit:>8.2f}")
+    agreement()
 
 
 if __name__ == "__main__":

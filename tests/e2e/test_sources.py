@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 
 import pytest
-from tests.e2e.stories import PROJECT, application, folder_of, hasten
+from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
 from tests.e2e.world import World, standing
 from tests.sources.packing import chart
 from tests.sources.test_charts import publish
 from tests.sources.web import Site
+
+from kedge.sources.mirror import Limits
+from kedge.sources.mirror import folder_of as folder_of_mirror
 
 pytestmark = pytest.mark.e2e
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n"
@@ -117,3 +121,51 @@ async def test_the_newest_tag_in_a_range_is_deployed(tmp_path, access):
         await world.synced("shop/web")
         assert await world.greeting("web") == "v1.1.0"
         assert "v1.1.0" in (await world.kedge("get", "web")).out
+
+
+ROOT = """
+apiVersion: kedge.dev/v1alpha1
+kind: Root
+metadata: {{name: team}}
+spec: {{repository: "{url}", ref: main, projects: [shop]}}
+"""
+OVERLAY = "resources: [../base, namespace.yaml]\nnamespace: web\n"
+
+
+async def test_a_huge_repository_is_a_root_and_a_source_and_most_of_it_never_comes(tmp_path, access, monkeypatch):
+    monkeypatch.setattr("kedge.sources.git.Limits", lambda: Limits(pieces=300_000))
+    async with standing(tmp_path, access=access) as world:
+        draw = Random(1)
+        large = world.forge.repository("large")
+        world.forge.bare("large", "config", "uploadpack.allowFilter", "true")
+        for number in range(40):
+            (large.work / f"{number}.bin").write_bytes(draw.randbytes(20_000))
+        large.write(
+            {
+                ".kedge/web.yaml": application("web", source="{path: deep/web}"),
+                "deep/web/kustomization.yaml": OVERLAY,
+                "deep/web/namespace.yaml": NAMESPACE,
+                "deep/base/kustomization.yaml": "resources: [config.yaml]\n",
+                "deep/base/config.yaml": config("from the base"),
+            }
+        )
+        first = large.push("begin")
+        world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/team.yaml": ROOT.format(url=large.url)})
+        world.pushed("a team")
+        await world.synced("shop/web", first)
+        assert await world.greeting("web") == "from the base"
+        large.write({"deep/base/config.yaml": config("another"), "41.bin": "x" * 500_000})
+        second = large.push("change the base")
+        world.house.shift.push(lambda url: url == large.url, "refs/heads/main")
+        await world.synced("shop/web", second)
+        assert await world.greeting("web") == "another"
+        back = await world.kedge("rollback", "web", first[:7], "-y", "--reason", "the base is bad")
+        assert back.code == 0, back.err
+
+        async def greets() -> bool:
+            return await world.greeting("web") == "from the base"
+
+        await world.eventually(greets)
+        held = folder_of_mirror(world.data / "sources" / "mirrors", large.url) / "objects"
+        assert sum(file.stat().st_size for file in held.rglob("*") if file.is_file()) < 200_000
+        await world.whole()
