@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	yaml3 "go.yaml.in/yaml/v3"
@@ -16,6 +18,9 @@ import (
 )
 
 const maxDepth = 200
+
+// longestName is more than any server takes, so that most of what is too long is told in a server's words.
+const longestName = 1000
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)
 
@@ -281,6 +286,14 @@ func identify(fields map[string]any, head *object) string {
 	}
 	if head.Generate, _ = metadata["generateName"].(string); head.Name == "" && head.Generate == "" {
 		return "has no metadata.name"
+	}
+	for key, text := range map[string]string{
+		"apiVersion": head.APIVersion, "kind": head.Kind, "namespace": head.Namespace, "name": head.Name + head.Generate,
+	} {
+		// They are kept in databases, shown and made into paths: what no server takes, none of those has to.
+		if len(text) > longestName || strings.ContainsFunc(text, unicode.IsControl) {
+			return fmt.Sprintf("has a control character in its %s, or more than %d characters", key, longestName)
+		}
 	}
 	head.Annotations, _ = metadata["annotations"].(map[string]any)
 	for _, key := range []string{"labels", "annotations"} {

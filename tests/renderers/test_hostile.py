@@ -78,6 +78,12 @@ REFUSED = {
         {"c/a.yaml": '{"kind":"List","items":[' * 50 + "]}" * 50},
         "lists stand in lists",
     ),
+    "a name with a NUL in it": ({"c/a.yaml": OBJECT.replace("name: a", 'name: "a\\0b"') % "x"}, "control character"),
+    "a kind with a line's end": ({"c/a.yaml": HEAD.replace("kind: T", 'kind: "T\\nx"')}, "control character"),
+    "a namespace without end": (
+        {"c/a.yaml": OBJECT.replace("name: a", f"name: a, namespace: {'n' * 2_000_000}") % "x"},
+        "more than 1000 characters",
+    ),
     "text of another encoding": ({"c/a.yaml": HEAD.encode("utf-16")}, "not UTF-8"),
     "merges of merges": (
         {
