@@ -139,7 +139,7 @@ async def test_a_second_runner_of_one_execution_does_nothing(scene: Scene) -> No
     await at_work(scene, "one")
     first = folder(scene, "one").runner()
     scene.exec._launch("one")  # as a controller does that died after it had started the first
-    second = scene.exec._open["one"].launched
+    second = scene.exec._open["one"].watching
     assert second is not None
     async with asyncio.timeout(PATIENT):
         while detached.alive(second):
@@ -287,6 +287,7 @@ async def test_a_tool_that_takes_more_memory_than_it_is_given_is_asked_to_end(sc
 
 
 async def test_a_runner_that_can_not_begin_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.exec._starter.close()
     monkeypatch.setattr("sys.executable", "/bin/false")
     await scene.exec.start(work(scene, "one"))
     report = await scene.until_ended("one")
@@ -325,3 +326,25 @@ async def test_a_disk_that_is_full_before_the_beginning_is_told(scene: Scene, mo
     with pytest.raises(Unavailable, match="No space left"):
         await scene.exec.start(work(scene, "one"))
     assert [place.name for place in scene.root.iterdir() if place.name.startswith(".new")] == []
+
+
+async def test_a_runner_is_started_all_the_same_where_no_process_is_ready_to_become_one(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one"))
+    ready = scene.exec._starter._ready
+    assert ready is not None
+    os.kill(ready.pid, signal.SIGKILL)
+    await scene.exec.start(work(scene, "two"))
+    for id in ("one", "two"):
+        gate(scene, id).touch()
+        assert (await scene.until_ended(id)).ending is Ending.SUCCEEDED
+
+
+async def test_a_bug_of_a_runner_is_told_with_its_trace(scene: Scene) -> None:
+    scene.exec._room = 0
+    await scene.exec.start(work(scene, "one"))
+    (scene.root / "one" / "secrets.json").write_text("[1]")
+    scene.exec._room = 1
+    scene.exec._pump()
+    report = await scene.until_ended("one")
+    assert report.ending is Ending.LOST
+    assert "AttributeError" in report.problems[1]

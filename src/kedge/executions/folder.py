@@ -236,12 +236,12 @@ class Folder:
         """The last one takes the room that was kept for it."""
         if report.ending is not None:
             (self.path / "reserve").unlink(missing_ok=True)
-        self._replace("report.json", json.dumps(asdict(report)).encode(), lasting=report.ending is not None)
+        self._replace("report.json", json.dumps(asdict(report)).encode())
 
-    def _replace(self, name: str, content: bytes, *, lasting: bool = False) -> None:
+    def _replace(self, name: str, content: bytes) -> None:
         draft = self.path / f".{name}.{os.getpid()}"
         draft.unlink(missing_ok=True)
-        _write(draft, content, lasting=lasting)
+        _write(draft, content)
         draft.replace(self.path / name)
 
     def tidy(self) -> None:
@@ -279,12 +279,9 @@ def read_bytes(place: Path) -> bytes:
         return b""
 
 
-def _write(place: Path, content: bytes, *, lasting: bool = False) -> None:
+def _write(place: Path, content: bytes) -> None:
     with open(place, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write(content)
-        if lasting:
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _json(place: Path) -> Mapping[str, Any] | None:

@@ -10,17 +10,16 @@ import asyncio
 import hashlib
 import os
 import shutil
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import kedge
 from kedge import detached
 from kedge.detached import Birth
 from kedge.executions import admission, command, layout
 from kedge.executions.admission import Waiting
 from kedge.executions.folder import PATIENCE, Folder, Request, ended, open_report, read_bytes, valid_id
+from kedge.executions.starter import Starter
 from kedge.executions.stream import Mask
 from kedge.executions.tools import Tools
 from kedge.model.errors import Conflict, Unavailable
@@ -58,7 +57,6 @@ class _Open:
     watching: Birth | None = None
     fd: int | None = None
     tries: int = 0
-    launched: Birth | None = None
 
     @property
     def waiting(self) -> bool:
@@ -75,12 +73,14 @@ class LocalExec:
         self._ended: dict[str, Report] = {}
         self._rings: list[Callable[[str, str], None]] = []
         self._closed = False
+        self._starter = Starter()
 
     async def adopt(self) -> None:
         """Find everything again that was begun before: what has ended meanwhile, what still works (and is watched from
         now on), what waits. Rings for what is found lost."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._configure()
+        self._starter.warm_up()
         for place in sorted(self._root.iterdir()):
             if place.name.startswith((".new-", ".old-")):
                 shutil.rmtree(place, ignore_errors=True)
@@ -176,22 +176,17 @@ class LocalExec:
 
     def _launch(self, id: str) -> None:
         one, folder = self._open[id], self._folder(id)
-        package = Path(kedge.__file__).parent.parent
-        argv = [sys.executable, "-S", "-P", "-m", "kedge.executions.runner", str(folder.path)]
         one.tries += 1
         try:
-            pid = detached.detach(argv, env={"PYTHONPATH": str(package), "LANG": "C.UTF-8"}, log=folder.log)
+            pid = self._starter.start(folder)
         except Unavailable as error:
             self._conclude(id, Ending.FAILED, str(error))
             return
-        one.launched = detached.born(pid)
-        if one.launched is None:
-            self._look(id)
-        else:
-            self._watch(id, one.launched)
+        self._watch(id, detached.born(pid) or Birth(pid, 0, ""))  # one that died at once is told as every other
 
     def _watch(self, id: str, birth: Birth) -> None:
         loop, one = asyncio.get_running_loop(), self._open[id]
+        self._unwatch(one)
         one.watching, one.fd = birth, detached.watched(birth)
         if one.fd is not None:
             loop.add_reader(one.fd, self._gone, id, birth)
@@ -347,6 +342,7 @@ class LocalExec:
     async def close(self) -> None:
         """Watch nothing any more. Executions go on."""
         self._closed = True
+        self._starter.close()
         for one in self._open.values():
             self._unwatch(one)
 
