@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import bench
 
 QUICK = "--quick"
-ORDER = ("renders", "sources", "records", "states", "health", "simulation", "objects", "fleet", "cold")
+ORDER = ("renders", "sources", "records", "states", "health", "executions", "simulation", "objects", "fleet", "cold")
 
 
 def known() -> list[str]:
