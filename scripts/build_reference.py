@@ -174,6 +174,8 @@ SETTINGS = {
     "KEDGE_TOOLS": "Folders, apart by `:`, in which further versions of OpenTofu and Terraform are looked for.",
     "KEDGE_PROVIDER_MIRROR": "A folder that mirrors providers; then none is fetched from a registry.",
     "KEDGE_PROVIDER_CACHE": "A folder that providers are kept in for all stacks; by default one beside the executions.",
+    "KEDGE_TOOL_CONFIG": "The tools' configuration file of your own, in place of mirror and cache.",
+    "KEDGE_RUNS_AT_ONCE": "How many plans and applies of stacks work at once; by default what memory allows.",
     "KUBECONFIG": "The default cluster's kubeconfig where --kubeconfig is not given; then `~/.kube/config`.",
     "KEDGE_STATE_VERSIONS": "How many versions of each stack's state are kept; 200 by default.",
     "KEDGE_STATE_DAYS": "For how many days, where there are 20 newer ones; 90 by default.",

@@ -46,6 +46,10 @@ REPO_KNOWN_HOSTS = "KEDGE_REPO_KNOWN_HOSTS"
 TOOLS = "KEDGE_TOOLS"
 PROVIDER_MIRROR = "KEDGE_PROVIDER_MIRROR"
 PROVIDER_CACHE = "KEDGE_PROVIDER_CACHE"
+TOOL_CONFIG = "KEDGE_TOOL_CONFIG"
+RUNS_AT_ONCE = "KEDGE_RUNS_AT_ONCE"
+WAYS_OUT = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""All that executions of tools get of the environment: how to reach the outside."""
 WEBHOOK_SECRET = "KEDGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 STATE_VERSIONS = "KEDGE_STATE_VERSIONS"
 STATE_DAYS = "KEDGE_STATE_DAYS"
@@ -210,7 +214,16 @@ def local_executions(parts: Parts) -> LocalExec:
 
     environ = parts.environ
     folders = [Path(place) for place in environ.get(TOOLS, "").split(os.pathsep) if place]
-    supply = Supply(mirror=environ.get(PROVIDER_MIRROR, ""), cache=environ.get(PROVIDER_CACHE, ""))
+    room = environ.get(RUNS_AT_ONCE, "0")
+    if not room.isdigit():
+        raise Invalid(f"{RUNS_AT_ONCE} is how many runs of tools work at once, not “{room[:20]}”")
+    supply = Supply(
+        mirror=environ.get(PROVIDER_MIRROR, ""),
+        cache=environ.get(PROVIDER_CACHE, ""),
+        cli_config=environ.get(TOOL_CONFIG, ""),
+        environment=tuple((name, environ[name]) for name in WAYS_OUT if environ.get(name)),
+        room=int(room),
+    )
     tools = Tools(environ.get("PATH", os.defpath), folders)
     return LocalExec(parts.data / "executions", tools, parts.clock, parts.entropy, supply)
 

@@ -348,3 +348,15 @@ async def test_a_bug_of_a_runner_is_told_with_its_trace(scene: Scene) -> None:
     report = await scene.until_ended("one")
     assert report.ending is Ending.LOST
     assert "AttributeError" in report.problems[1]
+
+
+async def test_of_the_operators_variables_only_passwords_are_hidden(tmp_path: Path) -> None:
+    proxy = (("HTTPS_PROXY", "http://kedge:hunter2@proxy:3128"), ("NO_PROXY", "localhost"))
+    one = Scene(tmp_path / "executions", pretender(tmp_path / "bin"), Tool.OPENTOFU, Supply(room=1, environment=proxy))
+    await one.open()
+    one.exec._room = 0
+    await one.exec.start(work(one, "one", hidden=("hunter3",)))
+    secrets = folder(one, "one").take_secrets()
+    assert dict(secrets.environment)["NO_PROXY"] == "localhost"
+    assert set(secrets.hidden) == {"hunter3", "hunter2", str(gate(one, "one")), ""}
+    await one.leave()

@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -35,6 +36,7 @@ PATIENCE = 300.0
 LAST_PATIENCE = 60.0
 """Seconds between asking a tool once more and ending it."""
 _RESERVE = 256 << 10
+_PASSWORD = re.compile(r"://[^/@:]*:([^/@]+)@")
 _ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
@@ -69,7 +71,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """`hidden` are texts that are never shown, beside the values of the environment and the token."""
+    """`hidden` are texts that are never shown."""
 
     variables: str = field(default="{}", repr=False)
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -152,7 +154,7 @@ class Folder:
             execution.variables.decode("utf-8", "replace"),
             tuple({**dict(supplied), **dict(execution.environment)}.items()),
             state.token if state is not None else "",
-            execution.hidden,
+            _hidden(execution, supplied),
         )
         _write(self.path / "secrets.json", json.dumps(asdict(secrets)).encode())
         _write(self.path / "bundle", b"".join(file.content for file in execution.files))
@@ -259,6 +261,14 @@ class Folder:
     def bring_errored_home(self, request: Request) -> None:
         with contextlib.suppress(FileNotFoundError):
             self.errored_at(request).replace(self.errored)
+
+
+def _hidden(execution: Execution, supplied: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Texts that are never shown: what the stack brings, and of the operator's variables the passwords of URLs."""
+    passwords = (_PASSWORD.search(value) for _, value in supplied)
+    given = tuple(value for _, value in execution.environment)
+    token = (execution.state.token,) if execution.state is not None else ()
+    return (*execution.hidden, *given, *token, *(found[1] for found in passwords if found is not None))
 
 
 def open_report(request: Request, told: str = "") -> Report:

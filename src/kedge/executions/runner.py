@@ -45,8 +45,7 @@ class Runner:
     def __init__(self, folder: Folder, request: Request, signals: Signals) -> None:
         self.folder, self.request, self.clock = folder, request, SystemClock()
         secrets = folder.take_secrets()
-        hidden = [secrets.token, *secrets.hidden, *(value for _, value in secrets.environment)]
-        self.heard = Heard(Mask(hidden))
+        self.heard = Heard(Mask(secrets.hidden))
         self.caller = Caller(folder, request, self.clock, signals, self.heard)
         self.home = Folder(Path(request.place)) if request.place else folder
         self.env = command.environment(request, secrets, folder, str(self.home.data))
