@@ -48,7 +48,7 @@ ACCEPTED: tuple[Accepted, ...] = (
         "volumes are made for claims and gone with them: nothing protects them while they are used",
     ),
     Accepted(
-        ".*/daemonsets.*", r"metadata\.annotations\.deprecated.*",
+        ".*/daemonsets.*", r"metadata\.annotations(\.deprecated.*)?",
         "the annotation is deprecated, nobody reads it: it is there, and does not count",
     ),
     Accepted(
@@ -62,6 +62,12 @@ ACCEPTED: tuple[Accepted, ...] = (
         "PATCH .*dryRun=All.*", r"metadata\.resourceVersion",
         "a dry run of an apply to nothing answers the version that was sent, which no object ever has",
     ),
+    Accepted("POST .*/services", "causes.*", "an address is not allocated before the name is judged", "failed to allocate IP"),
+    Accepted("POST .*/poddisruptionbudgets", "code", "the API server takes a budget of any name: here it has to be one", "metadata.name"),
+    Accepted("PATCH .*", "code", "a patch that makes it another kind: both refuse it", '"kind.{1,4}:.{1,2}"Other'),
+    Accepted(".*/autoscaling/.*", "causes.*", "as its owners are: in the version of the last", "Apply failed"),
+    Accepted(".*/(widgets|scale).*", "causes.*|details.*", "what a scale may not be is told of the object", "replicas|spec.size"),
+    Accepted("PUT .*/scale", "code", "the same: of a scale that is no number", "ScaleSpec.spec.replicas"),
     Accepted("PUT .*", "warned", "what names no version is refused before anybody looks for unknown fields", "must be specified"),
     Accepted(
         ".*/endpointslices.*", r"endpoints|metadata\.(generation|managedFields.*f:endpoints)",
@@ -74,7 +80,7 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted(".*/resourcequotas.*", "code", "quotas are kept, and neither counted nor judged", "unsupported scope"),
     Accepted(".*/limitranges.*", "code", "limits are kept, and neither enforced nor judged", "min value"),
     Accepted(
-        "PATCH .*", "code", "an owner without uid can not be merged: both refuse it, at different steps", "merge key: uid"
+        "PATCH .*", "code", "an owner without uid can not be merged: both refuse it, at different steps", "merge key: uid|omits all key fields"
     ),
     Accepted(
         ANY, "causes.*", "what lacks a field without which nothing can be made of it is refused with that cause alone",

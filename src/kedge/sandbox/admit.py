@@ -222,6 +222,8 @@ def _quality(spec: Object) -> str:
 
 def _service(cluster: Cluster, obj: Object, live: Object | None) -> None:
     spec = obj["spec"]
+    if spec.get("sessionAffinity") != "ClientIP":
+        spec.pop("sessionAffinityConfig", None)
     before: Object = (live or {}).get("spec", {})
     if spec["type"] == "ExternalName":
         for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):

@@ -20,7 +20,8 @@ from kedge.sandbox.writes import finished
 KEPT_NAMESPACES = frozenset({"default", "kube-public", "kube-system"})
 RETURNED = frozenset(
     {"pods.", "podtemplates.", "services.", "serviceaccounts.", "persistentvolumes.", "persistentvolumeclaims.",
-     "resourcequotas.", "csidrivers.storage.k8s.io"}
+     "resourcequotas.", "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io", "storageclasses.storage.k8s.io",
+     "volumeattachments.storage.k8s.io"}
 )  # fmt: skip
 """Kinds whose deletion is answered with what they were."""
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
