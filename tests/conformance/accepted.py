@@ -62,6 +62,18 @@ ACCEPTED: tuple[Accepted, ...] = (
         "PATCH .*dryRun=All.*", r"metadata\.resourceVersion",
         "a dry run of an apply to nothing answers the version that was sent, which no object ever has",
     ),
+    Accepted("GET .*/widgets/.*/.*", "details.*", "what is no subresource is not there: the words differ"),
+    Accepted("POST .*/widgets/.*", "code", "the API server makes an object even where its name stands in the path"),
+    Accepted(
+        "DELETE .*/pods/.*", r"metadata\.(deletion.*|generation)",
+        "a pod that nobody runs is gone at once: what it looked like on its way is not told",
+    ),
+    Accepted(
+        "PATCH .*/(limitranges|networkpolicies)/.*", "spec.*",
+        "what is left of a specification that nobody owns any more: empty structures",
+    ),
+    Accepted("PATCH .*/priorityclasses/.*", "code", "a version of an unknown name is refused for every kind alike", "API version in the data"),
+    Accepted("PATCH .*/replicationcontrollers/.*", "code", "kinds that nobody declares", "spec.selector: Required"),
     Accepted("POST .*/services", "causes.*", "an address is not allocated before the name is judged", "failed to allocate IP"),
     Accepted("POST .*/poddisruptionbudgets", "code", "the API server takes a budget of any name: here it has to be one", "metadata.name"),
     Accepted("PATCH .*", "code", "a patch that makes it another kind: both refuse it", '"kind.{1,4}:.{1,2}"Other'),

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from kedge.sandbox import decode, defaults, schemas, validate, validate_shape
 from kedge.sandbox.call import Call
 from kedge.sandbox.cluster import Cluster
-from kedge.sandbox.kinds import Kind
+from kedge.sandbox.kinds import NAMED, Kind
 from kedge.sandbox.problems import Cause, Problem, forbidden, invalid, not_found
 from kedge.sandbox.wire import Object, copied
 
@@ -101,6 +101,8 @@ def stamp_new(call: Call, obj: Object) -> None:
     kind, meta = call.target.kind, obj["metadata"]
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = meta["generateName"][:58] + call.cluster.suffix()
+        if kind.key == "namespaces.":
+            meta["labels"] = {**(meta.get("labels") or {}), NAMED: meta["name"]}
     meta["uid"] = call.cluster.uid()
     meta["creationTimestamp"] = call.cluster.stamp()
     for field in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kedge.sandbox.defaults_pod import pod_spec
+from kedge.sandbox.kinds import NAMED
 from kedge.sandbox.wire import Object
 
 Fill = Callable[[Object], None]
@@ -157,7 +158,8 @@ def volume(obj: Object) -> None:
 
 def namespace(obj: Object) -> None:
     meta = obj["metadata"]
-    meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta.get("name", "")}
+    if meta.get("name"):
+        meta["labels"] = {**(meta.get("labels") or {}), NAMED: meta["name"]}
     _spec(obj)
 
 

@@ -57,6 +57,9 @@ class Kind:
         return f"{root}{inner}/{self.plural}" + (f"/{name}" if name else "")
 
 
+NAMED = "kubernetes.io/metadata.name"
+"""The label by which a namespace is selected."""
+
 # plural Kind scope(N|C) short-names(-) flags: g counts generations; s status; c scale; a category "all"; older: another
 # version is stored; others by name
 TABLE = """

@@ -26,7 +26,8 @@ def scale_of(target: Target, stored: Stored) -> Object:
     paths = target.kind.scale or {}
     obj, meta = stored.obj, stored.meta
     status: Object = {"replicas": at(obj, paths.get("statusReplicasPath", ".status.replicas").lstrip("."), 0)}
-    labels = at(obj, "spec.selector.matchLabels") if not target.kind.custom else None
+    where = "spec.selector" if target.kind.key == "replicationcontrollers." else "spec.selector.matchLabels"
+    labels = at(obj, where) if not target.kind.custom else None
     if labels:
         status["selector"] = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     wanted = at(obj, paths.get("specReplicasPath", ".spec.replicas").lstrip("."), 0)

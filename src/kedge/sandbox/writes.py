@@ -153,6 +153,8 @@ def rewrite(call: Call, make: Make) -> Response:
     obj, unknown = make(live)
     try:
         _keep_identity(call, obj, live)
+        if "managedFields" not in obj["metadata"] and "managedFields" in live.meta:
+            obj["metadata"]["managedFields"] = live.meta["managedFields"]
         before = as_served(call.target.kind, live.obj)
         _part_of(call, obj, before)
         obj = managed(call, "update", before, obj)
@@ -213,6 +215,8 @@ def managed(call: Call, verb: str, live: Object | None, new: Object) -> Object:
     question = FieldCall(verb, target.kind, live, new, call.manager, stamp, call.force, target.subresource)
     reply = call.cluster.fields.ask(question)
     if isinstance(reply, Applied):
+        if verb == "update" and live is not None and new["metadata"].get("managedFields") == []:
+            reply.object["metadata"].pop("managedFields", None)  # an empty list lets go of everything
         return reply.object
     status = reply.status
     if status.get("code") == 500 and verb == "update":  # what no owner can be found for is most often invalid
@@ -244,8 +248,6 @@ def _keep_identity(call: Call, obj: Object, live: Stored) -> None:
         else:
             meta.pop(field, None)
     meta["resourceVersion"] = live.meta["resourceVersion"]
-    if "managedFields" not in meta and "managedFields" in live.meta:
-        meta["managedFields"] = live.meta["managedFields"]
 
 
 def _part_of(call: Call, obj: Object, live: Object) -> None:
