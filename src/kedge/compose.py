@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,19 +14,16 @@ from urllib.parse import urlsplit
 
 from kedge.clock import SystemClock, SystemEntropy
 from kedge.model.action import Action
-from kedge.model.declaration import Cluster, Credential, SecretFrom, TargetSection
-from kedge.model.errors import Invalid, Unavailable, Where
-from kedge.model.manifest import Desired
-from kedge.model.ref import UnitName
+from kedge.model.declaration import Cluster, Credential, SecretFrom
+from kedge.model.errors import Invalid, Unavailable
 from kedge.model.rule import HealthRule
-from kedge.model.source import SourceSpec
-from kedge.model.unit import RenderSpec, Unit
-from kedge.ports import Clock, Clone, Entropy, Renderer, Store
+from kedge.ports import Clock, Entropy, Store
 
 if TYPE_CHECKING:
     from kedge.control.road.enlist import AdminRoot
     from kedge.engine.health import Rulebook
     from kedge.executions.local import LocalExec
+    from kedge.executions.tools import Tools
     from kedge.house import House
     from kedge.kube.kubeconfig import Access
     from kedge.kube.opening import Openings
@@ -210,10 +207,8 @@ async def held_states(data: Path) -> Mapping[str, tuple[str, ...]]:
 def local_executions(parts: Parts) -> LocalExec:
     """Executions of this machine's own tools: those on the PATH, and in the folders that the operator names."""
     from kedge.executions.local import LocalExec, Supply
-    from kedge.executions.tools import Tools
 
     environ = parts.environ
-    folders = [Path(place) for place in environ.get(TOOLS, "").split(os.pathsep) if place]
     room = environ.get(RUNS_AT_ONCE, "0")
     if not room.isdigit():
         raise Invalid(f"{RUNS_AT_ONCE} is how many runs of tools work at once, not “{room[:20]}”")
@@ -224,8 +219,15 @@ def local_executions(parts: Parts) -> LocalExec:
         environment=tuple((name, environ[name]) for name in WAYS_OUT if environ.get(name)),
         room=int(room),
     )
-    tools = Tools(environ.get("PATH", os.defpath), folders)
-    return LocalExec(parts.data / "executions", tools, parts.clock, parts.entropy, supply)
+    return LocalExec(parts.data / "executions", tools_of(environ), parts.clock, parts.entropy, supply)
+
+
+def tools_of(environ: Mapping[str, str]) -> Tools:
+    """The programs of OpenTofu and Terraform that are here."""
+    from kedge.executions.tools import Tools
+
+    folders = [Path(place) for place in environ.get(TOOLS, "").split(os.pathsep) if place]
+    return Tools(environ.get("PATH", os.defpath), folders)
 
 
 def transports(admin: AdminRoot) -> Allowed:
@@ -363,76 +365,6 @@ def built_worker() -> Path:
     return WORKER
 
 
-class Offline:
-    """What works without a server: rendering a directory."""
-
-    def __init__(self, renderer: Renderer) -> None:
-        self._renderer = renderer
-
-    async def render(
-        self,
-        directory: Path,
-        spec: RenderSpec = RenderSpec(),
-        *,
-        name: str = "offline",
-        namespace: str = "default",
-        ref: str = "",
-        allow: Sequence[str] = (),
-    ) -> Desired:
-        """The rendered set of `directory`, refs as written, from the working tree or at a commit of its repository. A
-        chart finds others of the repository that it depends on where the declaration's `allow` names anything.
-        Files beside it, up to the repository's root (outside of any: anywhere), can be referred to. Raises Invalid with
-        file and line; the file is named from the repository's root, outside of any by its absolute path."""
-        from kedge.sources.beside import with_neighbours
-        from kedge.sources.folder import snapshot_at
-
-        root, path = located(directory)
-        source = SourceSpec(root.as_uri(), "", path)
-        unit = Unit(UnitName("offline", name), "offline", source, TargetSection(DEFAULT_CLUSTER, namespace), spec)
-        try:
-            snapshot = snapshot_at(root, ref)
-            return await self._renderer.render(with_neighbours(snapshot, path) if allow else snapshot, unit)
-        except Invalid as error:
-            raise error if root != Path(root.anchor) else _absolute(error) from None
-
-
-def located(directory: Path) -> tuple[Path, str]:
-    """The nearest folder at or above `directory` that holds `.git` (else the file system's root), and the path from
-    there."""
-    place = directory.resolve()
-    root = next((folder for folder in (place, *place.parents) if (folder / ".git").exists()), Path(place.anchor))
-    path = place.relative_to(root).as_posix()
-    return root, "" if path == "." else path
-
-
-def file_at(file: Path, ref: str) -> bytes:
-    """What a file of a local repository holds at a ref. Raises Invalid where there is no such commit or file."""
-    from kedge.sources.folder import snapshot_at
-
-    root, path = located(file)
-    snapshot = snapshot_at(root, ref)
-    entry = snapshot.entry(path)
-    if entry is None:
-        raise Invalid(f"there is no file {path} at {ref}", hint="--from and --to read the declaration at each ref")
-    return snapshot.read(entry)
-
-
-def _absolute(error: Invalid) -> Invalid:
-    """The same problems, whose files are named from the file system's root."""
-
-    def moved(where: Where) -> Where:
-        return replace(where, file=f"/{where.file}") if where.file else where
-
-    return Invalid("", problems=tuple(replace(problem, where=moved(problem.where)) for problem in error.problems))
-
-
-def clone_at(folder: Path) -> Clone:
-    """The person's own clone that `folder` is in. Raises Invalid where it is in none."""
-    from kedge.sources.clone import GitClone
-
-    return GitClone(folder)
-
-
 def rulebook(declared: Sequence[HealthRule] = ()) -> Rulebook:
     """Health rules: those that are declared, then those of `kinds`, each read when the first object of its kind is
     seen. Raises Invalid for a declared one that does not compile."""
@@ -476,14 +408,3 @@ def worker_renderer(size: int = 2, kept: Kept | None = None) -> WorkerRenderer:
     program = built_worker()
     pool = Pool(str(program), spawn, size=size)
     return WorkerRenderer(pool, version_of(program), kept=kept)
-
-
-@asynccontextmanager
-async def offline(kept: Kept | None = None) -> AsyncIterator[Offline]:
-    """A renderer over native workers, ended with the block; `kept` answers secrets by name. Raises Unavailable when the
-    worker is not built."""
-    renderer = worker_renderer(1, kept)
-    try:
-        yield Offline(renderer)
-    finally:
-        await renderer.close()

@@ -26,6 +26,7 @@ from kedge.house import House
 from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.model.person import Person
 from kedge.model.ref import UnitName
+from kedge.offline import preferred_tool
 from kedge.process import run
 from kedge.server.app import build as build_app
 from kedge.server.serve import Serving, listen
@@ -175,7 +176,10 @@ async def _standing(options: UpOptions, say: Say) -> AsyncIterator[tuple[House, 
         if options.demo:
             say("demo     a repository and a sandbox cluster …")
             folder = options.data / "demo"
-            bare = await demo.make_repository(folder, run, git_environment(folder, parts.environ))
+            tool = await preferred_tool(demo.TOOLS)
+            if tool is None:
+                say(f"demo     no OpenTofu or Terraform {demo.TOOLS} is here: it goes without a stack")
+            bare = await demo.make_repository(folder, run, git_environment(folder, parts.environ), tool or "")
             admin = AdminRoot(bare, demo.BRANCH)
             access = await stack.enter_async_context(sandbox(folder, parts.clock, parts.entropy))
             parts = replace(parts, access=access, poll=DEMO_POLL)

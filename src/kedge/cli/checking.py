@@ -157,7 +157,7 @@ def _with_here(project: Project) -> Project:
 
 
 async def _rendered(directory: Path, units: Sequence[Unit]) -> tuple[list[Problem], list[tuple[str, Finding]]]:
-    from kedge.compose import offline
+    from kedge.offline import offline
 
     problems: list[Problem] = []
     findings: list[tuple[str, Finding]] = []

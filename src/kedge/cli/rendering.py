@@ -46,7 +46,7 @@ def name_of(wish: Wish, ref: str = "") -> str:
 
 def _rendered(places: Sequence[tuple[Path, str]], wish: Wish) -> list[Desired]:
     """The rendered sets of directories, each at a ref ("": the working tree)."""
-    from kedge.compose import offline
+    from kedge.offline import offline
 
     secrets = dict(_secret(text) for text in wish.secrets)
     asked = [(directory, ref, *_asked(wish, ref)) for directory, ref in places]
@@ -100,8 +100,8 @@ def declared_in(file: Path, unit: str, ref: str = "") -> tuple[str, ApplicationS
     """The name and fields of the unit that a file declares at a ref ("": the working tree); `unit` is NAME or NAME@ENV,
     "" where there is only one. Raises Invalid for a file with problems, and where there is no such unit or several."""
     from kedge.cli.objects import read_file
-    from kedge.compose import file_at
     from kedge.dialects.kedge import read
+    from kedge.offline import file_at
 
     raw, name = (file_at(file, ref), f"{ref}:{file}") if ref else read_file(str(file))
     reading = read(raw, name)

@@ -32,7 +32,7 @@ def back_by_git(server: Server, unit: str, to: str, way: Way, act: Act, output: 
     """Show what puts the unit's declaration and inputs back, and commit it on a branch. Pushes nothing.
 
     Raises Invalid, Unavailable, Conflict: then nothing has been written but loose objects that Git collects."""
-    from kedge.compose import clone_at
+    from kedge.offline import clone_at
 
     clone = clone_at(way.repository)
     found = model_of(server.post(f"{unit_path(unit)}/rollback:git", {"to": to})["restoration"], Restoration)

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 FILES = Path(__file__).parent / "files"
+STACK = Path(__file__).parent / "stack"
+"""Laid over them where a tool is there: a stack, and an application that reads its output."""
+TOOLS = ">=1.4"
+"""Versions that the stack can be planned with."""
 BRANCH = "main"
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Kedge demo",
@@ -21,15 +25,16 @@ AUTHOR = {
 Run = Callable[..., Awaitable[Any]]
 
 
-async def make_repository(folder: Path, run: Run, environment: Mapping[str, str]) -> str:
+async def make_repository(folder: Path, run: Run, environment: Mapping[str, str], tool: str = "") -> str:
     """Make `folder/repository.git` and `folder/work` unless they are there. Answers the bare repository's file URL.
+    `tool` is what a stack is planned with, "" leaves it out.
 
     Raises Unavailable when git is missing or fails.
     """
     bare, work = folder / "repository.git", folder / "work"
     if not (bare / "HEAD").exists():
         work.mkdir(parents=True, exist_ok=True)
-        _write(work)
+        _write(work, tool)
         env = {**environment, **AUTHOR}
 
         async def git(*words: str) -> None:
@@ -49,10 +54,11 @@ def _argv(words: Sequence[str]) -> list[str]:
     return ["git", "-c", "core.hooksPath=/dev/null", *words]
 
 
-def _write(work: Path) -> None:
+def _write(work: Path, tool: str) -> None:
     """`dot-kedge` stands for `.kedge`, which a package may not carry."""
-    for file in sorted(FILES.rglob("*")):
-        if file.is_file():
-            place = work / str(file.relative_to(FILES)).replace("dot-kedge", ".kedge")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(file.read_bytes())
+    for source in (FILES, *([STACK] if tool else [])):
+        for file in sorted(source.rglob("*")):
+            if file.is_file():
+                place = work / str(file.relative_to(source)).replace("dot-kedge", ".kedge")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(file.read_bytes().replace(b"TOOL", tool.encode()))

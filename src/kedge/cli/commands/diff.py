@@ -21,7 +21,8 @@ from kedge.cli.options import output_of, server_of, with_output, with_server
 @with_output
 @with_server
 def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, new: str, **given: Any) -> int:
-    """What a sync of NAME would change now; or, offline, what lies between two directories or two refs.
+    """What a sync of NAME would change now; or, offline, what lies between two directories or two refs, or what the
+    tool would do to the stack in one directory of OpenTofu's or Terraform's code.
 
     Exit code 1 where anything differs.
     """
@@ -30,6 +31,8 @@ def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, 
     from kedge.model.errors import Invalid
 
     output = output_of(given)
+    if len(words) == 1 and not pending and _is_stack(words[0]):
+        return show(_stack(Path(words[0]), given), output, hidden=hidden)
     if old or new or (len(words) == 2 and all(Path(word).is_dir() for word in words)):
         return show(_offline(words, old, new, given), output, hidden=hidden)
     if not words:
@@ -40,6 +43,19 @@ def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, 
         say("nothing waits")
         return 0
     return show(plan, output, hidden=hidden, since=found["live"])
+
+
+def _is_stack(word: str) -> bool:
+    from kedge.cli.stacking import is_stack
+
+    return is_stack(Path(word))
+
+
+def _stack(directory: Path, given: dict[str, Any]) -> Any:
+    from kedge.cli.rendering import Wish
+    from kedge.cli.stacking import planned
+
+    return planned(directory, Wish(**{key: given[key] for key in ("name", "values", "sets", "declared", "unit")}))
 
 
 def _live(words: tuple[str, ...], pending: bool, given: dict[str, Any]) -> Any:

@@ -1,0 +1,174 @@
+"""What works without a server: rendering a directory, planning a stack's folder, preparing a commit in a clone.
+
+A part of `compose`: it knows adapters, for whoever may not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kedge.compose import DEFAULT_CLUSTER, Parts, environment, local_executions, tools_of, worker_renderer
+from kedge.model.declaration import TargetSection
+from kedge.model.errors import Invalid, Where
+from kedge.model.execution import Tool
+from kedge.model.manifest import Desired
+from kedge.model.ref import UnitName
+from kedge.model.source import SourceSpec
+from kedge.model.unit import RenderSpec, StackTool, Unit
+from kedge.ports import Clone, Renderer
+
+if TYPE_CHECKING:
+    from kedge.executions.local import LocalExec
+    from kedge.model.pair import Planned
+    from kedge.renderers.render import Kept
+
+
+class Offline:
+    """What works without a server: rendering a directory."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    async def render(
+        self,
+        directory: Path,
+        spec: RenderSpec = RenderSpec(),
+        *,
+        name: str = "offline",
+        namespace: str = "default",
+        ref: str = "",
+        allow: Sequence[str] = (),
+    ) -> Desired:
+        """The rendered set of `directory`, refs as written, from the working tree or at a commit of its repository. A
+        chart finds others of the repository that it depends on where the declaration's `allow` names anything.
+        Files beside it, up to the repository's root (outside of any: anywhere), can be referred to. Raises Invalid with
+        file and line; the file is named from the repository's root, outside of any by its absolute path."""
+        from kedge.sources.beside import with_neighbours
+        from kedge.sources.folder import snapshot_at
+
+        root, path = located(directory)
+        source = SourceSpec(root.as_uri(), "", path)
+        unit = Unit(UnitName("offline", name), "offline", source, TargetSection(DEFAULT_CLUSTER, namespace), spec)
+        try:
+            snapshot = snapshot_at(root, ref)
+            return await self._renderer.render(with_neighbours(snapshot, path) if allow else snapshot, unit)
+        except Invalid as error:
+            raise error if root != Path(root.anchor) else _absolute(error) from None
+
+
+class OfflineStacks:
+    """Planning a stack's folder without a server."""
+
+    def __init__(self, renderer: Renderer, executions: LocalExec, environ: Mapping[str, str]) -> None:
+        self._renderer, self._executions, self._environ = renderer, executions, environ
+
+    async def plan(self, directory: Path, tool: StackTool, name: str) -> tuple[Desired, tuple[Planned, ...]]:
+        """The bundle of a folder, and what would become of each resource. Raises Invalid and Unavailable."""
+        from kedge.model.execution import BundleFile, Ending, Task
+        from kedge.sources.folder import snapshot_at
+        from kedge.targets.opentofu.bundle import Means, bundle_of, execution_of
+        from kedge.targets.opentofu.shown import pairs_of
+
+        root, path = located(directory)
+        source = SourceSpec(root.as_uri(), "", path)
+        unit = Unit(UnitName("offline", name), "offline", source, TargetSection(""), tool=tool)
+        desired = await self._renderer.render(snapshot_at(root, ""), unit)
+        (manifest,) = desired.manifests
+        made = execution_of(bundle_of(manifest), "plan-offline", str(unit.name), Task.PLAN, Means(own(self._environ)))
+        state = directory / "terraform.tfstate"
+        if state.is_file():
+            kept = BundleFile(f"{path}/terraform.tfstate".removeprefix("/"), state.read_bytes())
+            made = replace(made, files=(*made.files, kept))
+        over = asyncio.Event()
+        self._executions.subscribe(lambda unit, id: over.set())
+        await self._executions.start(made)
+        await over.wait()
+        report = self._executions.report(made.id)
+        if report is None or report.ending is not Ending.SUCCEEDED:
+            raise Invalid(f"the plan failed: {'; '.join(report.problems) or report.told if report is not None else ''}")
+        return desired, pairs_of((await self._executions.result(made.id)).shown, manifest)
+
+
+def own(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a person's own environment gives to a tool: credentials and the like, nothing that decides what is run."""
+    kept = ("TF_", "LD_", "PATH", "HOME", "PYTHON", "KEDGE_")
+    return {name: value for name, value in environ.items() if not name.startswith(kept)}
+
+
+async def preferred_tool(version: str = "") -> Tool | None:
+    """OpenTofu where one that fits is there, else Terraform where that is."""
+    tools = tools_of(environment())
+    for tool in (Tool.OPENTOFU, Tool.TERRAFORM):
+        with suppress(Invalid):
+            await tools.find(tool, version)
+            return tool
+    return None
+
+
+@asynccontextmanager
+async def offline_stacks() -> AsyncIterator[OfflineStacks]:
+    """Executions in a folder of their own, which goes with the block."""
+    from tempfile import TemporaryDirectory
+
+    renderer = worker_renderer(1)
+    with TemporaryDirectory(prefix="kedge-plan-") as folder:
+        executions = local_executions(Parts(Path(folder), environment()))
+        await executions.adopt()
+        try:
+            yield OfflineStacks(renderer, executions, environment())
+        finally:
+            await executions.close()
+            await renderer.close()
+
+
+def located(directory: Path) -> tuple[Path, str]:
+    """The nearest folder at or above `directory` that holds `.git` (else the file system's root), and the path from
+    there."""
+    place = directory.resolve()
+    root = next((folder for folder in (place, *place.parents) if (folder / ".git").exists()), Path(place.anchor))
+    path = place.relative_to(root).as_posix()
+    return root, "" if path == "." else path
+
+
+def file_at(file: Path, ref: str) -> bytes:
+    """What a file of a local repository holds at a ref. Raises Invalid where there is no such commit or file."""
+    from kedge.sources.folder import snapshot_at
+
+    root, path = located(file)
+    snapshot = snapshot_at(root, ref)
+    entry = snapshot.entry(path)
+    if entry is None:
+        raise Invalid(f"there is no file {path} at {ref}", hint="--from and --to read the declaration at each ref")
+    return snapshot.read(entry)
+
+
+def _absolute(error: Invalid) -> Invalid:
+    """The same problems, whose files are named from the file system's root."""
+
+    def moved(where: Where) -> Where:
+        return replace(where, file=f"/{where.file}") if where.file else where
+
+    return Invalid("", problems=tuple(replace(problem, where=moved(problem.where)) for problem in error.problems))
+
+
+def clone_at(folder: Path) -> Clone:
+    """The person's own clone that `folder` is in. Raises Invalid where it is in none."""
+    from kedge.sources.clone import GitClone
+
+    return GitClone(folder)
+
+
+@asynccontextmanager
+async def offline(kept: Kept | None = None) -> AsyncIterator[Offline]:
+    """A renderer over native workers, ended with the block; `kept` answers secrets by name. Raises Unavailable when the
+    worker is not built."""
+    renderer = worker_renderer(1, kept)
+    try:
+        yield Offline(renderer)
+    finally:
+        await renderer.close()
