@@ -14,7 +14,7 @@ from tests.store.opening import FullDisk, event, fresh, opened, wrote
 from kedge.model.errors import Conflict, Invalid, Unavailable
 from kedge.ports import UnitQuery
 from kedge.store.sql import SqlStore
-from kedge.store.writer import POINTS
+from kedge.store.writer import POINTS, Pace
 
 BEFORE_COMMIT = POINTS[:-1]
 
@@ -26,6 +26,13 @@ async def test_records_handed_in_together_share_a_commit(tmp_path: Path) -> None
     assert disk.seen.count("written") == 200
     assert disk.seen.count("commit") <= 20
     await store.close()
+
+
+def test_a_few_commits_follow_each_other_at_once_and_many_keep_a_distance() -> None:
+    pace = Pace(every=0.025, at_once=3)
+    assert [pace.next(100.0) for _ in range(4)] == pytest.approx([0.0, 0.0, 0.0, 0.025])
+    assert pace.next(100.025) == pytest.approx(0.025)
+    assert [pace.next(200.0) for _ in range(4)] == pytest.approx([0.0, 0.0, 0.0, 0.025])
 
 
 async def test_a_record_that_fails_takes_only_itself_back(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ from kedge.store.listening import Announcer
 from kedge.store.migrate import migrate
 from kedge.store.session import Session
 from kedge.store.vault import Vault
-from kedge.store.writer import MOST, InlineLane, Lane, Reader, ThreadLane, Writer, closed
+from kedge.store.writer import MOST, InlineLane, Lane, Pace, Reader, ThreadLane, Writer, closed
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ class SqlStore:
         scanning, bulk, quick = (sqlite.connect(self._path, reading=True) for _ in range(3))
         self._sessions += [scanning, bulk, quick]
         return (
-            ThreadLane("kedge-writer", self._writer.commit, self._served, MOST),
+            ThreadLane("kedge-writer", self._writer.commit, self._served, MOST, Pace()),
             ThreadLane("kedge-reader", Reader(scanning, self._path).read, self._nothing, _READS),
             ThreadLane("kedge-states", Reader(bulk, self._path).read, self._nothing, 1),
             Reader(quick, self._path),

@@ -24,6 +24,10 @@ Work = Callable[[Session], Any]
 MOST = 256
 """Records of one batch: bounds how long the first of them waits."""
 
+EVERY, AT_ONCE = 0.025, 5
+"""Seconds between two batches while many write; so many may follow each other at once. A commit costs three times what
+a record does: a fleet at work shares them, and whoever writes alone waits for nobody."""
+
 POINTS = ("begin", "record", "written", "seal", "commit", "committed")
 """Where `fail` is called, in order; `record` and `written` once for each record."""
 
@@ -159,15 +163,37 @@ class InlineLane:
         self._closed = True
 
 
+class Pace:
+    """When batches may begin: a few at once, then one in `every` seconds (the generic cell rate algorithm)."""
+
+    def __init__(self, every: float = EVERY, at_once: int = AT_ONCE) -> None:
+        self._every = every
+        self._ahead = every * at_once
+        self._due = 0.0
+
+    def next(self, now: float) -> float:
+        """Seconds until the next batch may begin, which is hereby taken. `now` is monotonic."""
+        self._due = max(self._due, now) + self._every
+        return max(0.0, self._due - now - self._ahead)
+
+
 class ThreadLane:
-    """A thread that takes what has gathered while it was busy, serves it at once, and wakes the loop once for all."""
+    """A thread that takes what has gathered while it was busy, or had to wait by its pace, serves it at once, and wakes
+    the loop once for all."""
 
     def __init__(
-        self, name: str, serve: Callable[[Sequence[Work]], list[Answer]], served: Callable[[], None], most: int
+        self,
+        name: str,
+        serve: Callable[[Sequence[Work]], list[Answer]],
+        served: Callable[[], None],
+        most: int,
+        pace: Pace | None = None,
     ) -> None:
         self._serve = serve
         self._served = served
         self._most = most
+        self._pace = pace
+        self._hurry = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[tuple[Work, asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._ended = self._loop.create_future()
@@ -187,6 +213,7 @@ class ThreadLane:
         """Serve what was handed in, then end."""
         if not self._closing:
             self._closing = True
+            self._hurry.set()
             self._jobs.put(None)
         await asyncio.shield(self._ended)
         self._thread.join()
@@ -203,6 +230,8 @@ class ThreadLane:
     def _gather(self) -> tuple[list[tuple[Work, asyncio.Future[Any]]], bool]:
         batch: list[tuple[Work, asyncio.Future[Any]]] = []
         job = self._jobs.get()
+        if self._pace is not None:
+            self._hurry.wait(self._pace.next(self._loop.time()))
         while job is not None:
             batch.append(job)
             if len(batch) == self._most:
