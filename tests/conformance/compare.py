@@ -124,10 +124,11 @@ def reduced(step: Step, answer: Answer, made: Made) -> Any:
         details = dict(body.get("details") or {})
         causes = [f"{item.get('reason')} {item.get('field')}" for item in details.pop("causes", None) or ()]
         return {"reason": body.get("reason"), "details": details, "causes": sorted(set(causes))}
-    if isinstance(body, dict) and isinstance(body.get("metadata"), dict):
-        entries = body["metadata"].get("managedFields")
-        if entries:
-            body["metadata"]["managedFields"] = by_owner(entries)
+    if isinstance(body, dict):
+        for shown in (body, *(body.get("items") or ())):
+            meta = shown.get("metadata") if isinstance(shown, dict) else None
+            if isinstance(meta, dict) and meta.get("managedFields"):
+                meta["managedFields"] = by_owner(meta["managedFields"])
     return body
 
 

@@ -200,3 +200,63 @@ async def test_what_somebody_makes_between_the_plan_and_its_act_is_not_taken_uns
         await world.retried(lambda: world.house.commands.approve(MONA, WEB, held.plan.effects[:12], "it moves here"))
         await world.synced("shop/web")
         await ours_alone(world)
+
+
+async def test_where_nobody_keeps_a_record_of_owners_the_values_tell(tmp_path, access):
+    """Somebody has it forgotten: what is Git's is still told by its value, and the next write begins a new record."""
+    async with standing(tmp_path, access=access) as world:
+        world.repository.write(declared())
+        await world.synced("shop/web", world.pushed("begin"))
+        forget = {"metadata": {"managedFields": [{}]}}
+        await world.call("PATCH", f"{MAPS}/web?fieldManager=tool", forget, MERGE)
+        await world.call("PATCH", f"{MAPS}/web?fieldManager=tool", {"data": {"greeting": "theirs"}}, MERGE)
+
+        async def healed() -> bool:
+            return await world.greeting("web") == "ours"
+
+        await world.eventually(healed)
+        await world.synced("shop/web")
+        live = await world.call("GET", f"{MAPS}/web")
+        assert "kedge" in {entry["manager"] for entry in live["metadata"]["managedFields"]}
+
+
+CLAIM = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: data, annotations: {{kedge.dev/replace: "true"}}}}
+spec: {{accessModes: [{mode}], storageClassName: none, resources: {{requests: {{storage: 1Gi}}}}}}
+"""
+
+
+async def test_a_volume_claim_is_never_replaced_whatever_it_says_of_itself(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
+        path = f"{SPACE}/web/persistentvolumeclaims/data"
+        world.repository.write({**declared(), "apps/web/claim.yaml": CLAIM.format(mode="ReadWriteOnce")})
+        world.pushed("begin")
+
+        async def there() -> bool:
+            return await world.call("GET", path) is not None
+
+        await world.eventually(there)
+        before = await world.call("GET", path)
+        world.repository.write({"apps/web/claim.yaml": CLAIM.format(mode="ReadWriteMany")})
+        world.pushed("another mode")
+        blocked = await world.until("shop/web", lambda d: d.plan is not None and bool(d.plan.blocked))
+        assert "PersistentVolumeClaim web/data" in blocked.shown.why
+        assert "is never replaced" in await world.said("never replaced", "diff", "web")
+        assert (await world.call("GET", path))["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+async def test_what_is_not_to_be_healed_is_reported_and_left(tmp_path, access):
+    async with standing(tmp_path, access=access) as world:
+        files = {**declared(), ".kedge/web.yaml": application("web", "  sync: {heal: never}\n")}
+        world.repository.write(files)
+        await world.synced("shop/web", world.pushed("begin"))
+        await world.call("PATCH", f"{MAPS}/web?fieldManager=kubectl-edit", {"data": {"greeting": "edited"}}, MERGE)
+        told = await world.said("healing is off", "get", "web")
+        assert "OutOfSync" in told
+        assert "edited" in (await world.kedge("diff", "web")).out
+        assert await world.greeting("web") == "edited"
+        await world.kedge("sync", "web", "-y", "--reason", "as Git says")
+        await world.synced("shop/web")
+        assert await world.greeting("web") == "ours"

@@ -139,8 +139,12 @@ def patch(call: Call) -> Response:
         if not kind.namespaced and isinstance(changed.get("metadata"), dict):
             changed["metadata"].pop("namespace", None)  # no patch gives it one
         changed = addressed(call, changed)
+        lets_go = changed["metadata"].get("managedFields") == []
         try:
-            return changed, admit.shaped(call, changed, patch=True)
+            unknown = admit.shaped(call, changed, patch=True)
+            if lets_go:
+                changed["metadata"]["managedFields"] = []
+            return changed, unknown
         except decode.Unreadable as error:
             raise decode.misfit_patch(error.why, patches.shown(changed)) from error
 
