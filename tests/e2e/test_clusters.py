@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.e2e.stories import PROJECT, application, folder_of, hasten
 from tests.e2e.world import MONA, PATIENCE, Cluster, World, clustered, standing
+from tests.parts.api import Api, Refused
 
 from kedge.certificate import server_context
 from kedge.kube.ask import Asker
@@ -26,7 +27,7 @@ from kedge.model.event import Event
 from kedge.sandbox.faults import Outcome
 from kedge.sandbox.http import kubeconfig
 from kedge.sandbox.problems import Problem
-from kedge.sandbox.wire import Request, answer
+from kedge.sandbox.wire import Request, Response, answer
 
 pytestmark = pytest.mark.e2e
 
@@ -64,17 +65,34 @@ def unit(name: str, greeting: str = "hello") -> dict[str, str | None]:
     return {f".kedge/{name}.yaml": declared, **folder_of(name, greeting)}
 
 
-def said_in(cluster: Cluster, name: str) -> str | None:
+def said_in(cluster: Side, name: str) -> str | None:
     answer = cluster.core.handle(Request.of("GET", f"/api/v1/namespaces/{name}/configmaps/web"))
     return answer.json()["data"]["greeting"] if answer.status == 200 else None
 
 
+class Foreign:
+    """A cluster that no test runs, asked in the words of one that does."""
+
+    def __init__(self, access: Access) -> None:
+        self.core = self
+        self.api = Api(access)
+
+    def handle(self, request: Request) -> Response:
+        try:
+            return answer(self.api.call(request.method, request.path))
+        except Refused as refused:
+            return Problem(refused.code, "", str(refused)).response()
+
+
+Side = Cluster | Foreign
+
+
 @dataclass
 class Fleet:
-    """The world, and two more clusters: `sick` and `well`."""
+    """The world, and two more clusters: `sick`, which may be a real one, and `well`."""
 
     world: World
-    sick: Cluster
+    sick: Any
     well: Cluster
     environ: dict[str, str]
     access: dict[str, Access]
@@ -106,7 +124,7 @@ class Fleet:
         await self.world.synced("shop/well", self.world.pushed("meanwhile"))
         assert said_in(self.well, "well") == greeting
 
-    async def recovered(self, greeting: str = "hello", cluster: Cluster | None = None) -> None:
+    async def recovered(self, greeting: str = "hello", cluster: Side | None = None) -> None:
         """By itself: nobody says anything to Kedge."""
         async with asyncio.timeout(PATIENCE):
             while said_in(cluster or self.sick, "sick") != greeting:
@@ -117,10 +135,14 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(folder: Path) -> AsyncIterator[Fleet]:
+async def fleet(folder: Path, access: Access | None = None) -> AsyncIterator[Fleet]:
     environ: dict[str, str] = {}
     async with AsyncExitStack() as stack:
-        sick, there = await stack.enter_async_context(clustered(folder / "sick"))
+        if access is None:
+            sick, there = await stack.enter_async_context(clustered(folder / "sick"))
+        else:
+            sick, there = Foreign(access), access
+            stack.callback(sick.api.close)
         well, here = await stack.enter_async_context(clustered(folder / "well"))
         environ["SICK"], environ["WELL"] = there.token, here.token
         world = await stack.enter_async_context(standing(folder, environ=environ))
@@ -132,9 +154,9 @@ async def fleet(folder: Path) -> AsyncIterator[Fleet]:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Fleet]:
+async def running(folder: Path, access: Access | None = None) -> AsyncIterator[Fleet]:
     """Both units synced."""
-    async with fleet(folder) as found:
+    async with fleet(folder, access) as found:
         begun = found.world.pushed("begin")
         await found.world.synced("shop/sick", begun)
         await found.world.synced("shop/well", begun)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
-from tests.e2e.test_clusters import Fleet, running, said_in, unit
-from tests.e2e.world import MONA, Cluster, World, clustered, standing
+from tests.e2e.test_clusters import Fleet, Side, running, said_in, unit
+from tests.e2e.world import MONA, World, clustered, standing
 
 from kedge.kube.ask import Asker
+from kedge.kube.kubeconfig import Access
 from kedge.model.dossier import Dossier
 from kedge.model.ref import UnitName
 from kedge.sandbox.wire import Request
@@ -53,14 +54,16 @@ def moving(found: Fleet, *, more: str = "", cluster: str = "", namespace: str = 
     found.world.repository.write({".kedge/sick.yaml": where})
 
 
-def maps_in(cluster: Cluster, namespace: str) -> list[str]:
+def maps_in(cluster: Side, namespace: str) -> list[str]:
     answer = cluster.core.handle(Request.of("GET", f"/api/v1/namespaces/{namespace}/configmaps"))
     names = [item["metadata"]["name"] for item in answer.json()["items"]]
     return [name for name in names if name != "kube-root-ca.crt"]
 
 
-async def test_a_cluster_declared_at_another_server_is_a_plan_that_waits_for_a_person(tmp_path: Path) -> None:
-    async with running(tmp_path) as found, clustered(tmp_path / "other") as (other, there):
+async def test_a_cluster_declared_at_another_server_is_a_plan_that_waits_for_a_person(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with running(tmp_path, access) as found, clustered(tmp_path / "other") as (other, there):
         found.environ["SICK"], before = there.token, found.access["sick"].server
         found.access["sick"] = there
         found.declare("sick", "token: {env: SICK}")
@@ -81,8 +84,8 @@ async def test_a_cluster_declared_at_another_server_is_a_plan_that_waits_for_a_p
         assert await told(found, "unit.moved") == [f"moved: 2 objects at {before} left as they are, unmanaged"]
 
 
-async def test_the_same_cluster_under_another_address_moves_nothing(tmp_path: Path) -> None:
-    async with running(tmp_path) as found:
+async def test_the_same_cluster_under_another_address_moves_nothing(tmp_path: Path, access: Access | None) -> None:
+    async with running(tmp_path, access) as found:
         access = found.access["sick"]
         found.access["sick"] = replace(access, server=access.server.replace("127.0.0.1", "localhost"))
         found.declare("sick", "token: {env: SICK}")
@@ -94,8 +97,10 @@ async def test_the_same_cluster_under_another_address_moves_nothing(tmp_path: Pa
         assert await told(found, "unit.moved") == []
 
 
-async def test_who_keeps_what_is_removed_moves_to_another_server_unasked_and_it_is_recorded(tmp_path: Path) -> None:
-    async with running(tmp_path) as found, clustered(tmp_path / "other") as (other, there):
+async def test_who_keeps_what_is_removed_moves_to_another_server_unasked_and_it_is_recorded(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with running(tmp_path, access) as found, clustered(tmp_path / "other") as (other, there):
         found.environ["SICK"], before = there.token, found.access["sick"].server
         found.access["sick"] = there
         found.declare("sick", "token: {env: SICK}")
@@ -106,8 +111,10 @@ async def test_who_keeps_what_is_removed_moves_to_another_server_unasked_and_it_
         assert await told(found, "unit.moved") == [f"moved: 2 objects at {before} left as they are, unmanaged"]
 
 
-async def test_a_unit_whose_cluster_is_elsewhere_by_now_is_not_removed_there(tmp_path: Path) -> None:
-    async with running(tmp_path) as found, clustered(tmp_path / "other") as (_, there):
+async def test_a_unit_whose_cluster_is_elsewhere_by_now_is_not_removed_there(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with running(tmp_path, access) as found, clustered(tmp_path / "other") as (_, there):
         found.environ["SICK"], before = there.token, found.access["sick"]
         found.access["sick"] = there
         found.declare("sick", "token: {env: SICK}")
@@ -123,9 +130,9 @@ async def test_a_unit_whose_cluster_is_elsewhere_by_now_is_not_removed_there(tmp
 
 
 async def test_a_unit_that_moves_to_another_cluster_is_removed_from_the_first_once_somebody_agrees(
-    tmp_path: Path,
+    tmp_path: Path, access: Access | None
 ) -> None:
-    async with running(tmp_path) as found:
+    async with running(tmp_path, access) as found:
         moving(found, cluster="well")
         commit = found.world.pushed("move")
         waits = await held(found, "its target moved from cluster sick to well: approving deletes its 2 objects in sick")
@@ -138,8 +145,10 @@ async def test_a_unit_that_moves_to_another_cluster_is_removed_from_the_first_on
         assert said_in(found.well, "well") == "hello"
 
 
-async def test_a_move_to_another_cluster_does_with_what_it_leaves_as_it_is_declared(tmp_path: Path) -> None:
-    async with running(tmp_path) as found:
+async def test_a_move_to_another_cluster_does_with_what_it_leaves_as_it_is_declared(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with running(tmp_path, access) as found:
         moving(found, cluster="well", more="  onRemove: keep\n")
         await found.world.synced("shop/sick", found.world.pushed("move, and keep"))
         await found.world.eventually(lambda: there(found.well, "hello"))
@@ -153,12 +162,14 @@ async def test_a_move_to_another_cluster_does_with_what_it_leaves_as_it_is_decla
         await found.world.synced("shop/sick")
 
 
-async def there(cluster: Cluster, greeting: str | None) -> bool:
+async def there(cluster: Side, greeting: str | None) -> bool:
     return said_in(cluster, "sick") == greeting
 
 
-async def test_a_unit_that_moves_back_before_anybody_agreed_stays_as_it_was(tmp_path: Path) -> None:
-    async with running(tmp_path) as found:
+async def test_a_unit_that_moves_back_before_anybody_agreed_stays_as_it_was(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with running(tmp_path, access) as found:
         moving(found, cluster="well")
         found.world.pushed("move")
         await held(found, "its target moved from cluster sick to well")
@@ -169,9 +180,9 @@ async def test_a_unit_that_moves_back_before_anybody_agreed_stays_as_it_was(tmp_
 
 @pytest.mark.parametrize(("rule", "left"), [("ask", []), ("keep", ["web"]), ("delete", [])])
 async def test_another_namespace_is_a_plan_that_prunes_the_first_one_as_declared(
-    tmp_path: Path, rule: str, left: list[str]
+    tmp_path: Path, access: Access | None, rule: str, left: list[str]
 ) -> None:
-    async with running(tmp_path) as found:
+    async with running(tmp_path, access) as found:
         space = "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n"
         found.world.repository.write({"apps/sick/other.yaml": space, "apps/sick/more.yaml": config("x", "more")})
         await found.world.synced("shop/sick", found.world.pushed("more"))
@@ -192,8 +203,10 @@ async def test_another_namespace_is_a_plan_that_prunes_the_first_one_as_declared
         assert await told(found, "unit.moved") == moves
 
 
-async def test_a_rollback_to_another_cluster_shows_that_it_is_a_removal_here_first(tmp_path: Path) -> None:
-    async with running(tmp_path) as found:
+async def test_a_rollback_to_another_cluster_shows_that_it_is_a_removal_here_first(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with running(tmp_path, access) as found:
         moving(found, cluster="well", more="  onRemove: delete\n")
         await found.world.synced("shop/sick", found.world.pushed("move, and delete"))
         await found.world.eventually(lambda: there(found.well, "hello"))
@@ -205,8 +218,10 @@ async def test_a_rollback_to_another_cluster_shows_that_it_is_a_removal_here_fir
         assert said_in(found.well, "sick") is None
 
 
-async def test_a_renamed_unit_is_told_who_holds_its_objects_and_may_take_them_over(tmp_path: Path) -> None:
-    async with standing(tmp_path) as world:
+async def test_a_renamed_unit_is_told_who_holds_its_objects_and_may_take_them_over(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with standing(tmp_path, access=access) as world:
         before = application("old", "", source="{path: apps/old}", namespace="old")
         after = before.replace("name: old", "name: new", 1)
         world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/old.yaml": before, **folder_of("old", "hello")})
@@ -235,8 +250,10 @@ async def test_a_renamed_unit_is_told_who_holds_its_objects_and_may_take_them_ov
         assert (await uid_of(world), await world.greeting("old")) == (uid, "hello")
 
 
-async def test_a_unit_that_gets_environments_is_told_that_the_one_without_waits_for_an_approval(tmp_path: Path) -> None:
-    async with standing(tmp_path) as world:
+async def test_a_unit_that_gets_environments_is_told_that_the_one_without_waits_for_an_approval(
+    tmp_path: Path, access: Access | None
+) -> None:
+    async with standing(tmp_path, access=access) as world:
         plain = application("web")
         world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": plain, **folder_of("web", "hello")})
         await world.synced("shop/web", world.pushed("begin"))
