@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ from kedge.sandbox.wire import Request, Response, answer
 
 pytestmark = pytest.mark.e2e
 
-LOOPBACK = ip_address("127.0.0.1")
+NAMES = (x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1")))
 
 
 @pytest.fixture(autouse=True)
@@ -293,7 +293,16 @@ class Authority:
     def pem(self) -> str:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def _made(self, name: x509.Name, key: Any, lasting: timedelta, *, authority: bool = False) -> x509.Certificate:
+    def _made(
+        self,
+        name: x509.Name,
+        key: Any,
+        lasting: timedelta,
+        *,
+        authority: bool = False,
+        begun: timedelta = timedelta(days=-5),
+        names: Sequence[x509.GeneralName] = NAMES,
+    ) -> x509.Certificate:
         moment = datetime.now(UTC)
         builder = (
             x509.CertificateBuilder()
@@ -301,26 +310,30 @@ class Authority:
             .issuer_name(self.name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(moment - timedelta(days=5))
+            .not_valid_before(moment + begun)
             .not_valid_after(moment + lasting)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(LOOPBACK)]), False)
+            .add_extension(x509.SubjectAlternativeName(names), False)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
         )
         return builder.sign(self.key, hashes.SHA256())
 
-    def context(self, folder: Path, lasting: timedelta) -> Any:
+    def chain(self, folder: Path, lasting: timedelta, **more: Any) -> Path:
+        """A server's certificate and key, in a file of its own."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server")])
-        certificate = self._made(name, key, lasting)
+        certificate = self._made(name, key, lasting, **more)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        context, _ = server_context(folder / "tls", 1_700_000_000.0)
-        place = folder / "tls" / "chain.pem"
+        place = folder / f"{certificate.serial_number}.pem"
         place.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
-        context.load_cert_chain(place)
+        return place
+
+    def context(self, folder: Path, lasting: timedelta) -> Any:
+        context, _ = server_context(folder / "tls", 1_700_000_000.0)
+        context.load_cert_chain(self.chain(folder / "tls", lasting))
         return context
 
 

@@ -23,6 +23,7 @@ from tests.parts.proxy import Asked, Fate, Proxy, Said, fine, proxied
 
 from kedge.kube.ask import Asker
 from kedge.kube.discovery import Discovery
+from kedge.kube.kubeconfig import Access
 from kedge.kube.watch import Watcher
 
 pytestmark = pytest.mark.e2e
@@ -53,6 +54,7 @@ class Story:
     world: World
     proxy: Proxy
     api: Api
+    through: Access
 
     def uids(self) -> dict[str, str]:
         items = self.api.call("GET", MAPS)["items"]
@@ -85,8 +87,11 @@ class Story:
 
 
 @asynccontextmanager
-async def told(folder: Path, cluster: RealCluster) -> AsyncIterator[Story]:
+async def told(folder: Path, cluster: RealCluster, chain: Path | None = None, ca: str = "") -> AsyncIterator[Story]:
+    """Both units synced. `chain` is the certificate that `far` shows, and `ca` who it is of."""
     async with proxied(cluster.access, folder / "proxy") as (proxy, through):
+        if chain is not None:
+            proxy.show(chain)
         environ = {"FAR": through.token}
         async with standing(folder, environ=environ) as world:
             sick = application("sick").replace("target: {", "target: {cluster: far, ")
@@ -94,7 +99,7 @@ async def told(folder: Path, cluster: RealCluster) -> AsyncIterator[Story]:
             world.repository.write(
                 {
                     ".kedge/shop.yaml": PROJECT,
-                    ".kedge/far.yaml": documents("far", through, "token: {env: FAR}"),
+                    ".kedge/far.yaml": documents("far", through, "token: {env: FAR}", ca=ca or through.ca),
                     ".kedge/web.yaml": application("web"),
                     ".kedge/sick.yaml": sick,
                     **folder_of("web", "hello"),
@@ -105,7 +110,7 @@ async def told(folder: Path, cluster: RealCluster) -> AsyncIterator[Story]:
             begun = world.pushed("begin")
             await world.synced("shop/sick", begun)
             await world.synced("shop/web", begun)
-            story = Story(world, proxy, cluster.api)
+            story = Story(world, proxy, cluster.api, through)
             cluster.api.call("POST", MAPS, {"metadata": {"name": "stranger"}})
             yield story
 

@@ -161,7 +161,8 @@ class Proxy:
     struck: Counter[Fate] = field(default_factory=Counter)
     times: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
     lists: dict[str, list[Said]] = field(default_factory=dict)
-    open: dict[int, web.Request] = field(default_factory=dict)
+    context: ssl.SSLContext | None = None
+    hang_up: Callable[[], None] = lambda: None
     ghosts: set[asyncio.Task[Said]] = field(default_factory=set)
     ghostly: float = 3.0
     """Seconds after which a GHOST is carried out: more than its sender waits for an answer."""
@@ -185,11 +186,7 @@ class Proxy:
             if (said := self.instead(asked)) is not None:
                 return web.Response(status=said.status, headers=said.headers, body=said.body)
             if asked.watching and fate not in (Fate.DROPPED, *CODES):
-                self.open[id(incoming)] = incoming
-                try:
-                    return await self.watch(incoming, asked, fate)
-                finally:
-                    del self.open[id(incoming)]
+                return await self.watch(incoming, asked, fate)
             said = await self.fated(asked, fate)
             if said is None:
                 return reset(incoming)
@@ -269,9 +266,14 @@ class Proxy:
             return outgoing
 
     def cut(self) -> None:
-        """Reset every watch that is open."""
-        for incoming in list(self.open.values()):
-            reset(incoming)
+        """Reset every connection: watches, and those that are kept for later."""
+        self.hang_up()
+
+    def show(self, chain: Path) -> None:
+        """Another certificate and key (PEM), to whoever connects from now on: everybody, for nobody stays connected."""
+        assert self.context is not None
+        self.context.load_cert_chain(chain)
+        self.cut()
 
     async def settled(self) -> None:
         """Until every ghost has come: now."""
@@ -329,6 +331,13 @@ async def lied(incoming: web.Request, fate: Fate) -> web.StreamResponse:
     return outgoing
 
 
+def hang_up(runner: web.AppRunner) -> None:
+    assert runner.server is not None
+    for handler in runner.server.connections:
+        if handler.transport is not None:
+            handler.transport.abort()
+
+
 @asynccontextmanager
 async def proxied(access: Access, folder: Path) -> AsyncIterator[tuple[Proxy, Access]]:
     """A proxy to the cluster of `access`, and the access through it."""
@@ -345,6 +354,7 @@ async def proxied(access: Access, folder: Path) -> AsyncIterator[tuple[Proxy, Ac
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
         await site.start()
         port = runner.addresses[0][1]
+        proxy.context, proxy.hang_up = context, lambda: hang_up(runner)
         try:
             yield proxy, replace(access, server=f"https://127.0.0.1:{port}", ca=authority.decode())
         finally:
