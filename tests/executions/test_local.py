@@ -360,3 +360,14 @@ async def test_of_the_operators_variables_only_passwords_are_hidden(tmp_path: Pa
     assert dict(secrets.environment)["NO_PROXY"] == "localhost"
     assert set(secrets.hidden) == {"hunter3", "hunter2", str(gate(one, "one")), ""}
     await one.leave()
+
+
+async def test_an_apply_that_is_done_when_it_is_asked_to_end_is_done(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "one", "slow-outputs", task=Task.APPLY, plan=b"x"))
+    gate(scene, "one").touch()
+    async with asyncio.timeout(PATIENT):
+        while (report := scene.exec.report("one")) is None or report.stage != "outputs":
+            await asyncio.sleep(0.02)
+    await scene.exec.stop("one", "a person")
+    report = await scene.until_ended("one")
+    assert (report.ending, report.told) == (Ending.SUCCEEDED, "it was done when it was asked to end")

@@ -53,6 +53,7 @@ class Runner:
         self.report = open_report(request)
         self._values = secrets.variables
         self._told_at = 0.0
+        self._applied = False
 
     def run(self) -> Report:
         """The last report, which is not written yet."""
@@ -76,7 +77,7 @@ class Runner:
         ask, problems = self.caller.ask, self.heard.problems
         now = self.clock.now()
         if ask.why and not ask.failure:
-            if self.request.task is Task.APPLY and self.report.stage == "applied":
+            if self._applied:
                 return ended(self.report, Ending.SUCCEEDED, now, told="it was done when it was asked to end")
             return ended(self.report, Ending.STOPPED, now, told=self.heard.mask(ask.why), problems=problems)
         ending = Ending.FAILED if self.heard.errors else Ending.SUCCEEDED
@@ -149,7 +150,7 @@ class Runner:
             self._call(command.apply(self.request, self.folder, str(self.variables)))
         finally:
             self.folder.bring_errored_home(self.request)
-        self.report = replace(self.report, stage="applied")
+        self._applied = True
 
     def _outputs(self) -> None:
         """Where the state is ours, it holds the outputs already."""

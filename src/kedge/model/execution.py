@@ -81,8 +81,8 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is known of an execution. `ending` is None while it is at work; then `stage` (init, plan, show, apply) and
-    `told`, one sentence, say how far it is. Times are epoch seconds.
+    """What is known of an execution. `ending` is None while it is at work; then `stage` (prepare, init, plan, show,
+    apply, outputs; "" while it waits) and `told`, one sentence, say how far it is. Times are epoch seconds.
 
     `problems` are the tool's own diagnostics, errors first, without secrets. `version` is the tool's that was used.
     """
