@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.bounds import processor
 
 from kedge.engine import mask
 from kedge.engine.diff import diff
@@ -162,3 +163,9 @@ def test_a_secret_that_changes_shows_that_it_changes() -> None:
 
 def test_the_same_secret_written_as_string_data_is_no_change() -> None:
     assert diff(Seen(REF, secret({"a": b64("x")}), secret(None, {"a": "x"})), KEY) is None
+
+
+@pytest.mark.parametrize("text", ['["' * 60_000, "[" * 180_000, '["\\\\' * 60_000, "a." * 60_000])
+def test_no_path_in_an_annotation_takes_long_to_read(text: str) -> None:
+    with processor(5):
+        mask._place(text)

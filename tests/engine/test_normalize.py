@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.bounds import processor
 
 from kedge.engine.normalize import MISSING, RULES, compiled, folded, is_quantity, quantity, rule_of, subject_of
 
@@ -126,3 +127,10 @@ def test_string_data_wins_over_data_as_on_the_server() -> None:
 @pytest.mark.parametrize("odd", [{"stringData": [1]}, {"stringData": {"a": 1}}, {"data": [], "stringData": None}])
 def test_a_secret_that_can_not_be_folded_is_left_as_it_is(odd: dict[str, Any]) -> None:
     assert folded(odd) is odd
+
+
+def test_a_row_of_stars_is_not_tried_in_every_way_there_is() -> None:
+    with processor(5):
+        assert not compiled("*a" * 200).match("a" * 3_000 + "b")
+        assert compiled("*a" * 200).match("a" * 3_000)
+        assert not compiled("spec.*.*[*].*b").match("spec.a.a[0].a" * 300)

@@ -180,7 +180,9 @@ async def test_an_error_in_a_template_names_its_file_and_line(renderer: Any, rep
     assert (where.file, where.line) == ("c/templates/t.yaml", 5)
 
 
-@pytest.mark.parametrize("place", ["templates/x.yaml", "values.yaml", "charts/x", "files/data", "README.md"])
+@pytest.mark.parametrize(
+    "place", ["templates/x.yaml", "values.yaml", "charts/x", "files/data", "README.md", "Chart.lock", "crds/x.yaml"]
+)
 async def test_a_symlink_in_a_chart_is_refused(
     renderer: Any, repository: Any, unit: Any, link: Any, place: str
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from kedge.model.errors import Invalid
 from kedge.sources.git import GitSource, Limits
+from kedge.sources.mirror import folder_of
 
 from .conftest import LOCAL, Repository, Vault
 
@@ -71,3 +72,11 @@ async def test_a_submodule_that_would_run_a_program_is_refused_as_it_comes(
     repository.commit({".gitmodules": evil})
     with pytest.raises(Invalid, match="gitmodulesUpdate"):
         await source.fetch(repository.url, "main")
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/etc/passwd", "a\0b", "x" * 10_000, "A", "a/../b", "git~1", "\u202e"])
+def test_no_name_of_a_repository_becomes_a_path(tmp_path: Path, name: str) -> None:
+    folder = folder_of(tmp_path, name)
+    assert folder.parent == tmp_path
+    assert len(folder.name) == 44
+    assert folder.name.isascii()

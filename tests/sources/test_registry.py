@@ -17,6 +17,7 @@ from scripts.build_native import cache_folder
 from scripts.build_parts import REGISTRY
 
 from kedge.model.errors import Denied, Invalid
+from kedge.model.origin import of_range
 from kedge.sources.registry import RegistrySource, layer_of, one_of, place_of
 
 from .conftest import CANARY, LOCAL
@@ -225,6 +226,43 @@ async def test_a_registry_that_sends_another_archive_than_its_digest_says_is_ref
     front.rule = lying
     with pytest.raises(Invalid, match="is not what its digest"):
         await registries.fetch(front.url.replace("http://", "oci://") + "/team/lying", "1.0.0")
+
+
+async def test_tags_without_end_are_refused_at_a_bound(
+    registries: RegistrySource, front: Site, monkeypatch: pytest.MonkeyPatch
+):
+    # A hundred pages of four megabytes are a hundred million tags: gigabytes, for one question.
+    monkeypatch.setattr("kedge.sources.registry._TAGS", 100)
+    page = orjson.dumps({"tags": [f"1.0.{n}" for n in range(60)]})
+    more = {"Link": '</v2/team/endless/tags/list?last=x>; rel="next"'}
+    asked = []
+
+    def endless(ask: Asked) -> Reply | None:
+        asked.append(ask.path)
+        return Reply(page, headers=more)
+
+    front.rule = endless
+    with pytest.raises(Invalid, match="do not end"):
+        await registries.fetch(front.url.replace("http://", "oci://") + "/team/endless", of_range(">=1"))
+    assert len(asked) == 2
+
+
+async def test_an_archive_larger_than_its_manifest_says_is_cut_off(
+    registries: RegistrySource, served: Registry, front: Site
+):
+    served.push("team/larger", "1.0.0", packed({"a.yaml": "a: 1"}))
+    inner = front.rule
+
+    def larger(asked: Asked) -> Reply | None:
+        asked.authorization = "Bearer a-token"
+        reply = inner(asked)
+        if reply is not None and "/blobs/" in asked.path:
+            reply.body += bytes(1 << 20)
+        return reply
+
+    front.rule = larger
+    with pytest.raises(Invalid, match="more than the"):
+        await registries.fetch(front.url.replace("http://", "oci://") + "/team/larger", "1.0.0")
 
 
 @pytest.mark.parametrize(

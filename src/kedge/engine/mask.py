@@ -23,7 +23,7 @@ SENSITIVE = "kedge.dev/sensitive"
 WITHHELD = "(not shown: the message may quote a secret value)"
 
 _COPIES = (LAST_APPLIED, "kapp.k14s.io/original", "objectset.rio.cattle.io/applied", "banzaicloud.com/last-applied")
-_SEGMENT = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[[^\]]*\]|([^.\[\]]+)')
+_SEGMENT = re.compile(r'\["((?:[^"\\]|\\.){0,300})"\]|\[[^\]]{0,300}\]|([^.\[\]]+)')
 _SECRET_FIELDS: tuple[Trail, ...] = (("data",), ("stringData",))
 _LONGEST_TEXT = 4_000
 _MOST_SECRET = 65_536

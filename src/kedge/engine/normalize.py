@@ -105,9 +105,16 @@ def entries(obj: Mapping[str, Any], field: str) -> Mapping[str, Any]:
 
 def compiled(pattern: str) -> re.Pattern[str]:
     """A readable path that covers what lies below it; `*` stands for one name, `[*]` for any item of a list."""
-    text = re.escape(re.sub(r"\*+", "*", pattern))
-    text = text.replace(r"\[\*\]", _ITEM_LABEL).replace(r"\*", r"[^.\[\]]*")
-    return re.compile(rf"{text}(?=\Z|[.\[])")
+    first, *rest = (_literal(part) for part in re.split(r"(?<!\[)\*+|\*+(?!\])", pattern))
+    # What stands between two stars is found where it first is, and that is never taken back: else a row of stars would
+    # be tried in every way there is.
+    between = "".join(rf"(?>[^.\[\]]*?{part})" for part in rest[:-1] if part)
+    last = rf"[^.\[\]]*{rest[-1]}" if rest else ""
+    return re.compile(rf"{first}{between}{last}(?=\Z|[.\[])")
+
+
+def _literal(text: str) -> str:
+    return re.escape(text).replace(r"\[\*\]", _ITEM_LABEL)
 
 
 def rule_of(subject: Subject, trail: Trail, path: str, before: object, after: object) -> str:
