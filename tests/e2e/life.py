@@ -39,6 +39,8 @@ class Life:
     process: subprocess.Popen[bytes] | None = None
     seen: dict[int, Any] = field(default_factory=dict)
     deaths: int = 0
+    port: int = 0
+    """Of Kedge's own server; 0: any, another after each death."""
 
     @property
     def data(self) -> Path:
@@ -47,7 +49,7 @@ class Life:
     def start(self) -> None:
         """Without waiting until it answers."""
         (self.data / "server.json").unlink(missing_ok=True)
-        words = ["up", "--repo", self.repository.url, "--port", "0"]
+        words = ["up", "--repo", self.repository.url, "--port", str(self.port)]
         places = ["--data", str(self.data), "--kubeconfig", str(self.folder / "kubeconfig")]
         with (self.folder / "output").open("ab") as output:
             command = [sys.executable, "-c", KEDGE, *words, *places]
