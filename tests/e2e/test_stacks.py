@@ -257,3 +257,63 @@ resource "terraform_data" "b" {
     )
     await world.kedge("approve", "shop/net", "-y")
     await world.until("shop/net", lambda d: d.operation is None and d.shown.sync == "Synced")
+
+
+async def _moved_by_hand(world: World, tmp_path: Path) -> None:
+    """What somebody does behind Kedge's back: the world is otherwise than the code says."""
+    kept = tmp_path / "mine.tfstate"
+    pulled = await world.kedge("state", "pull", "shop/net", "--reason", "look")
+    assert pulled.code == 0, pulled.err
+    kept.write_text(pulled.out.replace("10.0.0.0/16", "172.16.0.0/12"))
+    pushed = await world.kedge("state", "push", "shop/net", str(kept), "--force", "--reason", "by hand", "-y")
+    assert pushed.code == 0, pushed.err
+
+
+async def test_drift_is_proposed_as_a_plan_and_repaired_where_that_is_declared(world: World, tmp_path: Path) -> None:
+    world.repository.write(
+        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": NET}
+    )
+    await world.synced("shop/net", world.pushed("a net"))
+    await _moved_by_hand(world, tmp_path)
+    drifted = await world.until("shop/net", lambda d: bool(d.shown.drifted))
+    assert drifted.shown.drifted == ("output.range", "terraform_data.net")
+    assert "drifted, and healing is off" in drifted.shown.why
+    world.repository.write({".kedge/net.yaml": stack("net", UNATTENDED, "sync: {heal: harmless}")})
+    world.pushed("heal it")
+    repaired = await world.until("shop/net", lambda d: d.runs == 2 and d.operation is None)
+    assert repaired.last is not None
+    assert (repaired.last.cause, repaired.last.result) == ("drift", "Succeeded")
+    await world.synced("shop/net")
+    assert (await world.kedge("state", "pull", "shop/net", "--reason", "look")).out.count("10.0.0.0/16") > 0
+
+
+async def test_drift_is_looked_for_when_its_time_has_come(world: World) -> None:
+    world.repository.write(
+        {
+            ".kedge/shop.yaml": PROJECT,
+            ".kedge/net.yaml": stack("net", UNATTENDED, "sync: {every: 3s}"),
+            "infra/net/main.tf": NET,
+        }
+    )
+    first = await world.synced("shop/net", world.pushed("a net"))
+    later = await world.until("shop/net", lambda d: (d.verified or 0.0) > (first.verified or 0.0))
+    assert (later.runs, later.shown.sync) == (1, "Synced")
+
+
+async def test_a_stack_goes_back_to_an_earlier_run_as_a_plan_that_is_approved(world: World) -> None:
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net"), "infra/net/main.tf": NET})
+    first = world.pushed("a net")
+    await world.until("shop/net", lambda d: _pending(d) == first)
+    await world.kedge("approve", "shop/net", "-y")
+    await world.synced("shop/net", first)
+    world.repository.write({"infra/net/main.tf": NET.replace("10.0.0.0", "10.9.0.0")})
+    second = world.pushed("another range")
+    await world.until("shop/net", lambda d: _pending(d) == second)
+    await world.kedge("approve", "shop/net", "-y")
+    await world.synced("shop/net", second)
+    back = await world.kedge("rollback", "shop/net", "1", "-y", "--reason", "it was better")
+    assert back.code == 0, back.err + back.out
+    await world.until("shop/net", lambda d: d.pin is not None and _pending(d) == first)
+    await world.kedge("approve", "shop/net", "-y")
+    pinned = await world.until("shop/net", lambda d: d.runs == 3 and d.operation is None and d.shown.sync == "Synced")
+    assert [(output.name, output.value) for output in pinned.outputs] == [("range", '"10.0.0.0/16"')]

@@ -56,7 +56,7 @@ def resource_change(pair: Planned, key: bytes, *, wished: bool = True) -> Change
         fields=tuple(_fields(pair, key)) if act in (Act.CREATE, Act.UPDATE, Act.REPLACE) else (),
         effect=_effect(pair, key),
         why="; ".join(_why(pair)),
-        drift=not wished and pair.ref.kind != "output",
+        drift=not wished,
     )
 
 

@@ -6,6 +6,7 @@ KedgeError
 ├── Conflict     look again now: the world moved between looking and acting
 └── Unavailable  look again later, with backoff: the other side is down, slow or refuses to answer
     └── Awaited  the same, but nothing is wrong: something that others bring is not there yet
+        └── Planning  a tool is at work on a stack's plan, and rings when it is done
 
 Anything else that is raised is a bug of ours. Only `kedge.control.shift` turns a class into a retry.
 """
@@ -111,3 +112,7 @@ class Absent(Unavailable):
 
 class Awaited(Unavailable):
     """What somebody else has to bring, such as a kind's definition, is not there yet. A run waits for it."""
+
+
+class Planning(Awaited):
+    """A tool is at work on a stack's plan."""

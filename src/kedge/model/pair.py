@@ -135,7 +135,8 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Scope:
     """On whose behalf the target acts. `operation` is "" while only looking. Without a `cluster` it is a stack's, and
-    then `tool` says how it is planned and applied, and what was planned before `since` (epoch seconds) does not count.
+    then `tool` says how it is planned and applied, and what was planned before `since` (epoch seconds) does not count;
+    `aside`: somebody looks, beside the unit's own turns.
 
     `account` is NAMESPACE/NAME of the service account that writes and dry runs are made as, "" for Kedge's own. `pin`
     is noted on what is applied, so that a rollback is not forgotten with the database."""
@@ -151,3 +152,4 @@ class Scope:
     tool: StackTool | None = None
     since: float = 0.0
     timeout: float = 0.0
+    aside: bool = False

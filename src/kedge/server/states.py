@@ -165,7 +165,7 @@ def keeper_of(request: Request) -> StateKeeper:
     desk = desk_of(request)
     if desk.states is None:
         raise Absent("this server keeps no states")
-    return StateKeeper(desk.states, desk.store)
+    return StateKeeper(desk.states, desk.store, desk.commands.ring)
 
 
 @router.get("/states", response_model=States)

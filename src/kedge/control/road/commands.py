@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from kedge.control.road.doors import Doors
-from kedge.control.road.preview import PIN_SECONDS, preview_rollback, rollback_pin
+from kedge.control.road.preview import PIN_SECONDS, patiently, preview_rollback, rollback_pin
 from kedge.control.road.propose import Proposal, propose
 from kedge.control.road.restore import restoration
 from kedge.engine.delivery import finished
@@ -131,7 +131,8 @@ class Commands:
 
     async def plan(self, name: UnitName) -> Proposal:
         """A fresh plan of what Git wants now; records nothing."""
-        return await propose(self.doors, await self.dossier(name), sweep=True)
+        dossier = await self.dossier(name)
+        return await patiently(self.doors, lambda: propose(self.doors, dossier, sweep=True, aside=True))
 
     async def preview(
         self, person: Person, name: UnitName, to: str, reason: str = "", lasting: float = PIN_SECONDS

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from kedge.control.road.doors import Doors
 from kedge.control.road.propose import Proposal, propose
 from kedge.engine.trust import both
 from kedge.model.dossier import Dossier, Pin
-from kedge.model.errors import Invalid
+from kedge.model.errors import Invalid, Planning
 from kedge.model.operation import Cause, Operation, Result
 from kedge.model.origin import at
 from kedge.model.person import Person
@@ -16,6 +17,10 @@ from kedge.model.person import Person
 PIN_SECONDS = 7 * 24 * 3600.0
 """How long a pin holds before it alerts, unless the person says otherwise."""
 
+PATIENCE = 50.0
+"""Seconds that somebody who asks for a plan waits for a tool to make it: less than the command line waits for us."""
+
+_AGAIN = 0.2
 _SEARCHED = 200
 
 
@@ -60,4 +65,17 @@ async def _run(doors: Doors, dossier: Dossier, to: str) -> Operation | None:
 
 async def preview_rollback(doors: Doors, dossier: Dossier, pin: Pin) -> Proposal:
     """The exact plan that the pin would lead to now."""
-    return await propose(doors, replace(dossier, pin=pin, removed=None, wish=None))
+    wish = replace(dossier, pin=pin, removed=None, wish=None)
+    return await patiently(doors, lambda: propose(doors, wish, aside=True))
+
+
+async def patiently(doors: Doors, ask: Callable[[], Awaitable[Proposal]]) -> Proposal:
+    """Ask until a stack's plan is made, for a person who waits for it. Raises Planning after a while."""
+    began = doors.clock.monotonic()
+    while True:
+        try:
+            return await ask()
+        except Planning:
+            if doors.clock.monotonic() - began > PATIENCE:
+                raise
+            await doors.clock.sleep(_AGAIN)

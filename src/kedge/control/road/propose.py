@@ -54,9 +54,11 @@ class Proposal:
         return self.furnished.desired
 
 
-async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *, sweep: bool = False) -> Proposal:
+async def propose(
+    doors: Doors, dossier: Dossier, wish: Wanted | None = None, *, sweep: bool = False, aside: bool = False
+) -> Proposal:
     """What would have to be done now for `wish`, by default what the unit should be. `sweep` dry-runs every object,
-    whatever the watch says.
+    whatever the watch says; `aside`: somebody only looks, and no turn's plan of a stack is given up for it.
 
     Raises Invalid (it does not render), Unavailable (the source or the cluster does not answer), Denied (the cluster
     refuses us).
@@ -66,7 +68,7 @@ async def propose(doors: Doors, dossier: Dossier, wish: Wanted | None = None, *,
     home = await doors.target.home(doors.scope(wish.unit))
     going = _removed(dossier, wish, home) if wish.removal else move(dossier, wish.unit, home)
     home, dossier = settled_in(dossier.home, home), replace(dossier, inventory=going.inventory)
-    comparison = await _compare(doors, dossier, wish, furnished.desired, sweep)
+    comparison = await _compare(doors, dossier, wish, furnished.desired, (sweep, aside))
     key = bound(doors.installation.effects_key, place_of(home, _next(dossier, wish)))
     changes = await _changes(key, dossier, comparison, removal=wish.removal)
     doing = carried_out(wish.unit, changes, removal=wish.removal)
@@ -128,11 +130,14 @@ def _declared(dossier: Dossier) -> Unit:
     return dossier.pin.unit if dossier.pin is not None else dossier.unit
 
 
-async def _compare(doors: Doors, dossier: Dossier, wish: Wanted, desired: Desired, sweep: bool) -> Comparison:
+async def _compare(
+    doors: Doors, dossier: Dossier, wish: Wanted, desired: Desired, how: tuple[bool, bool]
+) -> Comparison:
+    sweep, aside = how
     scope = doors.scope(wish.unit)
     owned = tuple(entry.ref for entry in dossier.inventory)
     if wish.unit.tool is not None:
-        scope = replace(scope, since=asked_since(dossier, doors.clock.now()))
+        scope = replace(scope, aside=aside, since=asked_since(dossier, doors.clock.now()))
         known = inventory.known(dossier.inventory)
         return await doors.target.compare(scope, desired, known, owned if wish.removal else ())
     if wish.removal:

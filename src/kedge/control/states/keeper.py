@@ -42,10 +42,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class StateKeeper:
-    """People's way to the states. Raises Invalid where there is none, Denied, Conflict."""
+    """People's way to the states. Raises Invalid where there is none, Denied, Conflict. What they change is looked at
+    by the unit's next turn, which `ring` asks for."""
 
     backend: StateBackend
     store: Store
+    ring: Callable[[UnitName, str], None] = lambda unit, why: None
 
     async def version(self, unit: UnitName, number: int = 0) -> StateVersion:
         """0: the newest. Raises Invalid where it is not kept."""
@@ -142,6 +144,7 @@ class StateKeeper:
             change = decided(await self.backend.store.facts(str(unit), execution))
         else:
             change = await self.backend.store.turn(str(unit), execution, decided, text)
+            self.ring(unit, "state")
         return Told(change.events[0].message, change.version)
 
     async def _trusted(self, unit: UnitName, asked: Asked) -> tuple[Event, ...]:

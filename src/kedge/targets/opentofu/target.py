@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from kedge.model.errors import Awaited, Conflict, Invalid, Unavailable
+from kedge.model.errors import Awaited, Conflict, Invalid, Planning, Unavailable
 from kedge.model.execution import Ending, Report, Task
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Did, Outcome, Sight
@@ -34,7 +34,8 @@ Environment = Callable[[str], Awaitable[Mapping[str, str]]]
 
 @dataclass(slots=True)
 class _Plans:
-    """What is known of one stack's plans: the newest, of which key it is, and how many failed in a row."""
+    """What is known of one stack's plans: the newest, of which key it is, and how many failed in a row. Those that
+    somebody asks for beside the stack's own turns are told apart: neither takes the other's place."""
 
     key: str = ""
     id: str = ""
@@ -49,11 +50,12 @@ class OpenTofuTarget:
     def __init__(self, exec: Exec, states: States, clock: Clock, entropy: Entropy, environment: Environment) -> None:
         self._exec, self._states, self._clock, self._entropy = exec, states, clock, entropy
         self._environment = environment
-        self._plans: dict[str, _Plans] = {}
+        self._plans: dict[tuple[str, bool], _Plans] = {}
         self._closed: set[str] = set()
         self._rings: list[Callable[[str, Ref, str], None]] = []
         for report in exec.reports():  # an apply uses its plan up
-            self._plans[report.unit] = _Plans(_key_in(report.id), report.id) if report.task.plans else _Plans()
+            plans = _Plans(_key_in(report.id), report.id) if report.task.plans else _Plans()
+            self._plans[report.unit, False] = plans
         exec.subscribe(self._ended)
         self._live = StackLive(exec, states)
 
@@ -82,7 +84,7 @@ class OpenTofuTarget:
             return Comparison(())
         task = Task.DESTROY if going else Task.PLAN
         report = await self._planned(scope, bundle_of(manifest), task, f"{manifest.digest} {print_} {task}")
-        plans = self._plans[scope.unit]
+        plans = self._plans[_place(scope)]
         if plans.pairs is None:
             made = await self._exec.result(report.id)
             plans.pairs = pairs_of(made.shown, None if going else manifest)
@@ -93,19 +95,22 @@ class OpenTofuTarget:
     async def _planned(self, scope: Scope, bundle: Bundle, task: Task, basis: str) -> Report:
         """The report of a plan that succeeded and still counts."""
         key = sha256(f"{scope.unit} {basis}".encode()).hexdigest()[:20]
-        plans = self._plans.setdefault(scope.unit, _Plans())
+        plans = self._plans.setdefault(_place(scope), _Plans())
+        other = self._plans.get((scope.unit, not scope.aside))
+        if plans.key != key and other is not None and other.key == key:
+            plans = self._plans[_place(scope)] = replace(other)
         report = self._exec.report(plans.id) if plans.id else None
         if report is not None and plans.key != key and report.ending is None:
             await self._exec.stop(report.id, "superseded by a newer wish")
         if report is None or plans.key != key or report.ending is Ending.STOPPED or report.started < scope.since:
             report = await self._plan(scope, bundle, task, key)
         if report.ending is None:
-            raise Awaited(_at_work(report), retry_after=_LOOKED_AFTER)
+            raise Planning(_at_work(report), retry_after=_LOOKED_AFTER)
         await self._close(report)
         now = self._clock.now()
         if report.ending is Ending.SUCCEEDED:
             if now - (report.finished or 0.0) > LASTS:
-                raise Awaited(_at_work(await self._plan(scope, bundle, task, key)), retry_after=_LOOKED_AFTER)
+                raise Planning(_at_work(await self._plan(scope, bundle, task, key)), retry_after=_LOOKED_AFTER)
             plans.failed = 0
             return report
         again = (report.finished or 0.0) + min(_LONGEST_PAUSE, AGAIN * 2.0**plans.failed)
@@ -113,14 +118,14 @@ class OpenTofuTarget:
             raise Unavailable(_failure("plan", report), retry_after=again - now)
         failed = plans.failed + 1
         report = await self._plan(scope, bundle, task, key)
-        self._plans[scope.unit].failed = failed
-        raise Awaited(_at_work(report), retry_after=_LOOKED_AFTER)
+        self._plans[_place(scope)].failed = failed
+        raise Planning(_at_work(report), retry_after=_LOOKED_AFTER)
 
     async def _plan(self, scope: Scope, bundle: Bundle, task: Task, key: str) -> Report:
         id = f"{task}-{key}-{self._entropy.token(4)}"
         await self._begin(scope, bundle, id, task)
-        before, self._plans[scope.unit] = self._plans[scope.unit].id, _Plans(key, id)
-        await self._tidy(scope.unit, keep=(id, before))
+        self._plans[_place(scope)] = _Plans(key, id)
+        await self._tidy(scope.unit)
         return self._known(id)
 
     def _known(self, id: str) -> Report:
@@ -153,12 +158,14 @@ class OpenTofuTarget:
             found[wanted.name] = outputs[wanted.output].value
         return found
 
-    async def _tidy(self, unit: str, keep: tuple[str, ...]) -> None:
-        """Forget the oldest ended executions of a stack, but for the last few."""
+    async def _tidy(self, unit: str) -> None:
+        """Forget the oldest ended executions of a stack, but for the last few and what may still be applied."""
+        keep = {plans.id for aside in (False, True) if (plans := self._plans.get((unit, aside))) is not None}
         ended = [report for report in self._exec.reports() if report.unit == unit and report.ending is not None]
         for report in ended[:-_KEPT]:
             if report.id not in keep:
                 await self._exec.forget(report.id)
+                self._closed.discard(report.id)
 
     async def act(self, scope: Scope, step: Step, manifest: Manifest | None) -> Outcome:
         """Begin the apply, or find that it was begun before; its end is for `look` to tell."""
@@ -176,7 +183,8 @@ class OpenTofuTarget:
                     step.key, Did.FAILED, "the saved plan is not the one that was judged: nothing was applied"
                 )
             await self._begin(scope, bundle_of(manifest), id, Task.APPLY, (planned, plan))
-            self._plans.pop(scope.unit, None)
+            for aside in (False, True):
+                self._plans.pop((scope.unit, aside), None)
         return Outcome(step.key, Did.APPLIED, uid=id)
 
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
@@ -212,6 +220,10 @@ class OpenTofuTarget:
         applied = [report for report in self._exec.reports() if report.unit == unit and report.task is Task.APPLY]
         done = [report.id for report in applied if report.ending is Ending.SUCCEEDED]
         return outputs_of((await self._exec.result(done[-1])).outputs) if done else ()
+
+
+def _place(scope: Scope) -> tuple[str, bool]:
+    return scope.unit, scope.aside
 
 
 def _own(scope: Scope, desired: Desired) -> Manifest | None:
