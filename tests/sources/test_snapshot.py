@@ -11,7 +11,7 @@ import pytest
 from kedge.model.errors import Invalid
 from kedge.model.source import EntryKind, Revision
 from kedge.sources import history, ignore
-from kedge.sources.snapshot import LONGEST, GitSnapshot
+from kedge.sources.snapshot import LONGEST, GitSnapshot, Scales
 
 BY = pygit2.Signature("Mallory", "mallory@example.com", 0, 0)
 BLOB, TREE, LINK = pygit2.enums.FileMode.BLOB, pygit2.enums.FileMode.TREE, pygit2.enums.FileMode.LINK
@@ -67,6 +67,25 @@ def test_a_tree_that_names_itself_over_and_over_is_refused(forest: Forest) -> No
         tree = forest.tree(**{f"d{n}": (tree, TREE) for n in range(100)})
     with pytest.raises(Invalid, match="more files than are listed"):
         forest.snapshot(tree).entries("", recurse=True)
+
+
+def test_a_folder_of_millions_is_refused_before_it_is_opened(forest: Forest, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Thirteen megabytes of pack: two gigabytes, and three minutes in which nobody else had a turn.
+    monkeypatch.setattr("kedge.sources.snapshot.LARGEST", 1_000)
+    large = forest.tree(**{f"f{n}": forest.blob(b"x") for n in range(100)})
+    outer = forest.snapshot(forest.tree(large=(large, TREE), fine=forest.blob(b"x")))
+    with pytest.raises(Invalid, match="bytes of names"):
+        forest.snapshot(large)
+    for look in (
+        lambda: outer.entry("large/f1"),
+        lambda: outer.entries("large"),
+        lambda: outer.entries("", recurse=True),
+    ):
+        with pytest.raises(Invalid, match="bytes of names"):
+            look()
+    assert outer.entry("fine") is not None
+    with pytest.raises(Invalid, match="bytes of names"):
+        history.changed(forest.git[forest.tree()], forest.git[large], scales=Scales(forest.git))
 
 
 def test_what_says_what_is_ignored_is_not_unpacked_where_it_is_too_large(

@@ -196,9 +196,9 @@ class GitSource:
         if old is None or new is None:
             return None
         try:
-            found = history.changed(old.tree, new.tree)
+            found = history.changed(old.tree, new.tree, scales=mirror.scales)
             return found if found is None or ignore.FILE in found else self.snapshot(after).seen(found)
-        except (KeyError, pygit2.GitError, Unavailable):
+        except (Invalid, KeyError, pygit2.GitError, Unavailable):
             return None
 
     def touched(self, revision: Revision, paths: Sequence[str]) -> Revision:

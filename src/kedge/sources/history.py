@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pygit2
 from pygit2.enums import FileMode
 
-from kedge.sources.snapshot import LONGEST, find, name_of
+from kedge.sources.snapshot import LONGEST, Scales, find, name_of
 
 BOUND = 2_000
 """Commits that a search walks at most."""
@@ -19,17 +19,23 @@ MOST = 100_000
 _ENTRY = re.compile(rb"[0-7]+ [^\0]+\0.{20}", re.DOTALL)
 
 
-def changed(before: pygit2.Tree, after: pygit2.Tree, bound: int = MOST) -> list[str] | None:
+def changed(
+    before: pygit2.Tree, after: pygit2.Tree, bound: int = MOST, scales: Scales | None = None
+) -> list[str] | None:
     """Paths of files (symlinks and submodules too) that differ, ordered. Equal folders are not opened.
 
     None when there are more than `bound`, or one is longer than any that is read: a tree may name one folder a million
-    times over, or a million in one another."""
+    times over, or a million in one another. Raises Invalid for a folder that `scales` find too large."""
     found: set[str] = set()
     waiting: list[tuple[str, pygit2.Object | None, pygit2.Object | None]] = [("", before, after)]
     opened = 0
     while waiting:
         prefix, left, right = waiting.pop()
         opened += 1
+        if scales is not None:
+            for folder in (left, right):
+                if folder is not None:
+                    scales.weigh(folder.id)
         for one, other in _different(left, right):
             path = prefix + "".join(name_of(node) for node in (one or other,) if node is not None)
             if len(path) > LONGEST:

@@ -26,7 +26,7 @@ from pygit2.enums import ObjectType
 from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.sources.address import Address
 from kedge.sources.remote import FETCH_SECONDS, Remote
-from kedge.sources.snapshot import FILE_LIMIT
+from kedge.sources.snapshot import FILE_LIMIT, Scales
 
 SIZE_LIMIT = 4 * 1024 * 1024 * 1024
 _BROKEN = re.compile(
@@ -85,6 +85,7 @@ class Mirror:
         self._limits = limits
         self._partial: bool | None = None
         self._open: pygit2.Repository | None = None
+        self._scales: Scales | None = None
         self._fetches = 0
         self._suspected = False
 
@@ -119,11 +120,19 @@ class Mirror:
                     raise Invalid(f"{str(identity)[:7]} has {size} bytes of words, and at most {_LARGEST} are read")
                 found = self.repository[identity]
                 if kind != ObjectType.TAG:
-                    return found.peel(pygit2.Commit)
+                    commit = found.peel(pygit2.Commit)
+                    self.scales.weigh(commit.tree_id)
+                    return commit
                 identity = pygit2.Oid(hex=str(cast(pygit2.Tag, found).target))
             return None
         except (Unavailable, KeyError, ValueError, pygit2.GitError):
             return None
+
+    @property
+    def scales(self) -> Scales:
+        if self._scales is None:
+            self._scales = Scales(self.repository)
+        return self._scales
 
     def _identity(self, name: str) -> pygit2.Oid:
         if not name.startswith("refs/"):
@@ -262,7 +271,7 @@ class Mirror:
         """Close the object database, so that it is opened anew."""
         if self._open is not None:
             self._open.free()
-        self._open = None
+        self._open, self._scales = None, None
 
 
 def folder_of(data: Path, repository: str) -> Path:

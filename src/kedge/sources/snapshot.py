@@ -15,6 +15,8 @@ from kedge.sources import ignore
 FILE_LIMIT = 16 * 1024 * 1024
 MOST_ENTRIES = 200_000
 """Bound of one listing: a hostile tree may name the same folder again and again, on every level."""
+LARGEST = 16 << 20
+"""Bytes of a folder: some 400,000 names."""
 LONGEST = 4_096
 """Characters of a path: a tree of a few megabytes may be folders in one another whose paths fill gigabytes."""
 
@@ -40,12 +42,36 @@ def name_of(node: pygit2.Object) -> str:
     return bytes(node.raw_name or b"").decode("utf-8", "backslashreplace")
 
 
-def find(tree: pygit2.Tree, path: str) -> pygit2.Object | None:
-    """The object at a path below a tree, or None. Goes through folders only."""
+class Scales:
+    """What folders weigh, before they are opened: a few megabytes of pack may be a folder of gigabytes. Each is weighed
+    once."""
+
+    def __init__(self, repository: pygit2.Repository) -> None:
+        self._odb = repository.odb
+        self._known: set[pygit2.Oid] = set()
+
+    def weigh(self, folder: pygit2.Oid) -> None:
+        """Raises Invalid for a folder that is too large to be opened. One that is not here weighs nothing."""
+        if folder in self._known:
+            return
+        try:
+            size = int(self._odb.read_header(folder)[1])
+        except (KeyError, ValueError, pygit2.GitError):
+            return
+        if size > LARGEST:
+            raise Invalid(f"a folder has {size} bytes of names, and at most {LARGEST} are read", where=Where())
+        self._known.add(folder)
+
+
+def find(tree: pygit2.Tree, path: str, scales: Scales | None = None) -> pygit2.Object | None:
+    """The object at a path below a tree, or None. Goes through folders only. Raises Invalid for one that `scales` find
+    too large."""
     node: pygit2.Object = tree
     for name in path.split("/"):
         if node.type != ObjectType.TREE or not name or name in (".", ".."):
             return None
+        if scales is not None:
+            scales.weigh(node.id)
         try:
             # pygit2 (1.21) never lets go of the name it is asked for: of each, one is enough.
             node = node.peel(pygit2.Tree)[intern(name)]
@@ -75,8 +101,11 @@ class GitSnapshot:
         self._lost = lost
         self._revision = revision
         self._limit = limit
+        self._scales = Scales(repository)
         try:
-            self._tree: pygit2.Tree = repository[revision.commit].peel(pygit2.Tree)
+            commit = repository[revision.commit].peel(pygit2.Commit)
+            self._scales.weigh(commit.tree_id)
+            self._tree: pygit2.Tree = commit.peel(pygit2.Tree)
         except (KeyError, ValueError, pygit2.GitError):
             raise self._missing() from None
         self._rules = self._ignoring()
@@ -92,14 +121,14 @@ class GitSnapshot:
 
     def entry(self, path: str) -> Entry | None:
         path = path.strip("/")
-        node = find(self._tree, path) if path else None
+        node = find(self._tree, path, self._scales) if path else None
         if node is None or (self._rules and self._rules.ignores(path, folder=node.filemode == FileMode.TREE)):
             return None
         return self._entry(node, path)
 
     def entries(self, folder: str, *, recurse: bool = False) -> Sequence[Entry]:
         folder = folder.strip("/")
-        top = find(self._tree, folder) if folder else self._tree
+        top = find(self._tree, folder, self._scales) if folder else self._tree
         rules = self._rules
         if top is None or top.type != ObjectType.TREE or (rules and folder and rules.ignores(folder, folder=True)):
             return ()
@@ -115,10 +144,10 @@ class GitSnapshot:
                 if rules and rules.ignores(path, folder=node.filemode == FileMode.TREE):
                     continue
                 found.append(self._entry(node, path))
+                if len(found) > MOST_ENTRIES or (rules and rules.too_many(len(found))):
+                    raise Invalid(f"there are more files than are listed: {len(found)}", where=Where(folder))
                 if recurse and node.filemode == FileMode.TREE:
                     waiting.append((f"{path}/", node))
-            if len(found) > MOST_ENTRIES or (rules and rules.too_many(len(found))):
-                raise Invalid(f"there are more files than are listed: {len(found)}", where=Where(folder))
         return sorted(found)
 
     def read(self, entry: Entry) -> bytes:
@@ -160,6 +189,7 @@ class GitSnapshot:
         return self._rules.seen(paths) if self._rules is not None else paths
 
     def _inside(self, tree: pygit2.Object) -> list[pygit2.Object]:
+        self._scales.weigh(tree.id)
         try:
             return list(tree.peel(pygit2.Tree))
         except (KeyError, pygit2.GitError):
