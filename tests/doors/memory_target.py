@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tests.doors.json_renderer import of_body
@@ -34,13 +35,16 @@ async def _calm(what: str) -> None:
 
 @dataclass(slots=True)
 class MemoryTarget:
-    """`kedge.ports.Target`. `before` and `after` are awaited around each act (faults); `lag()` is how late the watch
-    hears of a change (seconds; None: never, until the next relist)."""
+    """`kedge.ports.Target`. `before` and `after` are awaited around each act (faults). `lags()` is how late the watch
+    hears of a change, each time that it does (seconds; never: with the next list). `stale()` says of an object whether
+    a list is from before it changed; `discover()` is asked before a set is placed."""
 
     cluster: MemoryCluster
     before: Callable[[str], Awaitable[None]] = _calm
     after: Callable[[str], Awaitable[None]] = _calm
-    lag: Callable[[], float | None] = lambda: 0.0
+    lags: Callable[[], Sequence[float]] = lambda: (0.0,)
+    stale: Callable[[], bool] = lambda: False
+    discover: Callable[[], None] = lambda: None
     index: dict[Ref, Sight] = field(default_factory=dict)
     rings: list[Callable[[str, Ref, str], None]] = field(default_factory=list)
     owners: dict[Ref, str] = field(default_factory=dict)
@@ -56,14 +60,14 @@ class MemoryTarget:
         """Read everything anew, as after a lost watch."""
         self.synced_at = self.cluster.now()
         for ref in sorted({*self.index, *self.cluster.things}):
-            self._see(ref)
+            if not self.stale():
+                self._see(ref)
 
     def _heard(self, ref: Ref) -> None:
-        lag = self.lag()
-        if lag is not None:
-            self.cluster.later(lag, lambda: self._see(ref)) if lag else self._see(ref)
+        for number, lag in enumerate(self.lags()):
+            self.cluster.later(lag, partial(self._see, ref, number > 0)) if lag else self._see(ref, number > 0)
 
-    def _see(self, ref: Ref) -> None:
+    def _see(self, ref: Ref, again: bool = False) -> None:
         if self.closed:
             return
         thing, before = self.cluster.things.get(ref), self.index.get(ref)
@@ -72,7 +76,7 @@ class MemoryTarget:
             self.owners[ref] = thing.owner or self.owners.get(ref, "")
         else:
             self.index.pop(ref, None)
-        if before != self.index.get(ref) and (unit := self.owners.get(ref)):
+        if (again or before != self.index.get(ref)) and (unit := self.owners.get(ref)):
             for ring in self.rings:
                 ring(unit, ref, "health")
 
@@ -83,6 +87,7 @@ class MemoryTarget:
         return [Output(place.name, json.dumps(value)) for place, value in live if value is not None]
 
     async def place(self, scope: Scope, desired: Desired) -> Desired:
+        self.discover()
         placed = [self._placed(scope, manifest) for manifest in desired.manifests]
         placed.sort(key=lambda manifest: (manifest.ref, manifest.generate_name))
         return replace(desired, manifests=tuple(placed), digest=digest_of(tuple(placed)))

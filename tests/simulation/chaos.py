@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from kedge.model.errors import Unavailable
+from kedge.model.errors import Conflict, Unavailable
 
 
 @dataclass(slots=True)
@@ -52,6 +52,23 @@ class Chaos:
         if self.luck(0.03):
             self.tell(f"500 {what}")
             raise Unavailable(f"{what}: internal error")
+        if self.luck(0.02):
+            self.tell(f"409 {what}")
+            raise Conflict(f"{what}: the object has been modified")
+
+    def discovery(self) -> None:
+        """What kinds a cluster has can not be told in full."""
+        if self.luck(0.02):
+            self.tell("partial discovery")
+            raise Unavailable("discovery of example.org failed")
+
+    async def worker(self) -> None:
+        """A render takes its time, and the worker may die over it."""
+        if self.luck(0.1):
+            await asyncio.sleep(self.random.choice((0.1, 3.0)))
+        if self.luck(0.03):
+            self.tell("a worker died")
+            raise Unavailable("the renderer did not survive this input")
 
     async def reply(self, what: str) -> None:
         """On the way back: it was done, and nobody may ever hear of it."""

@@ -22,13 +22,25 @@ from tests.simulation.witness import Witness
 
 from kedge.engine.hooks import is_hook
 from kedge.model.dossier import Dossier
+from kedge.model.manifest import Desired
 from kedge.model.ref import Ref
 from kedge.model.unit import Unit
-from kedge.ports import Enlisted, Enlistment, Head, RootState
+from kedge.ports import Enlisted, Enlistment, Head, RootState, Snapshot
 
 
 class Broken(AssertionError):
     """An invariant does not hold; the story says how it came to that."""
+
+
+class Mortal(JsonRenderer):
+    """A renderer whose workers may die."""
+
+    def __init__(self, chaos: Chaos) -> None:
+        self._chaos = chaos
+
+    async def render(self, snapshot: Snapshot, unit: Unit) -> Desired:
+        await self._chaos.worker()
+        return await super().render(snapshot, unit)
 
 
 CLUSTERS = ("default", "far")
@@ -49,7 +61,7 @@ class World:
         self.entropy = SeededEntropy(f"entropy {seed}")
         self.chaos = Chaos(Random(f"chaos {seed}"), self.tell)
         self.source = MemorySource()
-        self.renderer = JsonRenderer()
+        self.renderer = Mortal(self.chaos)
         self.store = MemoryStore()
         self.installation = INSTALLATION
         self.units: dict[str, Unit] = {}
@@ -124,7 +136,11 @@ class World:
             await self.chaos.point(f"after {what}", lambda: house.dead)
             await self.chaos.reply(what)
 
-        each = {name: MemoryTarget(cluster, before, after, self._lag) for name, cluster in self.clusters.items()}
+        stale, discover = (lambda: self.chaos.luck(0.1)), self.chaos.discovery
+        each = {
+            name: MemoryTarget(cluster, before, after, self._lags, stale, discover)
+            for name, cluster in self.clusters.items()
+        }
         target = MemoryFleet(each) if len(each) > 1 else next(iter(each.values()))
         house.spawner.start(self._relist(target), "relist")
         return target
@@ -138,10 +154,14 @@ class World:
             if quiet < 3 or quiet % 30 == 0:
                 target.relist()
 
-    def _lag(self) -> float | None:
+    def _lags(self) -> Sequence[float]:
+        """A change may be heard of late, twice or not at all."""
         if self.chaos.luck(0.05):
-            return None
-        return self.chaos.random.choice((0.0, 0.0, 0.1, 2.0)) if self.chaos.level else 0.0
+            return ()
+        if not self.chaos.level:
+            return (0.0,)
+        first = self.chaos.random.choice((0.0, 0.0, 0.1, 2.0))
+        return (first, first + 1.0) if self.chaos.luck(0.05) else (first,)
 
     def _later(self, seconds: float, call: Any) -> object:
         return self.loop.call_later(seconds, call)
