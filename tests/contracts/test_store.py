@@ -256,6 +256,20 @@ async def test_a_unit_whose_declaration_comes_back_is_no_longer_removed(store: S
     assert loaded.removed is None
 
 
+async def test_units_that_leave_together_know_who_comes_after_them_until_they_are_back(store: Store) -> None:
+    api, other = named("api", after=(UnitName("shop", "web"),)), named("other", after=(UnitName("shop", "api"),))
+    await store.enlist(reading(named("web"), api, other))
+    await store.enlist(reading(other))
+    web, middle = await store.load(WEB), await store.load(api.name)
+    assert web is not None
+    assert middle is not None
+    assert (web.followers, middle.followers) == ((api.name,), ())
+    await store.enlist(reading(named("web"), api, other))
+    back = await store.load(WEB)
+    assert back is not None
+    assert (back.removed, back.followers) == (None, ())
+
+
 async def test_an_incomplete_read_removes_nothing(store: Store) -> None:
     await store.enlist(reading(named("web"), clusters=(Cluster("prod"),)))
     given = await store.enlist(reading(named("api"), complete=False))

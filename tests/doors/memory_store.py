@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from kedge.engine.delivery import followers
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict, Invalid
 from kedge.model.event import Event
@@ -86,13 +87,19 @@ class MemoryStore:
             elif before.unit.root != unit.root and before.removed is None:
                 refused.append(name)
             elif before.unit != unit or before.removed is not None:
-                self.dossiers[name] = replace(before, unit=unit, removed=None, version=before.version + 1)
+                self.dossiers[name] = replace(before, unit=unit, removed=None, followers=(), version=before.version + 1)
                 changed.append(name)
         if state.complete:
-            for name, before in self.dossiers.items():
-                if before.unit.root == state.name and name not in wanted and before.removed is None:
-                    self.dossiers[name] = replace(before, removed=state.at, version=before.version + 1)
-                    removed.append(name)
+            gone = {
+                name: before
+                for name, before in self.dossiers.items()
+                if before.unit.root == state.name and name not in wanted and before.removed is None
+            }
+            after = followers(before.unit for before in gone.values())
+            for name, before in gone.items():
+                first, version = after.get(before.name, ()), before.version + 1
+                self.dossiers[name] = replace(before, removed=state.at, followers=first, version=version)
+                removed.append(name)
         self.known_roots[state.name] = state
         self.told.extend(enlistment.events)
         return Enlisted(tuple(added), tuple(changed), tuple(removed), tuple(refused))

@@ -31,6 +31,12 @@ pytestmark = [
 
 ENVIRONMENTS = ("staging", "production")
 UNITS = ("infra-namespaces", "cert-manager", "envoy-gateway", "infra-configs", "apps-namespaces", "podinfo")
+ORDER = (
+    ("infra-namespaces", "cert-manager"),
+    ("cert-manager", "infra-configs"),
+    ("envoy-gateway", "infra-configs"),
+    ("infra-configs", "podinfo"),
+)
 HOSTS = {
     "quay.io": "oci://quay.io/jetstack/charts/cert-manager",
     "registry-1.docker.io": "oci://docker.io/envoyproxy/gateway-helm",
@@ -184,12 +190,7 @@ async def begun(it: Two) -> None:
         for unit in UNITS:
             await it.world.synced(f"fleet/{unit}@{environment}")
         runs = {unit: await it.first_run(unit, environment) for unit in UNITS}
-        for before, after in (
-            ("infra-namespaces", "cert-manager"),
-            ("cert-manager", "infra-configs"),
-            ("envoy-gateway", "infra-configs"),
-            ("infra-configs", "podinfo"),
-        ):
+        for before, after in ORDER:
             assert runs[before].finished <= runs[after].started, (before, after)
     assert [await it.image(each) for each in ENVIRONMENTS] == ["podinfo:6.10.0-alpha.1", "podinfo:6.9.0"]
     for environment, server in zip(ENVIRONMENTS, ("acme-staging-v02", "acme-v02"), strict=True):
@@ -263,16 +264,31 @@ async def removed(it: Two) -> None:
             held = await it.world.until(name, lambda d: d.plan is not None and d.plan.removal)
             assert held.plan.needs is not None
     for environment, other in (("staging", "production"), ("production", "")):
-        for unit in reversed(UNITS):
+        for unit in UNITS:
             done = await it.world.kedge("approve", f"{unit}@{environment}", "-y")
             assert done.code == 0, done.err
+            if unit == "cert-manager":  # what came last goes first, whoever is asked first
+                await it.world.said("until fleet/infra-configs@", "get", f"{unit}@{environment}")
+        for unit in UNITS:
             await it.world.gone(f"fleet/{unit}@{environment}")
+        await ended_in_order(it.world, environment)
         for namespace in ("podinfo", "cert-manager", "envoy-gateway-system"):
             assert await it.get(environment, f"/api/v1/namespaces/{namespace}") is None
         assert (await it.get(environment, CRDS))["items"] == []
         if other:
             assert await it.image(other) == "podinfo:6.10.0"
             assert await it.get(other, ISSUER) is not None
+
+
+async def ended_in_order(world: World, environment: str) -> None:
+    """The namespaces went last, and nothing went with them that had a turn of its own."""
+    ended = {}
+    for unit in UNITS:
+        (last, *_) = await world.house.doors.store.operations(str(UnitName("fleet", unit, environment)))
+        assert (str(last.cause), str(last.result)) == ("removal", "Succeeded"), last
+        ended[unit] = last.finished
+    for before, after in (*ORDER, ("apps-namespaces", "podinfo")):
+        assert ended[after] <= ended[before], (before, after)
 
 
 async def test_both_clusters_of_the_example_of_flux_live_a_whole_life(tmp_path):

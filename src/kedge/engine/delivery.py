@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zlib import crc32
@@ -16,7 +16,7 @@ from kedge.model.dossier import Dossier, Shown, Sync, Trouble
 from kedge.model.health import Health, Status
 from kedge.model.operation import Cause, Did, Operation, Result, Sight
 from kedge.model.plan import Plan
-from kedge.model.ref import Ref
+from kedge.model.ref import Ref, UnitName
 from kedge.model.source import Entry, Read, Revision
 from kedge.model.unit import Unit
 
@@ -70,6 +70,18 @@ def _last_planned(dossier: Dossier) -> float | None:
     made = dossier.plan.made_at if dossier.plan is not None else None
     times = [at for at in (dossier.verified, made) if at is not None]
     return max(times, default=None)
+
+
+def followers(leaving: Iterable[Unit]) -> dict[UnitName, tuple[UnitName, ...]]:
+    """Of units that leave Git together those that come after each: what is last to come is first to go."""
+    units = {unit.name: unit for unit in leaving}
+    found: dict[UnitName, tuple[UnitName, ...]] = {}
+    for name in sorted(units):
+        unit = units[name]
+        for upstream in dict.fromkeys((*unit.after, *(given.unit for given in unit.inputs))):
+            if upstream in units:
+                found[upstream] = (*found.get(upstream, ()), name)
+    return found
 
 
 def pin_note(dossier: Dossier) -> str:

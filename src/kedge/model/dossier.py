@@ -116,7 +116,8 @@ class Dossier:
     `removed` is the time at which its declaration left Git, or None. `plan` is the newest plan, pending or running;
     `applied` the revision whose effects are live; `cluster`, `home` and `namespace` where the inventory is; `verified`
     when sync was last really judged and `due` when to come back (epoch seconds). `heals` are the times of recent
-    repairs, `overruled` what the cluster makes otherwise than Git states, `outputs` what other units may read.
+    repairs, `overruled` what the cluster makes otherwise than Git states, `outputs` what other units may read,
+    `followers` the units that left Git with it and come after it: they go first.
     """
 
     name: UnitName
@@ -145,3 +146,4 @@ class Dossier:
     namespace: str = ""
     overruled: tuple[Overruled, ...] = ()
     outputs: tuple[Published, ...] = ()
+    followers: tuple[UnitName, ...] = ()

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from kedge.engine.delivery import followers
 from kedge.model.declaration import Cluster, Credential, OnRemove
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict
+from kedge.model.ref import UnitName
 from kedge.model.rule import HealthRule
 from kedge.model.unit import Unit
 from kedge.policy.guard import many
@@ -78,8 +80,10 @@ def enlist(session: Session, desk: Desk, given: Enlistment) -> Enlisted:
     for unit in todo.moved:
         _redeclare(session, desk, str(unit.name), unit, None)
     asking = _too_many(given, stored, todo.gone)
+    after = followers(_unit(session, name) for name in todo.gone) if len(todo.gone) > 1 else {}
     for name in todo.gone:
-        _redeclare(session, desk, name, None, given.state.at, asking=asking)
+        first = after.get(UnitName.parse(name), ())
+        _redeclare(session, desk, name, None, given.state.at, asking=asking, first=first)
     _write_others(session, given)
     session.run(_ROOT, name=given.state.name, body=codec.encode(given.state, f"root {given.state.name}"))
     if given.head is not None:
@@ -152,17 +156,29 @@ def _add(session: Session, desk: Desk, new: Sequence[Unit]) -> None:
         write_labels(session, row["name"], unit, "", row["labels"])
 
 
+def _unit(session: Session, name: str) -> Unit:
+    body, reads, *_ = session.all(_BODY, at=name)[0]
+    return codec.decode_dossier(body, reads).unit
+
+
 def _redeclare(
-    session: Session, desk: Desk, name: str, unit: Unit | None, removed: float | None, *, asking: bool = False
+    session: Session,
+    desk: Desk,
+    name: str,
+    unit: Unit | None,
+    removed: float | None,
+    *,
+    asking: bool = False,
+    first: tuple[UnitName, ...] = (),
 ) -> None:
-    """Put a new declaration into a dossier, or the time at which it left Git; everything else stays as it is. `asking`:
-    it does not go without somebody's yes, though it was declared so."""
+    """Put a new declaration into a dossier, or the time at which it left Git, with those that go before it; everything
+    else stays as it is. `asking`: it does not go without somebody's yes, though it was declared so."""
     body, reads, labels, changed, plan, plan_digest, inventory, holds = session.all(_BODY, at=name)[0]
     old = codec.decode_dossier(body, reads)
     declared = unit or old.unit
     if asking and declared.on_remove is OnRemove.DELETE:
         declared = replace(declared, on_remove=OnRemove.ASK)
-    dossier = replace(old, unit=declared, removed=removed, version=old.version + 1)
+    dossier = replace(old, unit=declared, removed=removed, followers=first, version=old.version + 1)
     kept: dict[str, Any] = {
         "changed": desk.now if removed != old.removed else changed,
         "plan": plan,

@@ -12,6 +12,7 @@ from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Invalid
 from kedge.model.operation import Cause
 from kedge.model.person import Person
+from kedge.model.ref import UnitName
 from kedge.ports import Record
 
 MONA = Person("mona", ("sre",))
@@ -141,5 +142,32 @@ def test_a_removal_runs_no_hook_that_nobody_agreed_to() -> None:
         await asyncio.sleep(60)
         assert town.standing() == []
         assert not [line for line in town.story if "Job web/bye" in line]
+
+    in_town(story)
+
+
+def test_what_comes_after_another_is_removed_before_it() -> None:
+    """The namespaces went first, with all that was in them."""
+
+    async def story(town: Town) -> None:
+        await town.live()
+        first = file("ConfigMap", "a")
+        api = UnitName("shop", "api")
+        last = ("apps/api/b.json", first[1].replace(b'"a"', b'"b"'))
+        hook = ("apps/api/c.json", file("Job", "last", notes={HOOK: "PreDelete"}, seconds=60)[1])
+        town.source.commit(dict([first, last, hook]), time=town.clock.now())
+        rule = OnRemove.DELETE
+        await town.enlist({"shop/web": unit(on_remove=rule), "shop/api": unit(api, on_remove=rule, after=(WEB,))})
+        await asyncio.sleep(60)
+        assert len(town.standing()) == 2
+        await town.enlist({})
+        await asyncio.sleep(20)
+        held = await town.dossier("shop/web")
+        assert held is not None
+        assert held.shown.why.endswith("waits until shop/api is removed, which comes after it")
+        await asyncio.sleep(120)
+        assert town.standing() == []
+        ended = {name: (await town.store.operations(name))[0].finished for name in ("shop/web", "shop/api")}
+        assert ended["shop/api"] <= ended["shop/web"]
 
     in_town(story)

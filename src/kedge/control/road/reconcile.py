@@ -120,7 +120,9 @@ async def _decide(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
 
 async def _upstream(doors: Doors, dossier: Dossier, proposal: Proposal) -> str:
     """What the unit has to come after and that is not there yet, as a sentence; "" when nothing holds it."""
-    if proposal.plan.removal or proposal.plan.drift_only:
+    if proposal.plan.removal:
+        return await _followed(doors, dossier)
+    if proposal.plan.drift_only:
         return ""
     for name in proposal.wanted.unit.after:
         before = await doors.store.load(name)
@@ -128,6 +130,15 @@ async def _upstream(doors: Doors, dossier: Dossier, proposal: Proposal) -> str:
             return f"waits for {name}, which is not declared"
         if not settled(before):
             return f"waits for {name}: {before.shown.why or before.shown.health.status}"
+    return ""
+
+
+async def _followed(doors: Doors, dossier: Dossier) -> str:
+    """What left Git together with the unit, comes after it and is still there, as a sentence."""
+    for name in dossier.followers:
+        other = await doors.store.load(name)
+        if other is not None and other.removed is not None:
+            return f"waits until {name} is removed, which comes after it"
     return ""
 
 

@@ -71,6 +71,8 @@ def _awaited(turn: Turn) -> Iterator[Awaited]:
         yield "settled", str(upstream)
     for given in turn.dossier.unit.inputs:
         yield "spoke", str(given.unit)
+    for follower in turn.dossier.followers:
+        yield "let go", str(follower)
     if turn.dossier.plan is not None:
         for claimant in turn.dossier.plan.claimants:
             yield "let go", claimant
