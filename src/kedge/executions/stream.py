@@ -130,7 +130,7 @@ def _sentence(diagnostic: Mapping[str, Any]) -> str:
         start = place.get("start")
         line = start.get("line") if isinstance(start, dict) else None
         where = f"{place.get('filename', '')}{f' line {line}' if line else ''}: "
-    detail = " ".join(str(diagnostic.get("detail", "")).split())
+    summary, detail = (" ".join(str(diagnostic.get(name, "")).split()) for name in ("summary", "detail"))
     address = diagnostic.get("address")
-    words = f"{diagnostic.get('summary', '')}{f': {detail}' if detail else ''}{f' ({address})' if address else ''}"
+    words = f"{summary}{f': {detail}' if detail else ''}{f' ({address})' if address else ''}"
     return where + words
