@@ -374,3 +374,24 @@ async def test_a_managed_object_keeps_its_url(world: World) -> None:
     await world.deploy(deployment())
     await world.until(ref("Deployment", "web", group="apps"), "Healthy")
     assert world.get(f"{DEPLOYMENTS}/web")["status"]["readyReplicas"] == 2
+
+
+@staged
+async def test_what_kedge_applied_and_nobody_expects_is_a_stray_and_a_copy_is_none(world: World) -> None:
+    await world.deploy(config_map("settings", color="red"))
+    await quiet(world)
+    assert (await world.compare(config_map("settings", color="red"))).strays == {}
+
+    late = (await world.place(config_map("late", color="red"))).manifests[0]
+    client = (await world.target._site(WEB)).client
+    kind = await client.kind("", "ConfigMap")
+    await client.apply(kind, "web", "late", late.body)  # by a request that the index knows nothing of
+    copy = world.get(URL)
+    metadata = {key: copy["metadata"][key] for key in ("labels", "annotations")}
+    world.call("POST", f"{CONFIG_MAPS}?fieldManager=kubectl-create", {**copy, "metadata": {**metadata, "name": "copy"}})
+    await asyncio.sleep(1)
+    for _ in range(2):  # looking does not forget
+        strays = (await world.compare(config_map("settings", color="red"))).strays
+        assert strays == {ref("ConfigMap", "late"): world.get(f"{CONFIG_MAPS}/late")["metadata"]["uid"]}
+    assert (await world.compare(config_map("settings", color="red"), extra=(ref("ConfigMap", "late"),))).strays == {}
+    assert (await world.compare(config_map("settings", color="red"))).strays == {}, "it was expected once"
