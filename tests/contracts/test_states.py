@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -342,9 +342,37 @@ async def test_nothing_is_brought_home_once_another_has_written_or_locked(world:
         await world.backend.bring_home(DB, "run-1", statefile(9, resource()))
     await other.write(statefile(2))
     await other.unlock()
-    with pytest.raises(Conflict, match="moved on to version 2"):
-        await world.backend.bring_home(DB, "run-1", statefile(9, resource()))
+    for _ in range(2):
+        with pytest.raises(Conflict, match=r"moved on to version 3 .* kept as version 2"):
+            await world.backend.bring_home(DB, "run-1", statefile(9, resource()))
     assert await world.backend.read(DB) == statefile(2)
+
+
+async def test_what_the_state_moved_on_without_is_kept_beside_it_and_disturbs_nobody(world: World) -> None:
+    run = await applied(world, statefile(1))
+    await run.lock()
+    await world.backend.revoke("run-1")
+    other = await run_of(world.backend, "run-2").granted()
+    await other.lock()
+    with pytest.raises(Conflict, match="kept as version 2"):
+        await world.backend.bring_home(DB, "run-1", statefile(9, resource()))
+    await other.write(statefile(2))
+    await other.unlock()
+    versions = await world.backend.store.versions(DB)
+    assert [(v.number, v.origin) for v in versions] == [(3, Origin.WRITTEN), (2, Origin.LEFT), (1, Origin.WRITTEN)]
+    assert await world.backend.store.content(DB, 2) == statefile(9, resource())
+    head = await world.backend.head(DB)
+    assert head is not None
+    assert (head.serial, head.resources) == (2, ())
+    (line,) = await world.backend.store.everything()
+    assert line.newest.number == 3
+    assert await world.told() == ["state.written", "state.lock-broken", "state.left-behind", "state.written"]
+
+
+async def test_an_ended_execution_is_let_in_no_more_although_nobody_has_revoked_it_yet(world: World) -> None:
+    run = await run_of(world.backend).granted()
+    backend = replace(world.backend, over=lambda execution: execution == "run-1")
+    assert await backend.admitted(DB, "run-1", run.token) is None
 
 
 async def test_nothing_is_brought_home_of_a_run_that_never_had_the_lock(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from kedge.control.states.backend import StateBackend
 from kedge.model.errors import Conflict
 from kedge.model.event import Event
-from kedge.model.state import StateChange, StateFacts, StateGrant, StateLine, StateLock, StateText, StateVersion
+from kedge.model.state import Origin, StateChange, StateFacts, StateGrant, StateLine, StateLock, StateText, StateVersion
 from kedge.ports import Clock, Installation
 
 T = TypeVar("T")
@@ -26,8 +26,12 @@ class MemoryStateStore:
         self.told: list[Event] = []
 
     async def facts(self, unit: str, execution: str = "") -> StateFacts:
-        newest = self.kept[unit][-1][0] if self.kept[unit] else None
-        return StateFacts(unit, newest, self.locks.get(unit), self.grants.get(execution))
+        kept = self._inline(unit)
+        newest, last = kept[-1][0] if kept else None, self.kept[unit][-1][0].number if self.kept[unit] else 0
+        return StateFacts(unit, newest, self.locks.get(unit), self.grants.get(execution), last)
+
+    def _inline(self, unit: str) -> list[tuple[StateVersion, StateText]]:
+        return [(version, text) for version, text in self.kept[unit] if version.origin is not Origin.LEFT]
 
     async def granted(self, execution: str) -> StateGrant | None:
         return self.grants.get(execution)
@@ -55,7 +59,7 @@ class MemoryStateStore:
 
     async def head(self, unit: str) -> tuple[StateVersion, StateText] | None:
         there = (await self.facts(unit)).there
-        return None if there is None else self.kept[unit][-1]
+        return None if there is None else self._inline(unit)[-1]
 
     async def content(self, unit: str, number: int) -> bytes | None:
         return next((text.content for version, text in self.kept[unit] if version.number == number), None)
@@ -65,7 +69,8 @@ class MemoryStateStore:
         return found[::-1][:limit]
 
     async def everything(self) -> Sequence[StateLine]:
-        return [StateLine(kept[-1][0], self.locks.get(unit)) for unit, kept in sorted(self.kept.items()) if kept]
+        known = ((unit, self._inline(unit)) for unit in sorted(self.kept))
+        return [StateLine(kept[-1][0], self.locks.get(unit)) for unit, kept in known if kept]
 
     async def beside(self, job: Callable[[], T], size: int) -> T:
         return job()

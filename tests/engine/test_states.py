@@ -16,7 +16,7 @@ TEXT = StateText(2, "line", "d2", resources=("aws_s3_bucket.a",), content=b"{}")
 NEWEST = StateVersion(UNIT, 1, 1, "line", "d1", 2, 1, 0.0, Origin.WRITTEN, "run-1")
 GRANT = StateGrant("run-1", UNIT, "t", True, 0.0, base=1)
 LOCK = StateLock(UNIT, "lock-1", "run-1", "who", "apply", 0.0, 1)
-FACTS = StateFacts(UNIT, NEWEST, LOCK, GRANT)
+FACTS = StateFacts(UNIT, NEWEST, LOCK, GRANT, last=1)
 WILL = Will("mona", "why", 5.0)
 
 

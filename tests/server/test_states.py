@@ -15,6 +15,7 @@ from tests.doors.statefiles import output, resource, run_of, statefile
 from tests.server.driver import READER, Answer, Client, Fakes, running
 
 from kedge.model.declaration import ApproveSection
+from kedge.model.errors import Conflict
 from kedge.model.ref import UnitName
 from kedge.model.state import LARGEST_STATE
 
@@ -188,6 +189,24 @@ async def test_a_rollback_writes_the_old_content_under_the_next_serial(world: Wo
     assert (await world.post("rollback", to=1, reason="again", newest=2)).status == 409
     for to in (3, 9):
         assert (await world.post("rollback", to=to, reason="x")).status == 422
+
+
+async def test_what_a_run_left_behind_is_compared_and_chosen_by_a_person(world: World) -> None:
+    run = await run_of(world.fakes.states, "run-2").granted()
+    await run.lock()
+    await world.fakes.states.revoke("run-2")
+    await world.post("push", content=statefile(3, resource("other")).decode())
+    with pytest.raises(Conflict, match="kedge state rollback shop/db 4"):
+        await world.fakes.states.bring_home("shop/db", "run-2", statefile(9, resource("made")))
+    listed = (await world.get("/versions")).json["items"]
+    assert [(item["number"], item["origin"]) for item in listed[:2]] == [(4, "left behind"), (3, "pushed")]
+    assert (await world.get()).json["version"]["number"] == 3
+    difference = (await world.get("/diff?old=3&new=4")).json["items"]
+    assert [item["address"] for item in difference] == ["aws_s3_bucket.made", "aws_s3_bucket.other"]
+    assert (await world.get("/diff?new=4")).json["before"]["number"] == 3
+    chosen = await world.post("rollback", to=4, reason="that is what runs")
+    assert chosen.json["version"]["number"] == 5
+    assert world.newest == statefile(4, resource("made"))
 
 
 async def test_after_a_rollback_runs_go_on_from_there(world: World) -> None:

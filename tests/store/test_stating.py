@@ -10,7 +10,7 @@ from tests.doors.statefiles import output, resource, run_of, statefile
 from tests.store.opening import FullDisk, StillClock, opened
 
 from kedge.control.states.backend import StateBackend
-from kedge.model.errors import Invalid, Unavailable
+from kedge.model.errors import Conflict, Invalid, Unavailable
 from kedge.model.state import StateFacts
 from kedge.store.sql import SqlStore
 from kedge.store.stating import ENDED, FLOOR, INTERIM, LOT, Keep, outdated
@@ -128,6 +128,24 @@ def test_what_a_run_wrote_in_between_goes_after_a_day_and_its_last_stays() -> No
     rows = [(6, 0.0, ""), (5, 0.0, "b"), (4, 0.0, "a"), (3, 0.0, "a"), (2, 0.0, "a"), (1, 0.0, "b")]
     assert list(outdated(rows, INTERIM + 1, Keep())) == [3, 2]
     assert list(outdated(rows, INTERIM - 1, Keep())) == []
+
+
+async def test_what_a_run_left_behind_takes_no_place_from_the_others_and_goes_when_it_is_old(tmp_path: Path) -> None:
+    clock = StillClock()
+    store = opened(tmp_path / "kedge.db", clock=clock, states=Keep(versions=1))
+    backend = await backend_over(store, clock)
+    run = await run_of(backend).granted()
+    await run.applied(statefile(1))
+    await run.lock()
+    await backend.revoke("run-1")
+    await (await run_of(backend, "run-2").granted()).applied(statefile(2))
+    with pytest.raises(Conflict):
+        await backend.bring_home(DB, "run-1", statefile(5, resource()))
+    await store.collect(clock.now())
+    assert await numbers(store) == [3, 2]
+    await store.collect(clock.now() + 91 * DAY)
+    assert await numbers(store) == [2]
+    await store.close()
 
 
 async def test_collection_goes_through_all_units_a_few_at_a_time_and_forgets_what_is_over(tmp_path: Path) -> None:

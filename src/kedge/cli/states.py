@@ -63,16 +63,14 @@ def push(server: Server, path: str, file: BinaryIO, wish: Wish) -> None:
 
 
 def rollback(server: Server, path: str, to: int, wish: Wish, output: Output) -> None:
-    newest = server.get(f"{path}/versions", limit=1)["items"]
-    if not newest or to >= newest[0]["number"]:
-        raise Invalid(f"version {to} is no earlier one", hint="kedge state versions NAME")
-    found = server.get(f"{path}/diff", old=newest[0]["number"], new=to)
+    newest = server.get(path)["version"]["number"]
+    found = server.get(f"{path}/diff", old=newest, new=to)
     if output.for_people:
         states.differences(found)
     else:
         output.write(found, [item["address"] for item in found["items"]])
     why = reason(wish.act, "rollback of a state")
-    body = wish.body(why or "tried", to=to, newest=newest[0]["number"])
+    body = wish.body(why or "tried", to=to, newest=newest)
     _done(server, f"{path}/rollback", wish, body)
 
 

@@ -107,20 +107,26 @@ def bring_home(facts: StateFacts, text: StateText, at: float) -> StateChange:
         raise Conflict(f"the execution never held the lock of the state of {facts.unit}: what it left is not its state")
     if held is not None and held.execution != known.execution:
         raise Locked(f"the state of {facts.unit} is locked by {holder(held)} by now", held)
+    if facts.there is not None and facts.there.digest == text.digest:
+        return StateChange(held, known)
     number = newest.number if newest is not None else 0
     own = newest is not None and newest.execution == known.execution
     if number != known.base and not own:
         raise Conflict(
             f"the state of {facts.unit} has moved on to version {number} since {known.execution} had its lock",
-            hint=f"kedge state versions {facts.unit}; compare, then kedge state push",
         )
     if facts.there is not None:
         _follows(facts.unit, facts.there, text)
-        if facts.there.digest == text.digest:
-            return StateChange(held, known)
     made = replace(version(facts, text, Origin.BROUGHT_HOME, at), execution=known.execution)
     told = f"brought home what {known.execution} could not send: serial {text.serial}"
     return StateChange(held, known, made, (_event(facts, "state.brought-home", at, told, made),))
+
+
+def leave_behind(facts: StateFacts, text: StateText, execution: str, at: float) -> StateChange:
+    """What could not be brought home is kept beside the versions, for a person to compare and choose."""
+    made = replace(version(facts, text, Origin.LEFT, at), execution=execution)
+    told = f"what {execution} could not send is kept as version {made.number}: the state has moved on without it"
+    return StateChange(facts.lock, facts.grant, made, (_event(facts, "state.left-behind", at, told, made),))
 
 
 def push(facts: StateFacts, text: StateText, will: Will) -> StateChange:
@@ -144,8 +150,8 @@ def rollback(facts: StateFacts, text: StateText, to: int, will: Will) -> StateCh
     _free(facts, "rolled back")
     if not will.reason:
         raise Invalid("a rollback of a state needs a reason", hint="--reason TEXT")
-    if facts.newest is None or to >= facts.newest.number:
-        raise Invalid(f"version {to} of the state of {facts.unit} is no earlier one", hint="kedge state versions")
+    if facts.newest is not None and to == facts.newest.number:
+        raise Invalid(f"version {to} of the state of {facts.unit} is the newest already", hint="kedge state versions")
     if text.serial != next_serial(facts):
         raise Conflict(f"the state of {facts.unit} has moved on meanwhile: look at it again")
     made = replace(version(facts, text, Origin.ROLLED_BACK, will.at), actor=will.actor, reason=will.reason)
@@ -187,7 +193,7 @@ def version(facts: StateFacts, text: StateText, origin: Origin, at: float) -> St
     """The next version, made from a text."""
     return StateVersion(
         unit=facts.unit,
-        number=facts.newest.number + 1 if facts.newest is not None else 1,
+        number=facts.last + 1,
         serial=text.serial,
         lineage=text.lineage,
         digest=text.digest,

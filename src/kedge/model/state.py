@@ -20,6 +20,8 @@ class Origin(StrEnum):
     BROUGHT_HOME = "brought home"
     PUSHED = "pushed"
     ROLLED_BACK = "rolled back"
+    LEFT = "left behind"
+    """What a run could not send, and what the state had moved on without: kept beside the others, never the newest."""
     DELETED = "deleted"
     """An empty version: there is no state from here on, until one is written anew."""
 
@@ -80,12 +82,14 @@ class StateGrant:
 
 @dataclass(frozen=True, slots=True)
 class StateFacts:
-    """All that a decision about one unit's state needs. `newest` may be a deleted one; `grant` is the asker's."""
+    """All that a decision about one unit's state needs. `newest` may be a deleted one; `grant` is the asker's. `last`
+    is the highest number that a version has."""
 
     unit: str
     newest: StateVersion | None = None
     lock: StateLock | None = None
     grant: StateGrant | None = None
+    last: int = 0
 
     @property
     def there(self) -> StateVersion | None:

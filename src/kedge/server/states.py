@@ -220,16 +220,11 @@ async def difference(request: Request, person: Reader, name: Named, old: Number 
     """From version `old` (0: the one before) to `new` (0: the newest). No secrets."""
     keeper, now = keeper_of(request), desk_of(request).clock.now()
     after = await keeper.version(name, new)
-    before = await keeper.version(name, old) if old else await _before(keeper, after)
+    before = await keeper.version(name, old) if old else await keeper.before(after)
     items = await keeper.differences(before, after)
     return answer(
         Differences(str(name), _version(before, now) if before is not None else None, _version(after, now), items)
     )
-
-
-async def _before(keeper: StateKeeper, version: StateVersion) -> StateVersion | None:
-    found = await keeper.backend.store.versions(version.unit, version.number, 1)
-    return found[0] if found else None
 
 
 @router.post(f"{_UNIT}/pull", response_model=Pulled)

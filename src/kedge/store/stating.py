@@ -53,14 +53,21 @@ class Packed:
 
 _FACTS = list(StateVersion.__dataclass_fields__)
 _VERSIONS = select(*(states.c[name] for name in _FACTS))
-_NEWEST = Statement(_VERSIONS.where(states.c.unit == bindparam("of")).order_by(states.c.number.desc()).limit(1))
+_inline = states.c.origin != Origin.LEFT.value
+_NEWEST = Statement(
+    _VERSIONS.where(states.c.unit == bindparam("of"), _inline).order_by(states.c.number.desc()).limit(1)
+)
+_HIGHEST = Statement(select(func.max(states.c.number)).where(states.c.unit == bindparam("of")))
 _SOME = Statement(
     _VERSIONS.where(states.c.unit == bindparam("of"), states.c.number < bindparam("before"))
     .order_by(states.c.number.desc())
     .limit(bindparam("most"))
 )
 _last = (
-    select(states.c.unit.label("unit"), func.max(states.c.number).label("number")).group_by(states.c.unit).subquery()
+    select(states.c.unit.label("unit"), func.max(states.c.number).label("number"))
+    .where(_inline)
+    .group_by(states.c.unit)
+    .subquery()
 )
 _ALL = Statement(
     _VERSIONS.join(_last, (states.c.unit == _last.c.unit) & (states.c.number == _last.c.number)).order_by(states.c.unit)
@@ -83,9 +90,10 @@ _UNITS = Statement(
 )
 _AGES = Statement(
     select(states.c.number, states.c.at, states.c.execution)
-    .where(states.c.unit == bindparam("of"))
+    .where(states.c.unit == bindparam("of"), _inline)
     .order_by(states.c.number.desc())
 )
+_DROP_LEFT = Statement(delete(states).where(~_inline, states.c.at < bindparam("before")))
 _DROP = Statement(delete(states).where(*_at))
 
 
@@ -105,11 +113,13 @@ def facts(session: Session, unit: str, execution: str, *, changing: bool = False
     """`changing`: whoever else wants to change this unit's lock waits until this transaction ends."""
     held = session.one(_LOCK if changing else _HELD, of=unit)
     newest = session.one(_NEWEST, of=unit)
+    highest = session.one(_HIGHEST, of=unit)
     return StateFacts(
         unit,
         _version(newest) if newest is not None else None,
         StateLock(*held) if held is not None else None,
         granted(session, execution) if execution else None,
+        int(highest[0] or 0) if highest is not None else 0,
     )
 
 
@@ -194,6 +204,7 @@ def collect(session: Session, now: float, keep: Keep, after: str) -> tuple[int, 
         {"of": unit, "which": number} for unit in units for number in outdated(session.all(_AGES, of=unit), now, keep)
     ]
     session.many(_DROP, gone)
+    session.run(_DROP_LEFT, before=now - keep.seconds)
     session.run(_FORGET_GRANTS, before=now - ENDED)
     return len(gone), units[-1] if len(units) == LOT else ""
 

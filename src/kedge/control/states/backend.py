@@ -11,15 +11,16 @@ import msgspec
 
 from kedge.engine import states
 from kedge.engine.statefile import read_state, renumbered, state_digest
-from kedge.model.errors import Invalid, Unavailable
+from kedge.model.errors import Conflict, Invalid, Unavailable
 from kedge.model.execution import StateAccess
 from kedge.model.output import StateHead
-from kedge.model.state import StateChange, StateFacts, StateGrant, StateLock, StateText
+from kedge.model.state import Origin, StateChange, StateFacts, StateGrant, StateLock, StateText
 from kedge.ports import Clock, Installation, StateStore
 
 LARGEST_INFO = 16 * 1024
 """Bytes of what a tool says of itself when it takes a lock."""
 _WORD = 200
+_LOOKED = 100
 
 
 class _Info(msgspec.Struct):
@@ -67,7 +68,26 @@ class StateBackend:
 
     async def bring_home(self, unit: str, execution: str, content: bytes) -> None:
         text, now = await self.named(await self.store.facts(unit), content), self.clock.now()
-        await self.store.turn(unit, execution, lambda facts: states.bring_home(facts, text, now), text)
+        try:
+            await self.store.turn(unit, execution, lambda facts: states.bring_home(facts, text, now), text)
+        except Conflict as error:
+            known = await self.store.granted(execution)
+            if known is None or known.unit != unit or known.base is None:
+                raise
+            raise Conflict(f"{error}; {await self._left(unit, execution, text)}") from error
+
+    async def _left(self, unit: str, execution: str, text: StateText) -> str:
+        """Keep it for a person, once. Answers what they are told."""
+        kept = await self.store.versions(unit, limit=_LOOKED)
+        same = [v for v in kept if (v.origin, v.execution, v.digest) == (Origin.LEFT, execution, text.digest)]
+        if not same:
+            now = self.clock.now()
+            change = await self.store.turn(
+                unit, execution, lambda facts: states.leave_behind(facts, text, execution, now), text
+            )
+            same = [change.version] if change.version is not None else []
+        number = same[0].number if same else 0
+        return f"it is kept as version {number}: kedge state diff {unit}, kedge state rollback {unit} {number}"
 
     async def admitted(self, unit: str, execution: str, token: str) -> StateGrant | None:
         """The grant that a token opens; None for any that is not known, over, or another unit's."""
@@ -75,7 +95,7 @@ class StateBackend:
         right = hmac.compare_digest(known.token if known is not None else "", _digest(token))
         if known is None or not right or known.ended is not None or known.unit != unit:
             return None
-        return known
+        return None if self.over(execution) else known
 
     async def read(self, unit: str) -> bytes | None:
         newest = (await self.store.facts(unit)).there

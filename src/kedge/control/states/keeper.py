@@ -16,8 +16,10 @@ from kedge.model.errors import Conflict, Denied, Invalid
 from kedge.model.event import Event
 from kedge.model.person import Person
 from kedge.model.ref import UnitName
-from kedge.model.state import StateChange, StateFacts, StateText, StateVersion
+from kedge.model.state import Origin, StateChange, StateFacts, StateText, StateVersion
 from kedge.ports import Store
+
+_LOOKED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,21 @@ class StateKeeper:
 
     async def version(self, unit: UnitName, number: int = 0) -> StateVersion:
         """0: the newest. Raises Invalid where it is not kept."""
-        found = await self.backend.store.versions(str(unit), number + 1 if number else 0, 1)
-        if not found or (number and found[0].number != number):
-            what = f"version {number} of the state of {unit} is not kept" if number else f"{unit} has no state"
-            raise Invalid(what, hint=f"kedge state versions {unit}" if number else "kedge state list")
+        store = self.backend.store
+        if not number:
+            newest = (await store.facts(str(unit))).newest
+            if newest is None:
+                raise Invalid(f"{unit} has no state", hint="kedge state list")
+            return newest
+        found = await store.versions(str(unit), number + 1, 1)
+        if not found or found[0].number != number:
+            raise Invalid(f"version {number} of the state of {unit} is not kept", hint=f"kedge state versions {unit}")
         return found[0]
+
+    async def before(self, version: StateVersion) -> StateVersion | None:
+        """The version that was the newest before; None where there was none, or it is not kept."""
+        found = await self.backend.store.versions(version.unit, version.number, _LOOKED)
+        return next((each for each in found if each.origin is not Origin.LEFT), None)
 
     async def content(self, version: StateVersion) -> bytes:
         return await self.backend.store.content(version.unit, version.number) or b""
