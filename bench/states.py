@@ -98,7 +98,9 @@ async def serve_kedge(port: int, units: int) -> None:
     fakes.states = StateBackend(store.states, await store.installation(), clock, lambda: url)
     grants = [await fakes.states.grant(f"bench/s{n}", f"run-{n}", write=True) for n in range(units)]
     Path("grants.json").write_text(json.dumps([[each.address, each.user, each.token] for each in grants]))
-    config = uvicorn.Config(build(fakes.desk()), port=port, log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(
+        build(fakes.desk()), port=port, log_config=None, access_log=False, timeout_keep_alive=600, lifespan="on"
+    )
     await uvicorn.Server(config).serve()
 
 
@@ -107,7 +109,7 @@ def serve(which: str, port: int) -> None:
     if which == "kedge":
         asyncio.run(serve_kedge(port, 3 * STACKS))
         return
-    config = uvicorn.Config(plain, port=port, log_config=None, access_log=False, lifespan="off")
+    config = uvicorn.Config(plain, port=port, log_config=None, access_log=False, timeout_keep_alive=600, lifespan="off")
     asyncio.run(uvicorn.Server(config).serve())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -202,10 +203,10 @@ class OpenTofuTarget:
         if report.task is Task.APPLY:
             errored = (await self._exec.result(report.id)).errored
             if errored:
-                try:
+                # Where the state has moved on without it, it is kept beside it, on record, for a person to compare:
+                # waiting would never make it fit.
+                with suppress(Conflict):
                     await self._states.bring_home(report.unit, report.id, errored)
-                except Conflict as error:
-                    raise Unavailable(f"the state of an apply could not be kept: {error}") from error
         await self._states.revoke(report.id)
         self._closed.add(report.id)
 
