@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.doors.statefiles import statefile
 from tests.e2e.stories import application
 from tests.e2e.world import World, standing
 
@@ -317,3 +319,45 @@ async def test_a_stack_goes_back_to_an_earlier_run_as_a_plan_that_is_approved(wo
     await world.kedge("approve", "shop/net", "-y")
     pinned = await world.until("shop/net", lambda d: d.runs == 3 and d.operation is None and d.shown.sync == "Synced")
     assert [(output.name, output.value) for output in pinned.outputs] == [("range", '"10.0.0.0/16"')]
+
+
+async def test_a_run_whose_lock_was_broken_loses_nothing_and_overwrites_nothing(world: World, tmp_path: Path) -> None:
+    states = world.house.states
+    assert states is not None
+    began, go_on = tmp_path / "began", tmp_path / "go-on"
+    command = f"touch {began}; while [ ! -e {go_on} ]; do sleep 0.05; done"
+    code = f"""
+resource "terraform_data" "a" {{ input = "made" }}
+resource "terraform_data" "b" {{
+  depends_on = [terraform_data.a]
+  provisioner "local-exec" {{ command = "{command}" }}
+}}
+"""
+    world.repository.write(
+        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": code}
+    )
+    world.pushed("slow")
+
+    async def at_work() -> bool:
+        return began.exists()
+
+    await world.eventually(at_work)
+    assert "locked by apply-" in (await world.kedge("state", "versions", "shop/net")).err
+    refused = await world.kedge("state", "unlock", "shop/net", "-y")
+    assert (refused.code, "not known to be over" in refused.err) == (2, True)
+    forced = await world.kedge("state", "unlock", "shop/net", "--force", "-y", "--reason", "it hangs")
+    assert forced.code == 0, forced.err
+    saved = tmp_path / "repaired.tfstate"
+    saved.write_bytes(statefile(1, lineage="another"))
+    pushed = await world.kedge("state", "push", "shop/net", str(saved), "-y")
+    assert pushed.code == 0, pushed.err
+    go_on.touch()
+    await world.until("shop/net", lambda d: d.last is not None and d.last.result == "Failed")
+    versions = (await world.kedge("state", "versions", "shop/net", "-o", "json")).out
+    assert [item["origin"] for item in json.loads(versions)["items"]] == ["left behind", "pushed"]
+    assert await states.read("shop/net") == saved.read_bytes()
+    chosen = await world.kedge("state", "rollback", "shop/net", "2", "-y", "--reason", "that is what runs")
+    assert chosen.code == 0, chosen.err
+    head = await states.head("shop/net")
+    assert head is not None
+    assert head.resources == ("terraform_data.a", "terraform_data.b")
