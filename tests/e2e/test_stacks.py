@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.doors.iac import Stack
 from tests.doors.statefiles import statefile
 from tests.e2e.stories import application
 from tests.e2e.world import World, standing
@@ -361,3 +362,24 @@ resource "terraform_data" "b" {{
     head = await states.head("shop/net")
     assert head is not None
     assert head.resources == ("terraform_data.a", "terraform_data.b")
+
+
+async def test_a_stack_that_was_made_elsewhere_is_taken_over_with_its_state_and_nothing_is_made_anew(
+    world: World, tmp_path: Path, tofu: Path
+) -> None:
+    elsewhere = Stack(tofu, tmp_path / "elsewhere")
+    elsewhere.declare(NET)
+    await elsewhere.init()
+    applied = await elsewhere.apply()
+    assert applied.code == 0, applied.text
+    existing = elsewhere.folder / "terraform.tfstate"
+    pushed = await world.kedge("state", "push", "shop/net", str(existing), "-y", "--reason", "from a laptop")
+    assert pushed.code == 0, pushed.err
+    world.repository.write(
+        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": NET}
+    )
+    world.pushed("the same net")
+    await world.until("shop/net", lambda d: d.operation is None and d.shown.sync == "Synced")
+    states = world.house.states
+    assert states is not None
+    assert await states.read("shop/net") == existing.read_bytes()
