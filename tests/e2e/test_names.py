@@ -13,6 +13,7 @@ from tests.e2e.world import Said, World, standing
 
 from kedge.kube.kubeconfig import Access
 from kedge.model.dossier import Dossier
+from kedge.ports import UnitQuery
 
 pytestmark = pytest.mark.e2e
 
@@ -181,3 +182,109 @@ async def test_names_that_kubernetes_refuses_are_told_before_anything_is_applied
             harmless(await world.kedge("get", "web"))
         assert await world.greeting("web") == "hello"
         assert [run.number for run in await world.house.doors.store.operations("shop/web")] == [1]
+
+
+SHAPES = {
+    "half a pair": "a\ud800b",
+    "the other half": "\udfff",
+    "NUL": "a\x00b",
+    "right to left": "\u202egnp",
+    "combining": "e\u0301",
+    "one letter": "ß",
+    "emoji": "\U0001f986",
+    "digits of another script": "web\u0663",
+    "wide letters": "\uff57\uff45\uff42",
+    "a letter like another": "w\u0435b",
+    "nothing to see": "a\u200bb",
+    "two lines": "a\nb",
+    "a terminal": "\x1b[2J",
+    "a space": "a b",
+    "upwards": "../up",
+    "an option": "-x",
+    "too long": "x" * 254,
+    "far too long": "x" * 5_000,
+}
+UNWRITABLE = {
+    **dict.fromkeys(("half a pair", "the other half"), "found invalid Unicode character escape code"),
+    "NUL": "a text holds a NUL or half a character",
+}
+"""Those that are not even read, and so have no place but their file."""
+PLACES = {
+    "metadata.name": ("metadata", "name"),
+    "metadata.project": ("metadata", "project"),
+    "spec.target.namespace": ("spec", "target", "namespace"),
+    "spec.target.cluster": ("spec", "target", "cluster"),
+    "spec.after[0]": ("spec", "after"),
+}
+
+
+def declared(place: tuple[str, ...], value: str) -> str:
+    """An application with a value of that shape, as JSON, whose escapes can write what no UTF-8 can."""
+    found: dict[str, Any] = {
+        "apiVersion": "kedge.dev/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "bad", "project": "shop"},
+        "spec": {"source": {"path": "apps/web"}, "target": {"namespace": "bad"}},
+    }
+    inner = found
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = [value] if place[-1] == "after" else value
+    return json.dumps(found)
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_names_in_declarations_of_every_shape_are_refused_with_their_place(tmp_path: Path, where: str) -> None:
+    async with standing(tmp_path) as world:
+        files = {".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web"), **folder_of("web", "hello")}
+        world.repository.write(files)
+        await world.synced("shop/web", world.pushed("begin"))
+        for number, value in enumerate(SHAPES.values()):
+            world.repository.write({f".kedge/bad{number}.yaml": declared(PLACES[where], value)})
+        world.repository.write(folder_of("web", "meanwhile"))
+        await world.synced("shop/web", world.pushed("every shape"))
+        assert await world.greeting("web") == "meanwhile"
+        (root,) = [state for state in await world.house.doors.store.roots() if state.problems]
+        told = {problem.where.file: f"{problem.where.path} {problem.text}" for problem in root.problems}
+        for number, shape in enumerate(SHAPES):
+            sentence = UNWRITABLE.get(shape, where)
+            assert sentence in told.get(f".kedge/bad{number}.yaml", ""), (shape, told)
+        assert [row.name for row in (await world.house.doors.store.units(UnitQuery())).items] == ["shop/web"]
+        for words in (("get",), ("get", "source"), ("get", "event"), ("get", "source", "-o", "json")):
+            harmless(await world.kedge(*words))
+        for number in range(len(SHAPES)):
+            world.repository.write({f".kedge/bad{number}.yaml": None})
+        world.pushed("mend")
+        await world.whole()
+
+
+HALVES = {
+    "a key of a map": ({"data": {"x\udfff": "y"}}, "a valid config key must consist of"),
+    "a name": ({"metadata": {"name": "\ud83e"}}, "a lowercase RFC 1123 subdomain must consist"),
+    "a label": ({"metadata": {"name": "bad", "labels": {"a": "\udd86\ud83e"}}}, "a valid label must be"),
+}
+
+
+async def test_halves_of_characters_are_read_as_kubectl_reads_them_and_are_no_names(
+    tmp_path: Path, access: Access | None
+) -> None:
+    """Only an escape can write one; no UTF-8 holds it, and so no cluster: each becomes the sign for what is none."""
+    async with standing(tmp_path, access=access) as world:
+        world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web")})
+        half = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "half"}, "data": {"a": "x\ud800y"}}
+        world.repository.write({**folder_of("web", "hello"), "apps/web/half.json": json.dumps(half)})
+        await world.synced("shop/web", world.pushed("begin"))
+        assert (await world.call("GET", "/api/v1/namespaces/web/configmaps/half"))["data"] == {"a": "x\ufffdy"}
+        world.repository.write({"apps/web/config.yaml": config("with it")})
+        for shape, (part, sentence) in HALVES.items():
+            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bad"}, **part}
+            world.repository.write({"apps/web/bad.json": json.dumps(body)})
+            commit = world.pushed(shape)
+
+            def told(dossier: Dossier, commit: str = commit, sentence: str = sentence) -> bool:
+                return dossier.head.commit == commit and sentence in dossier.shown.why
+
+            await world.until("shop/web", told)
+            harmless(await world.kedge("get", "web"))
+            harmless(await world.kedge("diff", "web"))
+        assert await world.greeting("web") == "hello"
