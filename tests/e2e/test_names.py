@@ -230,7 +230,7 @@ def declared(place: tuple[str, ...], value: str) -> str:
     for step in place[:-1]:
         inner = inner[step]
     inner[place[-1]] = [value] if place[-1] == "after" else value
-    return json.dumps(found)
+    return json.dumps(found, ensure_ascii=any(0xD800 <= ord(letter) < 0xE000 for letter in value))
 
 
 @pytest.mark.parametrize("where", PLACES)
