@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
+from tests.e2e import stories
 from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
 from tests.e2e.wire import Wire, wired
 from tests.e2e.world import TOKEN, World, clustered, standing
@@ -28,6 +30,8 @@ from kedge.targets.kubernetes import marks
 pytestmark = pytest.mark.e2e
 
 GREETING = "/api/v1/namespaces/web/configmaps/web"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+MERGE = "application/merge-patch+json"
 
 
 @pytest.fixture(autouse=True)
@@ -280,3 +284,58 @@ async def test_at_rest_nothing_is_asked_of_a_cluster(
         await outside.call("DELETE", GREETING)
         await healed(outside, 2)
         assert len(asked) <= 8, asked
+
+
+THINGS = "/apis/example.com/"
+THING = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: one}\nspec: {size: s}\n"
+
+
+async def test_a_dead_api_makes_those_stale_that_use_it_and_nobody_else(
+    tmp_path: Path, access: Access | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an aggregated API server that is away: it made every unit of the cluster stale."""
+    monkeypatch.setattr("kedge.control.shift.vigil.QUIET", 5.0)
+    monkeypatch.setattr("kedge.control.shift.vigil.LOOK", 0.2)
+    monkeypatch.setattr("kedge.kube.watch.MAX_PAUSE", 1.0)
+    async with AsyncExitStack() as stack:
+        if access is None:
+            _, access = await stack.enter_async_context(clustered(tmp_path / "sandbox"))
+        proxy, through = await stack.enter_async_context(proxied(access, tmp_path / "proxy"))
+        world = await stack.enter_async_context(standing(tmp_path, access=through))
+        outside = replace(world, access=access)
+        definition = (await outside.call("POST", DEFINITIONS, yaml.safe_load(stories.DEFINITION)))["metadata"]["name"]
+        assert definition == "things.example.com"
+        for name in ("web", "thing"):
+            world.repository.write({f".kedge/{name}.yaml": application(name, namespace="default")})
+        world.repository.write(
+            {".kedge/shop.yaml": PROJECT, "apps/web/config.yaml": config("hello"), "apps/thing/one.yaml": THING}
+        )
+        begun = world.pushed("begin")
+        await world.synced("shop/web", begun)
+        await world.synced("shop/thing", begun)
+        proxy.meet = lambda asked: Fate.AWAY if asked.path.startswith(THINGS) else Fate.FINE
+        proxy.cut()
+        rows = await seen_by_many(world, outside)
+        assert "not verified since" in rows["shop/thing"]["late"]
+        assert rows["shop/web"]["late"] == ""
+        assert rows["shop/web"]["verifiedAge"] < 4 < rows["shop/thing"]["verifiedAge"]
+        proxy.meet = lambda asked: Fate.FINE
+        change = {"metadata": {"annotations": {"somebody": "is here again"}}}
+        await outside.call("PATCH", f"{THINGS}v1/namespaces/default/things/one", change, MERGE)
+        await world.eventually(lambda: verified(world))
+
+
+async def seen_by_many(world: World, outside: World) -> Any:
+    """Rows of the fleet once one is late, with news of a ConfigMap all the while."""
+    for number in range(200):
+        change = {"metadata": {"annotations": {"somebody": f"was here {number}"}}}
+        await outside.call("PATCH", "/api/v1/namespaces/default/configmaps/web", change, MERGE)
+        rows = {row["name"]: row for row in (await world.kedge("get", "-o", "json")).json["items"]}
+        if any(row["late"] for row in rows.values()):
+            return rows
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"nobody is late: {rows}")
+
+
+async def verified(world: World) -> bool:
+    return any(event.kind == "unit.verified" for event in await world.house.doors.store.latest("shop/thing"))
