@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.e2e.test_hard_cases import NAMED, ROOT, asked_for
@@ -16,11 +17,16 @@ SHELLS = {("os", "system"), ("os", "popen"), ("subprocess", "getoutput"), ("asyn
 FIXED = {("tempfile", "mktemp"), ("tempfile", "gettempdir")}
 
 
+@cache
+def nodes() -> tuple[tuple[Path, ast.AST], ...]:
+    """Every call and text of the source."""
+    files = sorted(SOURCE.rglob("*.py"))
+    found = ((file, node) for file in files for node in ast.walk(ast.parse(file.read_text())))
+    return tuple((file, node) for file, node in found if isinstance(node, ast.Call | ast.Constant))
+
+
 def calls() -> Iterator[tuple[Path, ast.Call]]:
-    for file in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call):
-                yield file, node
+    return ((file, node) for file, node in nodes() if isinstance(node, ast.Call))
 
 
 def named(call: ast.Call) -> tuple[str, str]:
@@ -52,10 +58,7 @@ def test_nothing_in_the_source_runs_a_shell_or_evaluates_text() -> None:
 
 
 def test_every_temporary_folder_has_a_fresh_name() -> None:
-    for file in sorted(SOURCE.rglob("*.py")):
-        texts = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
-        fixed = [
-            text.lineno for text in texts if isinstance(text.value, str) and text.value.startswith(("/tmp", "/var/tmp"))
-        ]
-        assert not fixed, f"{file.relative_to(ROOT)}: {fixed}"
+    for file, node in nodes():
+        fixed = isinstance(node, ast.Constant) and str(node.value).startswith(("/tmp", "/var/tmp"))
+        assert not fixed, f"{file.relative_to(ROOT)}: {node.lineno}"
     assert not [file for file, call in calls() if named(call) in FIXED]

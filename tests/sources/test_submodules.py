@@ -38,3 +38,17 @@ def test_values_are_read_with_and_without_quotes() -> None:
 def test_a_url_that_climbs_out_of_its_host_is_refused(url: str) -> None:
     with pytest.raises(Invalid, match="leads out of"):
         submodules.absolute("https://git.example.com/shop/web.git", url)
+
+
+@pytest.mark.parametrize(
+    ("repository", "written", "found"),
+    [
+        ("https://git.example.com/shop/web.git", "../api.git", "https://git.example.com/shop/api.git"),
+        ("https://git.example.com/shop/web.git", "./x/../../b", "https://git.example.com/shop/b"),
+        ("git@git.example.com:shop/web.git", "../../other/b", "git@git.example.com:other/b"),
+        ("/srv/git/web.git", "../api.git", "/srv/git/api.git"),
+        ("https://git.example.com/a", "https://other.example.com/b", "https://other.example.com/b"),
+    ],
+)
+def test_a_url_beside_the_repository_is_written_out(repository: str, written: str, found: str) -> None:
+    assert submodules.absolute(repository, written) == found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from urllib.parse import urlsplit, urlunsplit
 
@@ -40,10 +39,19 @@ def absolute(repository: str, written: str) -> str:
         return written
     parts = urlsplit(repository)
     base, scp = (parts.path, "") if parts.scheme else _split(repository)
-    path = posixpath.normpath(posixpath.join(base.rstrip("/"), written))
-    if path.startswith("..") or path == "." or path.strip("/") == "":
-        raise Invalid(f"the submodule's URL {written[:100]} leads out of {repository}", where=Where(FILE))
+    names = [name for name in base.split("/") if name]
+    for name in written.split("/"):
+        if name == ".." and not names:
+            raise _outside(repository, written)
+        names = names[:-1] if name == ".." else [*names, name] if name not in ("", ".") else names
+    if not names:
+        raise _outside(repository, written)
+    path = "/" * base.startswith("/") + "/".join(names)
     return urlunsplit(parts._replace(path=path)) if parts.scheme else scp + path
+
+
+def _outside(repository: str, written: str) -> Invalid:
+    return Invalid(f"the submodule's URL {written[:100]} leads out of {repository}", where=Where(FILE))
 
 
 def _split(repository: str) -> tuple[str, str]:
