@@ -137,6 +137,10 @@ class Target(Protocol):
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
         """Objects as the watch index sees them now, absent ones as `exists=False`. Costs no API call once watched."""
 
+    async def stop(self, scope: Scope, why: str) -> None:
+        """Ask what the scope's operation has under way to end in order: the apply of a stack, which takes its time and
+        shows its end to `look`. Nothing of a cluster is ever half under way."""
+
     async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> Sequence[Output]:
         """What a unit puts out now: of an application the fields at `places` that are there. Raises Unavailable."""
 

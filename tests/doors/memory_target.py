@@ -80,6 +80,9 @@ class MemoryTarget:
             for ring in self.rings:
                 ring(unit, ref, "health")
 
+    async def stop(self, scope: Scope, why: str) -> None:
+        return None
+
     async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> Sequence[Output]:
         await self.before("outputs")
         things = [(place, self.cluster.things.get(place.ref)) for place in places]

@@ -383,3 +383,67 @@ async def test_a_stack_that_was_made_elsewhere_is_taken_over_with_its_state_and_
     states = world.house.states
     assert states is not None
     assert await states.read("shop/net") == existing.read_bytes()
+
+
+async def test_a_cancelled_apply_ends_in_order_and_what_it_made_is_on_record(world: World, tmp_path: Path) -> None:
+    code = f"""
+resource "terraform_data" "a" {{ input = "made" }}
+resource "terraform_data" "b" {{
+  depends_on = [terraform_data.a]
+  provisioner "local-exec" {{ command = "touch {tmp_path}/began; exec sleep 300" }}
+}}
+"""
+    world.repository.write(
+        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": code}
+    )
+    world.pushed("for ever")
+
+    async def at_work() -> bool:
+        return (tmp_path / "began").exists()
+
+    await world.eventually(at_work)
+    said = await world.kedge("cancel", "shop/net", "-y", "--reason", "it hangs")
+    assert said.code == 0, said.err
+    ended = await world.until("shop/net", lambda d: d.operation is None)
+    assert ended.last is not None
+    assert ended.last.result == "Failed"
+    assert "the apply was interrupted" in ended.last.message
+    assert ended.suspended == "by mona: it hangs"
+    head = await world.house.states.head("shop/net") if world.house.states is not None else None
+    assert head is not None
+    assert "terraform_data.a" in head.resources
+    assert ended.runs == 1
+
+
+async def test_an_apply_is_given_its_own_credential_and_nothing_else_of_the_server(tmp_path: Path, tofu: Path) -> None:
+    code = """
+resource "terraform_data" "a" {
+  provisioner "local-exec" { command = "env > HERE/seen" }
+}
+"""
+    declared = """
+apiVersion: kedge.dev/v1alpha1
+kind: Project
+metadata: {name: shop}
+spec: {credentials: ["cloud-*"]}
+---
+apiVersion: kedge.dev/v1alpha1
+kind: Credential
+metadata: {name: cloud-write}
+spec: {environment: {CLOUD_KEY: {env: A_SECRET}}}
+"""
+    environ = {"KEDGE_TOOLS": str(tofu.parent), "A_SECRET": "hunter2", "ANOTHER": "of the server"}
+    async with standing(tmp_path, environ=environ) as world:
+        world.repository.write(
+            {
+                ".kedge/shop.yaml": declared,
+                ".kedge/net.yaml": stack("net", UNATTENDED, "credentials: {apply: cloud-write}"),
+                "infra/net/main.tf": code.replace("HERE", str(tmp_path)),
+            }
+        )
+        await world.synced("shop/net", world.pushed("a net"))
+    seen = (tmp_path / "seen").read_text()
+    assert "CLOUD_KEY=hunter2\n" in seen
+    assert "ANOTHER" not in seen
+    assert "A_SECRET" not in seen
+    assert all(b"hunter2" not in file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())

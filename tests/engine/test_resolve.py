@@ -16,15 +16,28 @@ from kedge.model.declaration import (
     Cluster,
     Credential,
     Declaration,
+    Heal,
     HelmSection,
+    InputSection,
+    OnRemove,
     OtherSource,
     Project,
     Root,
+    SecretFrom,
     SourceSection,
+    Stack,
+    StackCredentialsSection,
+    StackHeal,
+    StackRemoval,
+    StackSpec,
+    StackSyncSection,
     TargetSection,
+    ToolSection,
+    ValueType,
     When,
 )
 from kedge.model.errors import Where
+from kedge.model.execution import Tool
 from kedge.model.origin import parts_of
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
@@ -297,3 +310,67 @@ def test_a_project_judges_every_repository_that_a_unit_reads() -> None:
 def test_charts_of_the_same_repository_need_no_leave_of_the_project() -> None:
     shop = Project("shop", sources=("https://git.example.com/*",))
     assert one(resolved(app(source=SourceSection("x", allow=("file://",))), projects=(shop,))).source.path == "x"
+
+
+def stack(name: str = "db", project: str = "shop", **spec: Any) -> Stack:
+    return Stack(name, project, spec=StackSpec(**spec), where=Where("s.yaml", 3, 1))
+
+
+def reads(name: str, output: str = "endpoint") -> InputSection:
+    return InputSection(name, output, ValueType.STRING)
+
+
+class TestStacks:
+    def test_a_stack_is_a_unit_without_a_target(self) -> None:
+        tool = ToolSection(Tool.TERRAFORM, "~1.11")
+        sync = StackSyncSection(heal=StackHeal.HARMLESS, every=60.0)
+        unit = one(resolved(stack(tool=tool, variables={"b": 1, "a": ["x"]}, sync=sync, onRemove=StackRemoval.DESTROY)))
+        assert (unit.target.cluster, unit.on_remove, unit.sync.heal) == ("", OnRemove.ASK, Heal.ALWAYS)
+        assert (unit.tool.name, unit.tool.version, unit.tool.variables) == (
+            Tool.TERRAFORM,
+            "~1.11",
+            '{"a":["x"],"b":1}',
+        )
+        assert (unit.tool.harmless, unit.tool.every) == (True, 60.0)
+        assert unit.approve.when is When.ALWAYS
+
+    def test_values_are_read_within_one_project_and_environment(self) -> None:
+        found = resolved(app(inputs={"host": reads("stack/db")}), stack())
+        assert told(found) == ""
+        web = next(unit for unit in found.units if unit.name.name == "web")
+        assert [(given.name, str(given), given.type) for given in web.inputs] == [
+            ("host", "shop/db.endpoint", ValueType.STRING)
+        ]
+
+    def test_a_unit_that_is_not_there_can_not_be_read(self) -> None:
+        found = resolved(app(inputs={"host": reads("stack/dbb")}), stack())
+        assert "s.yaml" not in told(found)
+        assert "spec.inputs.host: shop/web reads shop/dbb, which is not declared" in told(found)
+
+    def test_units_that_read_each_other_are_refused_with_their_path(self) -> None:
+        circle = (stack("a", inputs={"x": reads("stack/b")}), stack("b", after=("app/web",)))
+        found = resolved(*circle, app(inputs={"y": reads("stack/a")}))
+        assert found.units == ()
+        assert "these wait for each other: shop/a → shop/b → shop/web → shop/a" in told(found)
+
+    def test_an_application_and_a_stack_do_not_share_a_name(self) -> None:
+        assert "shop/web is declared twice" in told(resolved(app(), stack("web")))
+
+    @pytest.mark.parametrize(
+        ("allowed", "held", "words"),
+        [
+            ((), {"KEY": SecretFrom(env="X")}, "project shop may not use the credential aws"),
+            (("a*",), None, "there is no credential “aws”"),
+            (("a*",), {}, "the credential aws has no environment"),
+            (("a*",), {"KEY": SecretFrom(env="X")}, ""),
+        ],
+    )
+    def test_a_stack_is_given_only_what_its_project_may_use(self, allowed: Any, held: Any, words: str) -> None:
+        credentials = () if held is None else (Credential("aws", environment=held),)
+        wanted = stack(credentials=StackCredentialsSection(apply="aws"))
+        found = resolved(wanted, projects=(Project("shop", credentials=allowed),), credentials=credentials)
+        assert words in told(found)
+        assert bool(found.units) is not bool(words)
+
+    def test_a_root_declares_stacks_only_where_it_is_trusted_with_them(self) -> None:
+        assert "may not declare kind Stack" in told(resolved(stack(), admin=False))

@@ -82,6 +82,9 @@ class EveryTarget:
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
         return await self._of(scope).look(scope, refs)
 
+    async def stop(self, scope: Scope, why: str) -> None:
+        await self._of(scope).stop(scope, why)
+
     async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> Sequence[Output]:
         return await self._of(scope).outputs(scope, places)
 

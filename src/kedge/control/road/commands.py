@@ -79,11 +79,18 @@ class Commands:
         return await self._record(name, change, "unit.resumed", person, reason)
 
     async def cancel(self, person: Person, name: UnitName, reason: str) -> Dossier:
-        """End the running operation where it stands, and suspend, so that it does not begin again at once."""
+        """End the running operation where it stands, and suspend, so that it does not begin again at once. The apply of
+        a stack is asked to end, and its run is over when it has."""
+        before = await self.dossier(name)
+        if before.operation is not None and before.plan is not None and before.plan.whole:
+            scope = self.doors.scope(before.unit, operation=before.operation.id)
+            await self.doors.target.stop(scope, f"cancelled by {person.name}")
 
         async def change(dossier: Dossier) -> Dossier:
             if dossier.operation is None:
                 raise Invalid(f"{name} has no run to cancel")
+            if dossier.plan is not None and dossier.plan.whole:
+                return replace(dossier, suspended=f"by {person.name}: {reason or 'run cancelled'}", wish=None)
             ended = finished(dossier.operation, Result.CANCELLED, f"cancelled by {person.name}", self.doors.clock.now())
             why = f"by {person.name}: {reason or 'run cancelled'}"
             return replace(dossier, operation=None, last=ended, suspended=why, wish=None)

@@ -99,8 +99,15 @@ async def _kept_true(doors: Doors, dossier: Dossier) -> Turn | None:
     """The newest commit does not render: what the last good one put there is repaired all the same. None where there
     is nothing of that to do; the error is what counts then."""
     revision, rendered = in_force(dossier)
-    if not rendered or dossier.wish is not None or dossier.pin is not None or wanted(dossier).removal:
-        return None
+    wish = wanted(dossier)
+    if (
+        not rendered
+        or dossier.wish is not None
+        or dossier.pin is not None
+        or wish.removal
+        or wish.unit.tool is not None
+    ):
+        return None  # drift of a stack is looked for in its own time
     proposal = await propose(doors, dossier, Wanted(dossier.unit, revision, rendered))
     if not proposal.plan.drift_only or not gate(dossier, proposal.plan, doors.clock.now()).go:
         return None

@@ -83,6 +83,9 @@ class KubernetesTarget:
             await index.ready(refs)
             return {ref: _sight(index, ref) for ref in refs}
 
+    async def stop(self, scope: Scope, why: str) -> None:
+        return None
+
     async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> Sequence[Output]:
         if not places:
             return ()

@@ -210,6 +210,9 @@ class OpenTofuTarget:
         await self._states.revoke(report.id)
         self._closed.add(report.id)
 
+    async def stop(self, scope: Scope, why: str) -> None:
+        await self._exec.stop(f"apply-{scope.operation}", why)
+
     async def outputs(self, scope: Scope, places: Sequence[OutputPlace]) -> tuple[Output, ...]:
         return await self._outputs(scope.unit)
 
