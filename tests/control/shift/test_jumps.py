@@ -118,7 +118,7 @@ def test_what_failed_is_tried_again_in_time(jump: float) -> None:
 
 
 @pytest.mark.parametrize("jump", [HOUR, DAY])
-def test_a_pin_whose_time_a_jump_brings_says_so_soon_and_holds_again_when_the_clock_is_set_back(jump: float) -> None:
+def test_a_pin_whose_time_a_jump_brings_says_so_soon_and_never_rolls_forward(jump: float) -> None:
     """It was noticed when as many seconds had gone by as it had left."""
 
     async def story(town: Town) -> None:
