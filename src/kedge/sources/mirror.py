@@ -197,7 +197,7 @@ class Mirror:
             if not self._outgrown(most):
                 raise
             self.discard()
-            raise Invalid(f"{address.url} sends more than the {most} bytes that are kept") from error
+            raise Invalid(f"{address.url} sends too many bytes, more than the {most} that are kept") from error
         self._partial = None
         self._fetches += 1
         size = _size(self._folder)
