@@ -303,7 +303,7 @@ async def test_twenty_million_bytes_of_a_provisioners_output_are_bounded(scene: 
     code = """
 resource "terraform_data" "loud" {
   provisioner "local-exec" {
-    command = "yes 'one line of very many that nobody will ever read' | head -c 20000000"
+    command = "yes $(head -c 1000 /dev/zero | tr -c x x) | head -c 20000000"
   }
 }
 """
