@@ -25,12 +25,18 @@ func stack(j *job, options json.RawMessage) error {
 	if err := json.Unmarshal(options, &o); err != nil {
 		return err
 	}
-	s := &gathered{tree: j.tree, parser: hclparse.NewParser(), files: map[string]bool{}, modules: map[string]bool{}}
+	var spec struct {
+		Tool string `json:"tool"`
+	}
+	if err := json.Unmarshal(o.Spec, &spec); err != nil {
+		return err
+	}
+	s := &gathered{tree: j.tree, tofu: spec.Tool == "opentofu", parser: hclparse.NewParser(), files: map[string]bool{}, modules: map[string]bool{}}
 	if err := s.module(o.Folder); err != nil {
 		return err
 	}
 	if s.parsed == 0 {
-		return fail("invalid", o.Folder, "there is no .tf or .tofu file in %q", o.Folder)
+		return fail("invalid", o.Folder, "there is no file in %q that %s reads", o.Folder, spec.Tool)
 	}
 	body := map[string]any{
 		"apiVersion": "kedge.dev/v1alpha1", "kind": "Stack", "metadata": map[string]any{"name": o.Name},
@@ -45,13 +51,13 @@ func stack(j *job, options json.RawMessage) error {
 
 // facts are what the code says of itself, for those who judge whether it may run. Names are in order of files.
 type facts struct {
-	Backend   string   `json:"backend,omitempty"`   // the kind of backend that the code declares, or "cloud"
-	Remote    []called `json:"remote,omitempty"`    // modules that are not a path
-	Data      []string `json:"data,omitempty"`      // types of data sources
-	Commands  []string `json:"commands,omitempty"`  // provisioners that run commands, as TYPE.NAME
-	Variables []string `json:"variables,omitempty"` // of the stack's own folder
-	Outputs   []string `json:"outputs,omitempty"`
-	Locked    bool     `json:"locked"` // whether a lock file of providers is there
+	Backend      string   `json:"backend,omitempty"` // the kind of backend that the code declares, or "cloud"; a local file is none
+	Remote       []called `json:"remote,omitempty"`  // modules that are not a path
+	Data         []string `json:"data,omitempty"`    // types of data sources
+	Provisioners []called `json:"provisioners,omitempty"`
+	Variables    []string `json:"variables,omitempty"` // of the stack's own folder
+	Outputs      []string `json:"outputs,omitempty"`
+	Locked       bool     `json:"locked"` // whether a lock file of providers is there
 }
 
 type called struct {
@@ -67,6 +73,7 @@ type bundled struct {
 
 type gathered struct {
 	tree    *tree
+	tofu    bool
 	parser  *hclparse.Parser
 	files   map[string]bool
 	modules map[string]bool
@@ -92,7 +99,7 @@ func (s *gathered) module(name string) error {
 	}
 	var calls []string
 	for _, base := range sorted(held.Entries) {
-		if held.Entries[base].Kind == "file" && isCode(base) {
+		if held.Entries[base].Kind == "file" && s.isCode(base, held.Entries) {
 			found, err := s.code(path.Join(name, base), first)
 			if err != nil {
 				return err
@@ -115,7 +122,8 @@ func (s *gathered) module(name string) error {
 	return nil
 }
 
-// folder puts a folder's files into the bundle. What the tools write themselves is left out, whoever committed it.
+// folder puts a folder's files into the bundle. What the tools write themselves is left out, whoever committed it, and so
+// are tests: init would fetch the modules that they call.
 func (s *gathered) folder(name string) error {
 	held, err := s.tree.list(name)
 	if err != nil {
@@ -131,7 +139,7 @@ func (s *gathered) folder(name string) error {
 				}
 			}
 		default:
-			if s.files[place] || strings.HasSuffix(base, ".tfstate") || strings.HasSuffix(base, ".tfstate.backup") {
+			if s.files[place] || hasSuffix(base, unwanted) {
 				continue
 			}
 			data, err := s.tree.file(place)
@@ -145,14 +153,35 @@ func (s *gathered) folder(name string) error {
 	return nil
 }
 
-func isCode(base string) bool {
-	return slices.ContainsFunc([]string{".tf", ".tofu", ".tf.json", ".tofu.json"}, func(s string) bool { return strings.HasSuffix(base, s) })
+var unwanted = []string{
+	".tfstate", ".tfstate.backup", ".tftest.hcl", ".tftest.json", ".tofutest.hcl", ".tofutest.json", ".tfmock.hcl", ".tfquery.hcl",
+}
+
+func hasSuffix(base string, suffixes []string) bool {
+	return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(base, s) })
+}
+
+// isCode says whether the tool reads a file: hidden ones are nobody's, Terraform knows no .tofu, and OpenTofu leaves a .tf
+// alone beside the .tofu of the same name. A backend in a file that is not read would be one that nobody uses.
+func (s *gathered) isCode(base string, beside map[string]entry) bool {
+	if strings.HasPrefix(base, ".") {
+		return false
+	}
+	if hasSuffix(base, []string{".tofu", ".tofu.json"}) {
+		return s.tofu
+	}
+	if !hasSuffix(base, []string{".tf", ".tf.json"}) {
+		return false
+	}
+	plain := strings.TrimSuffix(base, ".json")
+	taken := strings.TrimSuffix(plain, ".tf") + ".tofu" + strings.TrimPrefix(base, plain)
+	return !s.tofu || beside[taken].Kind != "file"
 }
 
 var fileSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "terraform"}, {Type: "module", LabelNames: []string{"name"}}, {Type: "variable", LabelNames: []string{"name"}},
 	{Type: "output", LabelNames: []string{"name"}}, {Type: "data", LabelNames: []string{"type", "name"}},
-	{Type: "resource", LabelNames: []string{"type", "name"}},
+	{Type: "resource", LabelNames: []string{"type", "name"}}, {Type: "removed"}, {Type: "check", LabelNames: []string{"name"}},
 }}
 
 // code reads one file, and answers the paths of the modules that it calls.
@@ -188,8 +217,13 @@ func (s *gathered) code(name string, own bool) ([]string, error) {
 			}
 		case "data":
 			s.facts.Data = append(s.facts.Data, block.Labels[0])
-		case "resource":
-			s.provisioners(block)
+		case "check":
+			content, _, _ := block.Body.PartialContent(fileSchema)
+			for _, inner := range content.Blocks.OfType("data") {
+				s.facts.Data = append(s.facts.Data, inner.Labels[0])
+			}
+		case "resource", "removed":
+			s.provisioners(name, block)
 		case "variable":
 			if own {
 				s.facts.Variables = append(s.facts.Variables, block.Labels[0])
@@ -203,26 +237,25 @@ func (s *gathered) code(name string, own bool) ([]string, error) {
 	return calls, nil
 }
 
-// settings looks for a backend, which only the stack's own folder decides.
+// settings looks for a backend, which only the stack's own folder decides. A local file is none: an execution's folder is
+// thrown away, and the state would be with it.
 func (s *gathered) settings(block *hcl.Block, own bool) {
 	schema := &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "backend", LabelNames: []string{"type"}}, {Type: "cloud"}}}
 	content, _, _ := block.Body.PartialContent(schema)
 	for _, inner := range content.Blocks {
 		if own && inner.Type == "cloud" {
 			s.facts.Backend = "cloud"
-		} else if own {
+		} else if own && inner.Labels[0] != "local" {
 			s.facts.Backend = inner.Labels[0]
 		}
 	}
 }
 
-func (s *gathered) provisioners(block *hcl.Block) {
+func (s *gathered) provisioners(name string, block *hcl.Block) {
 	schema := &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "provisioner", LabelNames: []string{"type"}}}}
 	content, _, _ := block.Body.PartialContent(schema)
 	for _, inner := range content.Blocks {
-		if inner.Labels[0] != "file" {
-			s.facts.Commands = append(s.facts.Commands, strings.Join(block.Labels, "."))
-		}
+		s.facts.Provisioners = append(s.facts.Provisioners, called{inner.Labels[0], name, inner.DefRange.Start.Line})
 	}
 }
 

@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 
 from kedge.engine.delivery import wanted
-from kedge.engine.moving import Move, departed, elsewhere, move, settled_in
+from kedge.engine.moving import Move, departed, elsewhere, move, refuse_another_kind, settled_in
 from kedge.model.change import Act, Change
 from kedge.model.declaration import OnRemove, TargetSection
 from kedge.model.dossier import Dossier, Home
+from kedge.model.errors import Invalid
+from kedge.model.execution import Tool
 from kedge.model.operation import Owned
-from kedge.model.ref import Ref, UnitName
+from kedge.model.ref import Ref, UnitName, stack_ref
 from kedge.model.source import SourceSpec
-from kedge.model.unit import Unit
+from kedge.model.unit import StackTool, Unit
 
 OLD, NEW = Home("https://old:6443", "u1"), Home("https://new:6443", "u2")
 SPACE, MAP = Ref("", "Namespace", "", "web"), Ref("", "ConfigMap", "web", "web")
@@ -98,3 +100,16 @@ def test_another_namespace_is_asked_about_where_something_is_deleted_in_the_firs
     )
     kept = move(dossier(here), unit(namespace="other", rule=OnRemove.KEEP), OLD)
     assert (kept.inventory, kept.left) == ((Owned(SPACE),), "1 object in namespace web")
+
+
+@pytest.mark.parametrize("stack", [True, False])
+def test_what_an_application_made_is_no_stacks_to_have_nor_the_other_way(stack: bool) -> None:
+    application = unit()
+    other = replace(application, tool=StackTool(Tool.OPENTOFU))
+    was, now = (other, application) if stack else (application, other)
+    own = Owned(stack_ref(was.name)) if stack else Owned(Ref("", "ConfigMap", "web", "a"))
+    before = replace(dossier(was), inventory=(own,))
+    refuse_another_kind(before, was)
+    with pytest.raises(Invalid, match=r"is declared as .* now, and nothing is done"):
+        refuse_another_kind(before, now)
+    refuse_another_kind(replace(before, inventory=()), now)

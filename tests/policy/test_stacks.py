@@ -15,12 +15,12 @@ from kedge.model.ref import STACKS, Ref, UnitName, stack_ref
 from kedge.model.source import SourceSpec
 from kedge.model.unit import KindRules, StackTool, Unit
 from kedge.policy.guard import destructive_to_stack
-from kedge.policy.stacks import admit_stack, module_refused
+from kedge.policy.stacks import admit_resources, admit_stack, module_refused
 
 
-def unit(*denied: str, modules: tuple[str, ...] = ()) -> Unit:
+def unit(*denied: str, modules: tuple[str, ...] = (), variables: str = "{}") -> Unit:
     name = UnitName("shop", "db")
-    tool = StackTool(Tool.OPENTOFU, modules=modules)
+    tool = StackTool(Tool.OPENTOFU, modules=modules, variables=variables)
     return Unit(name, "admin", SourceSpec("r", "main"), TargetSection(""), kinds=KindRules((), denied), tool=tool)
 
 
@@ -31,11 +31,38 @@ def said(of: Unit, **facts: Any) -> list[str]:
 
 
 def test_a_project_denies_data_sources_and_commands_by_glob() -> None:
-    facts = {"data": ["external", "aws_ami", "external"], "commands": ["null_resource.x"]}
+    run = {"source": "local-exec", "file": "infra/main.tf", "line": 3}
+    facts = {"data": ["external", "aws_ami", "external"], "provisioners": [run]}
     assert said(unit(), **facts) == []
-    assert said(unit("data/external", "provisioner/*"), **facts) == [
-        "admit/data: project shop denies the data source external (data/external)",
-        "admit/command: project shop denies the commands of null_resource.x (provisioner/*)",
+    for glob in ("provisioner/*", "provisioner/local-exec"):
+        assert said(unit("data/external", glob), **facts) == [
+            "admit/data: project shop denies the data source external (data/external)",
+            f"admit/provisioner: infra/main.tf, line 3: project shop denies the provisioner local-exec ({glob})",
+        ]
+    assert said(unit("provisioner/file"), **facts) == []
+
+
+def test_what_is_fetched_later_may_not_hide_what_the_project_denies() -> None:
+    remote = [{"source": "git::https://x.example/y", "file": "infra/main.tf", "line": 3}]
+    (text,) = said(unit("data/external", modules=("git::https://x.example/",)), remote=remote)
+    assert text.endswith("can not be looked into before it runs, and the project denies data/external")
+    assert said(unit("aws_iam_*", modules=("git::https://x.example/",)), remote=remote) == []
+
+
+def test_a_project_denies_types_of_resources_wherever_they_are_declared() -> None:
+    changes = (
+        Change(Ref(STACKS, "aws_iam_role", "", "module.far.aws_iam_role.a"), Act.CREATE),
+        Change(Ref(STACKS, "aws_iam_user", "", "aws_iam_user.b"), Act.DELETE),
+        Change(Ref(STACKS, "aws_s3_bucket", "", "aws_s3_bucket.c"), Act.CREATE),
+    )
+    (finding,) = admit_resources(unit("aws_iam_*"), changes)
+    assert finding.text == "project shop denies module.far.aws_iam_role.a (aws_iam_*)"
+
+
+def test_a_variable_that_the_code_does_not_declare_is_refused() -> None:
+    assert said(unit(variables='{"size": 1}'), variables=["size"]) == []
+    assert said(unit(variables='{"sise": 1}'), variables=["size"]) == [
+        "admit/variable: the code declares no variable “sise”, but size"
     ]
 
 

@@ -88,11 +88,73 @@ output "b" { value = 1 }
             {"source": "(computed)", "file": "infra/db/main.tf", "line": 6},
         ],
         "data": ["external"],
-        "commands": ["null_resource.n"],
+        "provisioners": [
+            {"source": "local-exec", "file": "infra/db/main.tf", "line": 9},
+            {"source": "file", "file": "infra/db/main.tf", "line": 10},
+        ],
         "variables": ["a"],
         "outputs": ["b"],
         "locked": False,
     }
+
+
+async def test_what_is_read_in_a_check_and_run_by_what_was_removed_is_told_as_well(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    check = 'check "c" {\n  data "external" "e" { program = ["id"] }\n}\n'
+    removed = 'removed {\n  from = null_resource.n\n  provisioner "local-exec" {\n    when = destroy\n  }\n}\n'
+    nested = (
+        '{"resource": {"null_resource": {"n": [{"provisioner": [{"remote-exec": {}}]}]}}, "data": {"http": {"h": {}}}}'
+    )
+    files = {
+        "infra/db/main.tf": 'module "m" { source = "./m" }\n' + check,
+        "infra/db/m/a_override.tf": removed,
+        "infra/db/m/b.tf.json": nested,
+    }
+    facts = (await body_of(renderer, repository(files), stack(unit)))["facts"]
+    assert facts["data"] == ["external", "http"]
+    assert [(one["source"], one["file"]) for one in facts["provisioners"]] == [
+        ("local-exec", "infra/db/m/a_override.tf"),
+        ("remote-exec", "infra/db/m/b.tf.json"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "tool"),
+    [
+        ({"a.tf": "BACKEND", "a.tofu": ""}, Tool.OPENTOFU),
+        ({"a.tf.json": '{"terraform": {"backend": {"s3": {}}}}', "a.tofu.json": "{}"}, Tool.OPENTOFU),
+        ({".a.tf": "BACKEND", "b.tf": ""}, Tool.OPENTOFU),
+        ({"a.tofu": "BACKEND", "b.tf": ""}, Tool.TERRAFORM),
+        ({"a.tf": 'terraform {\n  backend "local" {}\n}'}, Tool.OPENTOFU),
+    ],
+)
+async def test_a_backend_in_a_file_that_the_tool_does_not_read_or_in_a_folder_that_is_thrown_away_is_none(
+    files: dict[str, str], tool: Tool, renderer: Any, repository: Any, unit: Any
+) -> None:
+    backend = 'terraform {\n  backend "s3" {}\n}\n'
+    laid = {f"infra/db/{name}": text.replace("BACKEND", backend) for name, text in files.items()}
+    made = stack(unit)
+    made = replace(made, tool=replace(made.tool, name=tool))
+    assert "backend" not in (await body_of(renderer, repository(laid), made))["facts"]
+
+
+async def test_a_backend_is_found_in_an_override_and_in_a_tofu_file(renderer: Any, repository: Any, unit: Any) -> None:
+    for name in ("a_override.tf", "a.tofu", "override.tf.json"):
+        text = (
+            '{"terraform": {"backend": {"s3": {}}}}' if name.endswith("json") else 'terraform {\n  backend "s3" {}\n}'
+        )
+        files = {"infra/db/main.tf": "", f"infra/db/{name}": text}
+        assert (await body_of(renderer, repository(files), stack(unit)))["facts"]["backend"] == "s3"
+
+
+async def test_tests_of_a_stack_are_left_out_for_their_modules_would_be_fetched(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    call = 'run "x" {\n  module {\n    source = "git::https://x.example/y"\n  }\n}\n'
+    files = {"infra/db/main.tf": "", "infra/db/a.tftest.hcl": call, "infra/db/tests/b.tofutest.hcl": call}
+    body = await body_of(renderer, repository(files), stack(unit))
+    assert [file["path"] for file in body["files"]] == ["infra/db/main.tf"]
 
 
 async def test_modules_that_call_each_other_end(renderer: Any, repository: Any, unit: Any) -> None:
@@ -104,7 +166,7 @@ async def test_modules_that_call_each_other_end(renderer: Any, repository: Any, 
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"infra/db/README.md": "-"}, "no .tf or .tofu file"),
+        ({"infra/db/README.md": "-"}, "no file in .infra/db. that opentofu reads"),
         ({"infra/db/main.tf": 'resource "a" {'}, r"main.tf, line 1"),
         ({"infra/db/main.tf": 'module "a" { source = "../../../etc" }'}, "leads out of the repository"),
         ({"infra/db/main.tf": 'module "a" { source = "../gone" }'}, "no folder"),

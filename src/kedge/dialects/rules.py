@@ -141,7 +141,9 @@ def neighbour(text: str) -> str:
 
 
 def output(text: str) -> str:
-    return "" if _OUTPUT.match(text) else "the name of an output has letters, digits, dashes and underscores"
+    return (
+        "" if _OUTPUT.match(text) else "a variable or an output is named with letters, digits, dashes and underscores"
+    )
 
 
 def live_object(text: str) -> str:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from kedge.model.change import Act, Change
 from kedge.model.declaration import OnRemove
 from kedge.model.dossier import Dossier, Home
+from kedge.model.errors import Invalid
 from kedge.model.operation import Owned
-from kedge.model.ref import Ref
+from kedge.model.ref import Ref, stack_ref
 from kedge.model.unit import Unit
 
 
@@ -39,6 +40,21 @@ class Move:
 def leaves(dossier: Dossier, unit: Unit) -> bool:
     """Whether the unit's objects are in another cluster than `unit` names, and have to go there first."""
     return unit.on_remove is not OnRemove.KEEP and _another(dossier, unit)
+
+
+def refuse_another_kind(dossier: Dossier, unit: Unit) -> None:
+    """Raises Invalid for a name that was an Application's and is a Stack's, or the other way, while something is owned
+    under it: neither can compare, delete or keep what the other has made."""
+    stack = unit.tool is not None
+    own = stack_ref(dossier.name)
+    others = sum(1 for entry in dossier.inventory if (entry.ref == own) is not stack)
+    if others:
+        was, now = ("an Application", "a Stack") if stack else ("a Stack", "an Application")
+        what = _objects(others) if stack else "its resources"
+        raise Invalid(
+            f"{dossier.name} was {was} and owns {what} as such; it is declared as {now} now, and nothing is done",
+            hint=f"declare it as {was} again; another name for the new one, or the old one removed before, is safe",
+        )
 
 
 def departed(dossier: Dossier, unit: Unit) -> Unit:

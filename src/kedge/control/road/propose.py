@@ -17,7 +17,7 @@ from kedge.engine.diff import diff
 from kedge.engine.effects import bound, effects
 from kedge.engine.holding import UNIT
 from kedge.engine.hooks import is_hook
-from kedge.engine.moving import Move, elsewhere, leaves, leaving, move, place_of, settled_in
+from kedge.engine.moving import Move, elsewhere, leaves, leaving, move, place_of, refuse_another_kind, settled_in
 from kedge.engine.plan import Draft, came_through, carried_out, make_plan, unsettled
 from kedge.model.change import Act, Change, Finding
 from kedge.model.dossier import Dossier, Home
@@ -30,7 +30,7 @@ from kedge.model.unit import Unit
 from kedge.policy.admit import admit
 from kedge.policy.guard import destructive, destructive_to_stack, taken_along
 from kedge.policy.lint import lint
-from kedge.policy.stacks import admit_stack
+from kedge.policy.stacks import admit_resources, admit_stack
 
 AT_ONCE = 100
 """Objects that are told apart before others get a turn: a unit of thousands must not hold up those who ask."""
@@ -64,7 +64,10 @@ async def propose(
     refuses us).
     """
     wish = wish or wanted(dossier)
+    refuse_another_kind(dossier, wish.unit)
     furnished = await furnish(doors, dossier, wish)
+    if wish.unit.tool is not None and not wish.removal:
+        _refuse_code(wish.unit, furnished.desired)
     home = await doors.target.home(doors.scope(wish.unit))
     going = _removed(dossier, wish, home) if wish.removal else move(dossier, wish.unit, home)
     home, dossier = settled_in(dossier.home, home), replace(dossier, inventory=going.inventory)
@@ -84,7 +87,7 @@ async def propose(
         inventory=dossier.inventory,
         destructive=_destructive(dossier, wish, furnished.desired, doing),
         along=taken_along(doing),
-        findings=_findings(wish, furnished.desired),
+        findings=_findings(wish, furnished.desired, doing),
         claimed=claimed,
         artifact=comparison.artifact,
         holders=await _holders(doors, claimed, doing),
@@ -176,11 +179,19 @@ def _destructive(dossier: Dossier, wish: Wanted, desired: Desired, changes: tupl
     return destructive(changes, owned, removal=wish.removal, empty=not desired.manifests and owned > 0)
 
 
-def _findings(wish: Wanted, desired: Desired) -> tuple[Finding, ...]:
+def _refuse_code(unit: Unit, desired: Desired) -> None:
+    """A stack's plan runs what its code says: what may not run is refused before one is made."""
+    found = [finding.text for finding in admit_stack(unit, desired)]
+    if found:
+        more = f" (and {len(found) - _NAMED} more)" if len(found) > _NAMED else ""
+        raise Invalid("; ".join(found[:_NAMED]) + more)
+
+
+def _findings(wish: Wanted, desired: Desired, changes: tuple[Change, ...]) -> tuple[Finding, ...]:
     if wish.removal:
         return ()
     if wish.unit.tool is not None:
-        return admit_stack(wish.unit, desired)
+        return admit_resources(wish.unit, changes)
     return (*admit(wish.unit, desired), *lint(desired))
 
 

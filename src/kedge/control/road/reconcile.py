@@ -23,7 +23,7 @@ from kedge.engine import inventory
 from kedge.engine.advance import interruptible, unheard
 from kedge.engine.delivery import Wanted, drift_due, finished, in_force, settled, shown_held, shown_verified, wanted
 from kedge.engine.gate import Verdict, cause_of, gate, pin_expired
-from kedge.engine.moving import departed, elsewhere
+from kedge.engine.moving import departed, elsewhere, refuse_another_kind
 from kedge.engine.overruled import seen_overruled
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
@@ -66,6 +66,7 @@ async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
             return await _carry_on(doors, dossier)
         dossier = await _supersede(doors, dossier, lost)
     dossier = await recollected(doors, dossier)
+    refuse_another_kind(dossier, wanted(dossier).unit)
     if dossier.removed is not None and (dossier.unit.on_remove is OnRemove.KEEP or not dossier.inventory):
         return await _release(doors, dossier)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +75,17 @@ def execution_of(bundle: Bundle, id: str, unit: str, task: Task, means: Means) -
         environment=tuple(sorted(means.environment.items())),
         state=means.state,
         timeout=means.timeout,
+        hidden=tuple(text for value in means.secrets.values() for text in _texts(json.loads(value))),
     )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text and number in a sensitive value: a provider, or a command, may print any of them."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 def _filled(value: Any, secrets: Mapping[str, str]) -> Any:
