@@ -115,7 +115,7 @@ class OpenTofuTarget:
             plans.failed = 0
             return report
         again = (report.finished or 0.0) + min(_LONGEST_PAUSE, AGAIN * 2.0**plans.failed)
-        if now < again:
+        if (report.finished or 0.0) <= now < again:  # else the clock was set back
             raise Unavailable(_failure("plan", report), retry_after=again - now)
         failed = plans.failed + 1
         report = await self._plan(scope, bundle, task, key)
