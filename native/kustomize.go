@@ -28,6 +28,7 @@ func kustomize(j *job, options json.RawMessage) error {
 		Overlay json.RawMessage `json:"overlay"` // fields of a kustomization to be laid over the folder's
 		Patches []patch         `json:"patches"`
 		Parts   []string        `json:"components"` // folders, from the root
+		Lacking bool            `json:"ignoreMissingComponents"`
 	}
 	if err := json.Unmarshal(options, &o); err != nil {
 		return err
@@ -38,6 +39,11 @@ func kustomize(j *job, options json.RawMessage) error {
 		made, err := overlay(j.tree, o.Overlay, o.Patches)
 		if err != nil {
 			return err
+		}
+		if o.Lacking {
+			if o.Parts, err = present(j.tree, o.Parts); err != nil {
+				return err
+			}
 		}
 		if shown.overlay, err = shown.generated(made, o.Folder, o.Parts); err != nil {
 			return err
@@ -78,6 +84,23 @@ const (
 	overlayRoot = "/kedge.overlay"
 	overlayFile = overlayRoot + "/kustomization.yaml"
 )
+
+// present answers the folders that are there, and logs the question for those that are not: they may come.
+func present(t *tree, folders []string) ([]string, error) {
+	var found []string
+	for _, name := range folders {
+		e, err := t.look(name)
+		if err != nil {
+			return nil, err
+		}
+		if e.Kind == "" {
+			t.log(name, e)
+		} else {
+			found = append(found, name)
+		}
+	}
+	return found, nil
+}
 
 // generated is the text of a kustomization over a folder and components of the repository.
 func (f *files) generated(made map[string]any, folder string, parts []string) ([]byte, error) {

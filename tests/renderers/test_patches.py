@@ -230,6 +230,17 @@ async def test_patches_and_components_are_laid_over_a_kustomization(built: Any) 
     assert len(made["Deployment/web"]["spec"]["template"]["spec"]["containers"][0]["env"]) == 2
 
 
+async def test_a_component_that_is_not_there_is_passed_over_where_that_is_asked_for(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    section = KustomizeSection(components=("../parts/extra", "../parts/gone"), ignoreMissingComponents=True)
+    extra = {"parts/extra/kustomization.yaml": COMPONENT, "parts/extra/x.yaml": CONFIG.replace("conf", "extra")}
+    desired = await renderer.render(repository({**OVERLAY, **extra}), unit("c", laid(section)))
+    assert sorted(manifest.ref.name for manifest in desired.manifests) == ["conf", "extra", "web"]
+    missing = {read.path for read in desired.reads if not read.id}
+    assert "parts/gone" in missing, "a commit that brings it renders anew"
+
+
 async def test_the_kustomization_s_own_build_metadata_and_order_stay_in_force(built: Any) -> None:
     files = {
         **OVERLAY,

@@ -70,6 +70,7 @@ class KustomizeSection:
     images: Annotated[tuple[Image, ...], "Other names, tags or digests of images."] = ()
     replicas: Annotated[tuple[Replicas, ...], "Other numbers of replicas."] = ()
     components: Annotated[tuple[str, ...], "Folders of components, from `source.path`."] = ()
+    ignoreMissingComponents: Annotated[bool, "Pass over components that are not there."] = False
     patches: Annotated[tuple[Patch, ...], "Patches that are laid over the overlay's objects."] = ()
     commonLabels: Annotated[dict[str, str], "Labels of all objects."] = field(default_factory=dict)
     commonAnnotations: Annotated[dict[str, str], "Annotations of all objects."] = field(default_factory=dict)

@@ -24,6 +24,7 @@ def call(snapshot: Snapshot, folder: str, section: KustomizeSection = _PLAIN) ->
     if section != _PLAIN:
         options["overlay"] = overlay(section)
         options["patches"] = patches.written(section.patches, folder, "kustomize.patches")
+        options["ignoreMissingComponents"] = section.ignoreMissingComponents
         options["components"] = [beside(folder, part, "kustomize.components") for part in section.components]
     return Call("kustomize", options, listing(snapshot, folder, entries), wanted, folder)
 
