@@ -19,7 +19,19 @@ from collections.abc import Sequence
 import bench
 
 QUICK = "--quick"
-ORDER = ("renders", "sources", "records", "states", "health", "executions", "simulation", "objects", "fleet", "cold")
+ORDER = (
+    "renders",
+    "sources",
+    "records",
+    "states",
+    "health",
+    "executions",
+    "stacks",
+    "simulation",
+    "objects",
+    "fleet",
+    "cold",
+)
 
 
 def known() -> list[str]:

@@ -182,18 +182,22 @@ class Running:
 
 
 @asynccontextmanager
-async def running(data: Path, repository: Repository, access: Access) -> AsyncIterator[Running]:
-    """A house at work on the repository, with its server; polling is off, so that only webhooks bring news."""
+async def running(
+    data: Path, repository: Repository, access: Access, more: Mapping[str, str] | None = None
+) -> AsyncIterator[Running]:
+    """A house at work on the repository, with its server; polling is off, so that only webhooks bring news. `more` is
+    added to its environment."""
     data.mkdir(parents=True, exist_ok=True)
-    environ = {"PATH": os.environ["PATH"], "HOME": str(data), WEBHOOK_SECRET: SECRET}
-    parts = Parts(data, environ, access=access, poll=3600.0)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(data), WEBHOOK_SECRET: SECRET, **(more or {})}
+    place = listen("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{place.getsockname()[1]}"
+    parts = Parts(data, environ, access=access, poll=3600.0, address=lambda: url)
     async with open_house(parts, AdminRoot(repository.url, BRANCH)) as house:
-        place = listen("127.0.0.1", 0)
         app = build(house.desk(secrets.token_hex(16), Person("bench"), parts.webhook_secret))
         serving = Serving(app, place)
         task = house.spawner.start(serving.run(), "server")
         await house.start()
-        yield Running(house, repository, f"http://127.0.0.1:{place.getsockname()[1]}")
+        yield Running(house, repository, url)
         app.state.hub.close()
         serving.stop()
         await asyncio.gather(task, return_exceptions=True)

@@ -156,3 +156,19 @@ async def test_a_state_is_not_lost_with_a_backend_that_is_a_file_or_that_the_too
         head = await world.house.states.head(name)
         assert head is not None
         assert head.resources == ("terraform_data.net",)
+
+
+async def test_a_stack_under_another_name_begins_anew_and_it_is_told_where_its_state_stays(world: World) -> None:
+    world.repository.write(
+        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": NET}
+    )
+    await world.synced("shop/net", world.pushed("a net"))
+    renamed = stack("net", "approve: {when: always}").replace("{name: net,", "{name: lan,")
+    world.repository.write({".kedge/net.yaml": renamed})
+    world.pushed("another name")
+    held = await world.until("shop/lan", lambda d: d.plan is not None)
+    assert held.plan is not None
+    assert [change.act for change in held.plan.changes] == ["create", "create"]
+    await world.gone("shop/net")
+    assert "its state under this name" in (await world.kedge("get", "event")).out
+    assert "shop/net" in (await world.kedge("state", "list")).out

@@ -385,12 +385,18 @@ async def _release(doors: Doors, dossier: Dossier) -> Turn:
         time=doors.clock.now(),
         actor=AUTOMATION.name,
         unit=str(dossier.name),
-        message=f"left Git; {len(dossier.inventory)} objects are kept",
+        message=_kept(dossier),
     )
     await doors.store.record(Record(dossier, (event,), forget=True))
     if dossier.inventory:
         doors.recollections.forget(dossier.cluster)
     return Turn(None)
+
+
+def _kept(dossier: Dossier) -> str:
+    if dossier.unit.tool is None:
+        return f"left Git; {len(dossier.inventory)} objects are kept"
+    return "left Git; its resources are kept, and its state under this name: another name begins anew"
 
 
 def _rendered_anew(before: Dossier, after: Dossier) -> bool:
