@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -26,7 +27,8 @@ func stack(j *job, options json.RawMessage) error {
 		return err
 	}
 	var spec struct {
-		Tool string `json:"tool"`
+		Tool          string   `json:"tool"`
+		VariableFiles []string `json:"variableFiles"`
 	}
 	if err := json.Unmarshal(o.Spec, &spec); err != nil {
 		return err
@@ -34,6 +36,11 @@ func stack(j *job, options json.RawMessage) error {
 	s := &gathered{tree: j.tree, tofu: spec.Tool == "opentofu", parser: hclparse.NewParser(), files: map[string]bool{}, modules: map[string]bool{}}
 	if err := s.module(o.Folder); err != nil {
 		return err
+	}
+	for _, given := range spec.VariableFiles {
+		if err := s.variables(o.Folder, given); err != nil {
+			return err
+		}
 	}
 	if s.parsed == 0 {
 		return fail("invalid", o.Folder, "there is no file in %q that %s reads", o.Folder, spec.Tool)
@@ -139,16 +146,41 @@ func (s *gathered) folder(name string) error {
 				}
 			}
 		default:
-			if s.files[place] || hasSuffix(base, unwanted) {
+			if hasSuffix(base, unwanted) {
 				continue
 			}
-			data, err := s.tree.file(place)
-			if err != nil {
+			if err := s.add(place); err != nil {
 				return err
 			}
-			s.files[place] = true
-			s.bundle = append(s.bundle, bundled{place, base64.StdEncoding.EncodeToString(data)})
 		}
+	}
+	return nil
+}
+
+func (s *gathered) add(name string) error {
+	if s.files[name] {
+		return nil
+	}
+	data, err := s.tree.file(name)
+	if err != nil {
+		return err
+	}
+	s.files[name] = true
+	s.bundle = append(s.bundle, bundled{name, base64.StdEncoding.EncodeToString(data)})
+	return nil
+}
+
+// variables puts a file of variables into the bundle, which may be elsewhere in the repository and nowhere else: the tool
+// would read any file of the machine, and quote it in what it says of it.
+func (s *gathered) variables(folder, given string) error {
+	name, err := s.tree.inside(folder, given)
+	if err != nil {
+		return err
+	}
+	if err := s.add(name); errors.Is(err, fs.ErrNotExist) {
+		return fail("invalid", name, "there is no such file of variables")
+	} else if err != nil {
+		return err
 	}
 	return nil
 }

@@ -157,6 +157,24 @@ async def test_tests_of_a_stack_are_left_out_for_their_modules_would_be_fetched(
     assert [file["path"] for file in body["files"]] == ["infra/db/main.tf"]
 
 
+async def test_a_file_of_variables_may_be_elsewhere_in_the_repository_and_nowhere_else(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    files = {"infra/db/main.tf": "", "infra/db/own.tfvars": "", "infra/all.tfvars": 'a = "1"'}
+    given = stack(unit, variable_files=("../all.tfvars", "own.tfvars"))
+    desired = await renderer.render(repository(files), given)
+    held = [file["path"] for file in json.loads(desired.manifests[0].body)["files"]]
+    assert held == ["infra/db/main.tf", "infra/db/own.tfvars", "infra/all.tfvars"]
+    assert "infra/all.tfvars" in {read.path for read in desired.reads}
+    for name, words in {
+        "../../../../etc/passwd": "leads out of the repository",
+        "/etc/passwd": "absolute",
+        "gone.tfvars": "no such file of variables",
+    }.items():
+        with pytest.raises(Invalid, match=words):
+            await renderer.render(repository(files), stack(unit, variable_files=(name,)))
+
+
 async def test_modules_that_call_each_other_end(renderer: Any, repository: Any, unit: Any) -> None:
     files = {"a/main.tf": 'module "b" { source = "../b" }', "b/main.tf": 'module "a" { source = "../a" }'}
     body = await body_of(renderer, repository(files), stack(unit, "a"))
@@ -187,7 +205,7 @@ async def test_a_link_in_a_stack_is_never_followed(renderer: Any, repository: An
 
 async def test_the_declaration_is_in_the_bundle(renderer: Any, repository: Any, unit: Any) -> None:
     more = {"version": "~1.12", "variables": '{"a":[1]}', "variable_files": ("x.tfvars",)}
-    body = await body_of(renderer, repository(FILES), stack(unit, **more))
+    body = await body_of(renderer, repository({**FILES, "infra/db/x.tfvars": ""}), stack(unit, **more))
     assert body["spec"] == {
         "tool": "opentofu",
         "version": "~1.12",
