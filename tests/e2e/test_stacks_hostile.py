@@ -87,6 +87,41 @@ resource "terraform_data" "a" {
         assert b"hunter2-and-more" not in kept.read_bytes(), kept
 
 
+async def test_a_sensitive_input_stays_sensitive_where_the_code_forgets_to_say_so(world: World) -> None:
+    source = 'output "password" {\n  value     = "hunter2-and-more"\n  sensitive = true\n}\n'
+    reader = 'variable "user" {}\nresource "terraform_data" "a" { input = "as ${var.user.password}" }\n'
+    world.repository.write(
+        {
+            ".kedge/shop.yaml": PROJECT,
+            ".kedge/one.yaml": stack("one", UNATTENDED),
+            ".kedge/two.yaml": stack(
+                "two",
+                "inputs: {password: {from: stack/one, output: password}}",
+                "variables: {user: {password: {$input: password}}}",
+            ),
+            "infra/one/main.tf": source,
+            "infra/two/main.tf": reader,
+        }
+    )
+    world.pushed("it does not mark its variable")
+    held = await world.until("shop/two", lambda d: d.plan is not None)
+    assert "hunter2" not in repr(held)
+    assert "hunter2" not in (await world.kedge("diff", "shop/two")).out
+    said = await world.kedge("approve", "shop/two", "-y")
+    assert said.code == 0, said.err
+    await world.synced("shop/two")
+    shown = (await world.kedge("state", "show", "shop/two", "terraform_data.a")).out
+    assert "hunter2" not in shown
+    for kept in world.data.glob("kedge.db*"):
+        assert b"hunter2" not in kept.read_bytes(), kept
+
+    world.repository.write({"infra/two/out.tf": 'output "told" { value = var.user.password }\n'})
+    world.pushed("and puts it out")
+    refused = await world.until("shop/two", lambda d: d.trouble is not None)
+    assert "sensitive" in refused.shown.why
+    assert "hunter2" not in refused.shown.why
+
+
 async def test_what_a_project_denies_is_refused_before_it_runs_wherever_it_is_written(
     world: World, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ from kedge.model.manifest import Manifest
 from kedge.model.ref import UnitName
 from kedge.model.unit import SecretInput
 
+SENSITIVE = "zzzz_kedge_inputs_override.tf.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -69,7 +71,7 @@ def execution_of(bundle: Bundle, id: str, unit: str, task: Task, means: Means) -
         tool=bundle.tool,
         version=bundle.version,
         folder=bundle.folder,
-        files=bundle.files,
+        files=(*bundle.files, *_marked(bundle)),
         variables=json.dumps(_filled(bundle.variables, means.secrets), sort_keys=True).encode(),
         variable_files=bundle.variable_files,
         environment=tuple(sorted(means.environment.items())),
@@ -77,6 +79,24 @@ def execution_of(bundle: Bundle, id: str, unit: str, task: Task, means: Means) -
         timeout=means.timeout,
         hidden=tuple(text for value in means.secrets.values() for text in _texts(json.loads(value))),
     )
+
+
+def _marked(bundle: Bundle) -> Iterator[BundleFile]:
+    """Variables that are given a sensitive input are sensitive, whether or not the code says so: the tool then knows
+    all that is made of them, in its plan, its state and its words."""
+    wanted = {given.name for given in bundle.secrets}
+    names = [name for name, value in bundle.variables.items() if not wanted.isdisjoint(_inputs(value))]
+    if names:
+        text = json.dumps({"variable": {name: {"sensitive": True} for name in sorted(names)}})
+        yield BundleFile(f"{bundle.folder}/{SENSITIVE}".removeprefix("/"), text.encode())
+
+
+def _inputs(value: Any) -> Iterator[str]:
+    if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("$input"), str):
+        yield value["$input"]
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _inputs(part)
 
 
 def _texts(value: Any) -> Iterator[str]:
