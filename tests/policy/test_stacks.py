@@ -18,14 +18,14 @@ from kedge.policy.guard import destructive_to_stack
 from kedge.policy.stacks import admit_resources, admit_stack, module_refused
 
 
-def unit(*denied: str, modules: tuple[str, ...] = (), variables: str = "{}") -> Unit:
+def unit(*denied: str, modules: tuple[str, ...] = ()) -> Unit:
     name = UnitName("shop", "db")
-    tool = StackTool(Tool.OPENTOFU, modules=modules, variables=variables)
+    tool = StackTool(Tool.OPENTOFU, modules=modules)
     return Unit(name, "admin", SourceSpec("r", "main"), TargetSection(""), kinds=KindRules((), denied), tool=tool)
 
 
-def said(of: Unit, **facts: Any) -> list[str]:
-    body = json.dumps({"facts": facts}).encode()
+def said(of: Unit, given: tuple[str, ...] = (), **facts: Any) -> list[str]:
+    body = json.dumps({"facts": facts, "spec": {"variables": dict.fromkeys(given, 1)}}).encode()
     manifest = Manifest(stack_ref("shop/db"), "kedge.dev/v1alpha1", body, "d")
     return [f"{finding.rule}: {finding.text}" for finding in admit_stack(of, Desired((manifest,), "d"))]
 
@@ -60,8 +60,8 @@ def test_a_project_denies_types_of_resources_wherever_they_are_declared() -> Non
 
 
 def test_a_variable_that_the_code_does_not_declare_is_refused() -> None:
-    assert said(unit(variables='{"size": 1}'), variables=["size"]) == []
-    assert said(unit(variables='{"sise": 1}'), variables=["size"]) == [
+    assert said(unit(), ("size",), variables=["size"]) == []
+    assert said(unit(), ("sise",), variables=["size"]) == [
         "admit/variable: the code declares no variable “sise”, but size"
     ]
 

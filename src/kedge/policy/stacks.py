@@ -28,10 +28,11 @@ _UNSEEN = ("data/", "provisioner/")
 def admit_stack(unit: Unit, desired: Desired) -> tuple[Finding, ...]:
     """An error for everything in the code that the project denies, for modules from where nothing allows, and for
     variables that nothing declares. To be asked before a plan is made: a plan runs code."""
-    return tuple(found for manifest in desired.manifests for found in _judged(unit, json.loads(manifest.body)["facts"]))
+    return tuple(found for manifest in desired.manifests for found in _judged(unit, json.loads(manifest.body)))
 
 
-def _judged(unit: Unit, facts: dict[str, Any]) -> list[Finding]:
+def _judged(unit: Unit, body: dict[str, Any]) -> list[Finding]:
+    facts, given = body["facts"], body["spec"]["variables"]
     denies = f"project {unit.name.project} denies"
     found = []
     for kind in dict.fromkeys(facts.get("data") or ()):
@@ -42,7 +43,7 @@ def _judged(unit: Unit, facts: dict[str, Any]) -> list[Finding]:
             text = f"{_where(one)}: {denies} the provisioner {one['source']} ({denied})"
             found.append(Finding(Severity.ERROR, "admit/provisioner", text))
     declared = facts.get("variables") or ()
-    for name in json.loads(unit.tool.variables) if unit.tool is not None else ():
+    for name in given:
         if name not in declared:
             text = f"the code declares no variable “{name[:60]}”, but {', '.join(declared[:20]) or 'none at all'}"
             found.append(Finding(Severity.ERROR, "admit/variable", text))
