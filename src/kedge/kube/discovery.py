@@ -120,11 +120,12 @@ class Discovery:
         """A definition was applied: unknown kinds may be looked up again soon."""
         self._eager_until = self._clock.monotonic() + self.EAGER_FOR
 
-    async def catalog(self, within: float = STALE) -> Catalog:
-        """Not older than `within` seconds. Raises Unavailable when the server can not be asked at all, and there is no
-        earlier answer."""
-        if self._catalog is None or self._age() > within:
-            await self._refresh(within)
+    async def catalog(self, within: float | None = None) -> Catalog:
+        """Not older than `within` seconds, by default `STALE`. Raises Unavailable when the server can not be asked at
+        all, and there is no earlier answer."""
+        limit = self.STALE if within is None else within
+        if self._catalog is None or self._age() > limit:
+            await self._refresh(limit)
         if self._catalog is None:
             raise Unavailable("discovery: the cluster's kinds have not been read yet")
         return self._catalog

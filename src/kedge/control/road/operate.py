@@ -123,10 +123,13 @@ async def act(doors: Doors, dossier: Dossier, asked: Asked, action: str) -> Sequ
     Raises Invalid where there is none such, it can not be done now, or Git states a field that it sets (but not with
     `force`); Conflict and Unavailable."""
     scope, live = _where(doors, dossier), doors.target.live
-    known = [one for one in await live.actions(scope, refs_of(dossier), asked.text) if one.action == action]
+    offered = await live.actions(scope, refs_of(dossier), asked.text)
+    known = [one for one in offered if one.action == action]
     if len(known) != 1:
         told = "may be any of several objects" if known else f"has no action “{action}”"
-        hint = ", ".join(str(one.ref) for one in known[:8]) or f"kedge act {dossier.name} lists what there is"
+        names = ", ".join(sorted({one.action for one in offered})[:8])
+        other = f"known are {names}" if names else f"kedge act {dossier.name} lists what there is"
+        hint = ", ".join(str(one.ref) for one in known[:8]) or other
         raise Invalid(f"“{asked.text}” {told}", hint=hint)
     doing = Doing(known[0].ref, action, asked.person.name)
     tried = await live.act(scope, doing, dry_run=True)
