@@ -68,8 +68,8 @@ async def test_a_snapshot_comes_with_the_watch_and_nothing_is_listed(tmp_path: P
         # A unit that was never at work is looked for once, in every kind: that is the only list.
         lists = [asked for asked in proxy.asked if asked.path == CONFIG_MAPS and not asked.watching]
         assert [asked.query["labelSelector"] for asked in lists] == [marks.UNIT]
-        # The end of a snapshot is a bookmark; what came after it is an event.
-        assert proxy.heard[CONFIG_MAPS, "BOOKMARK"] == 1
+        # The end of a snapshot is a bookmark; what came after it is an event. A real server sends more of them later.
+        assert proxy.heard[CONFIG_MAPS, "BOOKMARK"] >= 1
         assert proxy.heard[CONFIG_MAPS, "ADDED"] == 1
 
 
