@@ -50,7 +50,7 @@ bench: setup ## the benchmarks, as ratios to a rival or limit measured in the sa
 oracles: setup ## the Helm and Kustomize command lines, for the comparisons (optional; 5 min the first time)
 	@$(BIN)/python scripts/build_oracles.py
 
-parts: setup ## a real Kubernetes, KWOK and OpenTofu, for the tests that run against them (optional; 15 min the first time)
+parts: setup ## a real Kubernetes, KWOK, OpenTofu, a provider and a stand-in for AWS, for the tests that run against them (optional; 15 min the first time)
 	@$(BIN)/python scripts/build_parts.py
 
 cluster: setup ## a real Kubernetes on loopback until Ctrl-C, with its kubeconfig (after `make parts`)

@@ -19,8 +19,8 @@ import orjson
 import yaml
 
 from bench._fleet import FOUR
-from kedge.kube.aiohttp_transport import open_transport
 from kedge.kube.client import APPLY
+from kedge.kube.http_transport import open_transport
 from kedge.kube.kubeconfig import Access
 from kedge.kube.transport import Transport
 from kedge.kube.window import MOST

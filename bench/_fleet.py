@@ -21,9 +21,9 @@ from kedge.compose import WEBHOOK_SECRET, Parts, open_house
 from kedge.control.road.enlist import AdminRoot
 from kedge.house import House
 from kedge.kube.kubeconfig import Access
+from kedge.model.fleet import UnitQuery
 from kedge.model.health import Status
 from kedge.model.person import Person
-from kedge.ports import UnitQuery
 from kedge.server.app import build
 from kedge.server.serve import Serving, listen
 

@@ -22,7 +22,7 @@ from tests.parts.programs import missing
 
 from bench._cluster import Tally, cluster
 from bench._machine import child_cpu
-from kedge.kube.aiohttp_transport import open_transport
+from kedge.kube.http_transport import open_transport
 from kedge.kube.kubeconfig import Access
 
 SANDBOX = "BENCH_SANDBOX"

@@ -17,12 +17,13 @@ from pathlib import Path
 from bench._machine import sized
 from kedge.clock import SystemClock, SystemEntropy
 from kedge.model.declaration import TargetSection
+from kedge.model.enlistment import Enlistment, RootState
 from kedge.model.event import Event
 from kedge.model.operation import Owned
+from kedge.model.record import Record
 from kedge.model.ref import Ref, UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import Unit
-from kedge.ports import Enlistment, Record, RootState
 from kedge.store.sql import Opening, SqlStore, open_store
 
 UNITS, ALONE, SHARED = 500, 500, sized("BENCH_RECORDS", 10_000, 2_000)

@@ -33,7 +33,7 @@ from kedge.model.manifest import Desired, Manifest
 from kedge.model.ref import UnitName, stack_ref
 from kedge.model.source import SourceSpec
 from kedge.model.unit import StackTool, Unit
-from kedge.targets.opentofu.shown import pairs_of
+from kedge.targets.opentofu.shown import shown_of
 
 RESOURCES = sized("BENCH_RESOURCES", 2_000, 200)
 STACKS = sized("BENCH_STACKS", 200, 6)
@@ -74,7 +74,7 @@ def shown(raw: bytes) -> str:
     tool = StackTool(Tool.OPENTOFU)
     unit = Unit(UnitName("bench", "one"), "admin", SourceSpec("", ""), TargetSection(""), tool=tool)
     manifest = Manifest(stack_ref(unit.name), "kedge.dev/v1alpha1", b"{}", "d")
-    changes = tuple(change for pair in pairs_of(raw, manifest) if (change := diff(pair, KEY)) is not None)
+    changes = tuple(change for pair in shown_of(raw, manifest).pairs if (change := diff(pair, KEY)) is not None)
     return text(make_plan(Draft(unit, None, Desired((manifest,), "d"), changes, effects(changes), ())))
 
 

@@ -1,9 +1,10 @@
 """Build the parts that the end-to-end tests and the benchmarks run against: a real Kubernetes, KWOK as its nodes, a
-registry, and OpenTofu.
+registry, OpenTofu, a provider for it, and a stand-in for AWS.
 
-Each is a Go module in `parts/<name>/` whose go.mod and go.sum say all of it. They are optional: where they are missing,
-those tests skip. Built into `parts/<hash of the module>` below the cache folder, so that a change of a module makes
-another and the tests find the one that fits their checkout.
+Each is a Go module in `parts/<name>/` whose go.mod and go.sum say all of it, or Python packages that
+`requirements/<name>.txt` locks. They are optional: where they are missing, those tests skip. Built into `parts/<hash of
+what declares it>` below the cache folder, so that a change makes another and the tests find the one that fits their
+checkout.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -62,6 +64,28 @@ class Part:
         return self.folder / (self.makes or self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """Python packages in an environment of their own, whose interpreter is the program. `requirements/<name>.txt` has
+    the hash of each."""
+
+    name: str
+    about: str
+
+    @property
+    def requirements(self) -> Path:
+        return ROOT / "requirements" / f"{self.name}.txt"
+
+    @property
+    def folder(self) -> Path:
+        digest = hashlib.sha256(f"{sys.version} {sys.base_prefix}\0".encode() + self.requirements.read_bytes())
+        return cache_folder() / "parts" / digest.hexdigest()[:32]
+
+    @property
+    def program(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
 def version_flags(major: int, minor: int, patch: int) -> str:
     """What `/version` answers: without them the server takes itself for v0.0.0."""
     words = {"gitVersion": f"v{major}.{minor}.{patch}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
@@ -83,7 +107,9 @@ OPENTOFU = Part(
     "-s -w -X github.com/opentofu/opentofu/version.dev=no",
     makes="tofu",
 )
-PARTS = (KUBERNETES, KWOK, REGISTRY, OPENTOFU)
+THINGS = Part("things", ".", "about a minute", makes="terraform-provider-things")
+PARTS = (KUBERNETES, KWOK, REGISTRY, OPENTOFU, THINGS)
+MOTO = Packages("moto", "about 20 s, 140 MB")
 
 
 def environment() -> dict[str, str]:
@@ -155,16 +181,30 @@ def keep_folders(go: str, part: Part, folder: Path) -> None:
             made.chmod(0o755 if made.is_dir() else 0o644)
 
 
-def build(go: str, part: Part) -> None:
-    """Build one part unless it is there. It appears whole or not at all."""
+def install(packages: Packages, folder: Path) -> None:
+    """An environment in which nothing is but what its hashes name."""
+    say(f"installing {packages.name} ({packages.about}) …")
+    words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes", "-r"]
+    python, requirements = str(folder / "bin" / "python"), str(packages.requirements)
+    for command in ([sys.executable, "-m", "venv", str(folder)], [python, *words, requirements]):
+        if subprocess.run(command, check=False).returncode != 0:
+            raise BuildError(f"{packages.name} could not be installed; the lines above say why")
+
+
+def compile_whole(go: str, part: Part, folder: Path) -> None:
+    compile_part(go, part, folder)
+    keep_folders(go, part, folder)
+
+
+def build(part: Part | Packages, fill: Callable[[Path], None]) -> None:
+    """Make one part unless it is there. It appears whole or not at all."""
     if part.program.exists():
         say(f"{part.name} is there: {part.program}")
         return
     unfinished = part.folder.with_suffix(f".{os.getpid()}")
     unfinished.mkdir(parents=True)
     try:
-        compile_part(go, part, unfinished)
-        keep_folders(go, part, unfinished)
+        fill(unfinished)
         if not part.program.exists():
             unfinished.rename(part.folder)
     finally:
@@ -176,7 +216,8 @@ def main() -> int:
         go, version = find_go()
         say(f"with {version} ({go})")
         for part in PARTS:
-            build(go, part)
+            build(part, partial(compile_whole, go, part))
+        build(MOTO, partial(install, MOTO))
     except BuildError as error:
         say(str(error))
         return 1

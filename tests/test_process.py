@@ -111,6 +111,7 @@ async def test_a_daemon_that_a_tool_leaves_behind_is_ended_and_not_waited_for() 
     text = "import os, time\npid = os.fork()\nif pid == 0: time.sleep(600)\nprint(pid)"
     done = await process.run(script(text), env=ENV, timeout=20)
     await until_gone(int(done.stdout))
+    assert not is_running(int(done.stdout))
 
 
 async def test_a_daemon_that_has_left_the_group_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,16 @@ from kedge.clock import SystemClock, SystemEntropy
 from kedge.model.action import Action
 from kedge.model.declaration import Cluster, Credential, SecretFrom
 from kedge.model.errors import Invalid, Unavailable
+from kedge.model.installation import Installation
 from kedge.model.rule import HealthRule
-from kedge.ports import Clock, Entropy, Store
+from kedge.ports import Clock, Entropy, Seal, Store
 
 if TYPE_CHECKING:
     from kedge.control.road.enlist import AdminRoot
     from kedge.engine.health import Rulebook
+    from kedge.executions.job import Place
     from kedge.executions.local import LocalExec
+    from kedge.executions.remote import JobExec
     from kedge.executions.tools import Tools
     from kedge.house import House
     from kedge.kube.kubeconfig import Access
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from kedge.renderers.render import Kept, WorkerRenderer
     from kedge.sources.address import Allowed
     from kedge.sources.secrets import DeclaredSecrets
+    from kedge.spawn import Spawner
     from kedge.store.stating import Keep
 
 WORKER = Path(__file__).parent / "bin" / "kedge-worker"
@@ -45,6 +49,11 @@ PROVIDER_MIRROR = "KEDGE_PROVIDER_MIRROR"
 PROVIDER_CACHE = "KEDGE_PROVIDER_CACHE"
 TOOL_CONFIG = "KEDGE_TOOL_CONFIG"
 RUNS_AT_ONCE = "KEDGE_RUNS_AT_ONCE"
+# All of the first three, or none of them.
+JOBS_IMAGE = "KEDGE_JOBS_IMAGE"
+JOBS_NAMESPACE = "KEDGE_JOBS_NAMESPACE"
+JOBS_ADDRESS = "KEDGE_JOBS_ADDRESS"
+JOBS_CLUSTER = "KEDGE_JOBS_CLUSTER"
 WAYS_OUT = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """All that executions of tools get of the environment: how to reach the outside."""
 WEBHOOK_SECRET = "KEDGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
@@ -82,6 +91,14 @@ class Parts:
         return self.environ.get(WEBHOOK_SECRET, "")
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What is of this installation alone: its name and tokens, and what it encrypts with."""
+
+    installation: Installation
+    seal: Seal
+
+
 @asynccontextmanager
 async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     """Every room over its real adapter; closed in reverse order. Raises Invalid and Unavailable."""
@@ -96,6 +113,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
     from kedge.store.identity import remember_name, remembered_name
     from kedge.store.keys import load_or_create_key
     from kedge.store.sql import Opening, open_store
+    from kedge.store.vault import Vault
     from kedge.targets.every import EveryTarget
     from kedge.targets.kubernetes import KubernetesTarget
     from kedge.targets.kubernetes.judging import Judging
@@ -103,11 +121,11 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
 
     gc.set_threshold(*COLLECTED)
     spawner = Spawner(report_bug)
-    name = parts.data / IDENTITY
+    name, key = parts.data / IDENTITY, load_or_create_key(parts.data / "key", parts.entropy)
     store = open_store(
         Opening(
             path=parts.data / "kedge.db",
-            key=load_or_create_key(parts.data / "key", parts.entropy),
+            key=key,
             clock=parts.clock,
             entropy=parts.entropy,
             name=remembered_name(name),
@@ -137,14 +155,17 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         judging=judging,
         brought=shipped_actions,
     )
-    executions = local_executions(parts)
+    place, seal = jobs_place(parts.environ), Vault(key, parts.entropy)
+    jobs = job_executions(parts, place, openings, spawner, Keys(installation, seal)) if place is not None else None
+    executions = jobs or local_executions(parts, seal)
     await executions.adopt()
 
     def over(execution: str) -> bool:
         report = executions.report(execution)
         return report is not None and report.ending is not None
 
-    states = StateBackend(store.states, installation, parts.clock, parts.address, over)
+    address = parts.address if place is None else lambda: place.address
+    states = StateBackend(store.states, installation, parts.clock, address, over)
     stacks = OpenTofuTarget(executions, states, parts.clock, parts.entropy, secrets.environment)
     doors = Doors(
         clock=parts.clock,
@@ -156,7 +177,7 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
         installation=installation,
         rendered=RenderedSets(store),
     )
-    house = build(doors, spawner, admin, parts.poll, states)
+    house = build(doors, spawner, admin, parts.poll, states, jobs)
     try:
         yield house
     finally:
@@ -204,22 +225,64 @@ async def held_states(data: Path) -> Mapping[str, tuple[str, ...]]:
         await store.close()
 
 
-def local_executions(parts: Parts) -> LocalExec:
-    """Executions of this machine's own tools: those on the PATH, and in the folders that the operator names."""
+def local_executions(parts: Parts, seal: Seal | None = None) -> LocalExec:
+    """Executions of this machine's own tools: those on the PATH, and in the folders that the operator names. With
+    `seal`, what they leave is encrypted."""
     from kedge.executions.local import LocalExec, Supply
 
     environ = parts.environ
-    room = environ.get(RUNS_AT_ONCE, "0")
-    if not room.isdigit():
-        raise Invalid(f"{RUNS_AT_ONCE} is how many runs of tools work at once, not “{room[:20]}”")
     supply = Supply(
         mirror=environ.get(PROVIDER_MIRROR, ""),
         cache=environ.get(PROVIDER_CACHE, ""),
         cli_config=environ.get(TOOL_CONFIG, ""),
         environment=tuple((name, environ[name]) for name in WAYS_OUT if environ.get(name)),
-        room=int(room),
+        room=_room(environ),
     )
-    return LocalExec(parts.data / "executions", tools_of(environ), parts.clock, parts.entropy, supply)
+    return LocalExec(parts.data / "executions", tools_of(environ), parts.clock, parts.entropy, supply, seal)
+
+
+def _room(environ: Mapping[str, str]) -> int:
+    room = environ.get(RUNS_AT_ONCE, "0")
+    if not room.isdecimal() or len(room) > 6:
+        raise Invalid(f"{RUNS_AT_ONCE} is how many runs of tools work at once, not “{room[:20]}”")
+    return int(room)
+
+
+def jobs_place(environ: Mapping[str, str]) -> Place | None:
+    """Where executions run as Jobs, None where they are processes of this machine. Raises Invalid where only a part of
+    it is set."""
+    from kedge.executions.job import Place
+
+    needed = (JOBS_IMAGE, JOBS_NAMESPACE, JOBS_ADDRESS)
+    given = [name for name in (*needed, JOBS_CLUSTER) if environ.get(name)]
+    if not given:
+        return None
+    missing = [name for name in needed if name not in given]
+    if missing:
+        hint = f"set it as well, or not {given[0]}: then runs are processes of this machine"
+        raise Invalid(f"runs of stacks can not be Jobs, not set: {', '.join(missing)}", hint=hint)
+    address = environ[JOBS_ADDRESS].rstrip("/")
+    url = urlsplit(address)
+    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+        raise Invalid(f"{JOBS_ADDRESS} is no URL of Kedge's own server, such as http://kedge.kedge.svc:7420")
+    namespace, cluster = environ[JOBS_NAMESPACE], environ.get(JOBS_CLUSTER, DEFAULT_CLUSTER)
+    found = Place(cluster, namespace, environ[JOBS_IMAGE], address)
+    room = _room(environ)
+    return replace(found, room=room) if room else found
+
+
+def job_executions(parts: Parts, place: Place, openings: Openings, spawner: Spawner, keys: Keys) -> JobExec:
+    """Executions as Jobs of a cluster."""
+    from kedge.executions.cluster import Jobs
+    from kedge.executions.remote import JobExec, Means
+    from kedge.kube.client import Client
+
+    async def reach() -> Jobs:
+        client = Client(await openings.open(place.cluster), parts.clock, parts.entropy)
+        return Jobs(client, place, keys.installation.id)
+
+    means = Means(reach, keys.installation, parts.clock, parts.entropy, spawner, keys.seal)
+    return JobExec(parts.data / "executions", place, means)
 
 
 def tools_of(environ: Mapping[str, str]) -> Tools:

@@ -16,6 +16,7 @@ from kedge.model.dossier import Dossier
 from kedge.model.operation import Sight
 from kedge.model.person import Person
 from kedge.model.ref import Ref
+from kedge.ports import Errands
 from kedge.server.desk import Desk
 from kedge.spawn import Spawner
 
@@ -29,6 +30,7 @@ class House:
     shift: Shift
     spawner: Spawner
     states: StateBackend | None = None
+    errands: Errands | None = None
 
     async def start(self) -> None:
         await self.shift.start()
@@ -63,6 +65,7 @@ class House:
             ailments=self.shift.vigil.ailments,
             secret_moved=self.shift.secret_moved,
             states=self.states,
+            errands=self.errands,
         )
 
     async def _look(self, dossier: Dossier) -> Mapping[Ref, Sight]:
@@ -70,7 +73,14 @@ class House:
         return await self.doors.target.look(self.doors.scope(dossier.unit), refs)
 
 
-def build(doors: Doors, spawner: Spawner, admin: AdminRoot, poll: float, states: StateBackend | None = None) -> House:
+def build(
+    doors: Doors,
+    spawner: Spawner,
+    admin: AdminRoot,
+    poll: float,
+    states: StateBackend | None = None,
+    errands: Errands | None = None,
+) -> House:
     """Road and shift over the doors."""
     shift = Shift(doors, spawner, admin, poll)
-    return House(doors, Commands(doors, shift.ring, shift.ask), shift, spawner, states)
+    return House(doors, Commands(doors, shift.ring, shift.ask), shift, spawner, states, errands)

@@ -1,5 +1,7 @@
 """The only maker of outgoing HTTP sessions: what may be reached, how long it may take, how much it may answer.
 
+API servers are spoken to by `kedge.kube.http1`, under the same guard, TLS and limits.
+
 Every socket passes `guard`, after name resolution and for literal addresses alike, so that neither a rebinding name
 nor a redirect leads to a cloud's metadata service. Redirects are an error (`Strayed`), or the plain 3xx answer where
 a request says `allow_redirects=False`; they are never followed, so that a credential stays with its host.

@@ -7,22 +7,26 @@ runs over every adapter. Errors are those of `kedge.model.errors`; anything else
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from kedge.model.action import Doing, Done, Possible
 from kedge.model.declaration import Cluster, Credential
-from kedge.model.dossier import Dossier, Home, Sync
-from kedge.model.errors import Problem
-from kedge.model.event import Event
-from kedge.model.execution import Execution, Report, StateAccess, Yield
+from kedge.model.dossier import Dossier, Home
+from kedge.model.enlistment import Enlisted, Enlistment, Head, RootState
+from kedge.model.event import ChainReport, Event, Witness
+from kedge.model.execution import Execution, Report, StateAccess, Word, Yield
 from kedge.model.family import ClusterEvents, Family, Lineage, LogLine, LogWish
-from kedge.model.health import Ailment, Status
+from kedge.model.fleet import Page, UnitQuery, UnitRow
+from kedge.model.health import Ailment
+from kedge.model.installation import Installation
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Operation, Outcome, Sight
 from kedge.model.output import Output, OutputPlace, StateHead
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Plan, Step
+from kedge.model.record import Record
+from kedge.model.recovery import Recovered
 from kedge.model.ref import Ref, UnitName
 from kedge.model.restoration import Drafted
 from kedge.model.rule import HealthRule
@@ -174,18 +178,6 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
-    """`units`: unit name → the ordinary objects that carry its mark, in order. `pins`: unit name → what its objects say
-    of a rollback. `unread` are kinds and groups that could not be listed, with the reason: there may be more. `within`
-    are the namespaces that were looked into, None for all."""
-
-    units: Mapping[str, Sequence[Ref]]
-    pins: Mapping[str, str] = field(default_factory=dict)
-    unread: tuple[str, ...] = ()
-    within: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Log:
     """Lines of containers; `several` tells that more than one is read."""
 
@@ -239,7 +231,8 @@ class Exec(Protocol):
 
     async def start(self, execution: Execution) -> None:
         """Begin, or do nothing where an execution of this id was begun before. Returns once it is on record and will
-        run. Raises Invalid where no tool here fits, naming what is wanted and what is there."""
+        run. Raises Invalid where no tool here fits, naming what is wanted and what is there; of one that runs elsewhere
+        the report says so."""
 
     def report(self, id: str) -> Report | None:
         """What is known of it; None where it was never begun, or has been forgotten. Costs no waiting."""
@@ -261,6 +254,30 @@ class Exec(Protocol):
 
     def subscribe(self, ring: Callable[[str, str], None]) -> None:
         """`ring(unit, id)` is called whenever an execution ends."""
+
+
+class Seal(Protocol):
+    """Encrypts what rests in a file. `name` is part of it: one file can not be passed off as another."""
+
+    def seal_file(self, name: str, text: bytes) -> bytes: ...
+
+    def open_file(self, name: str, raw: bytes) -> bytes:
+        """Raises Invalid where its key is not here, Unavailable where it was damaged."""
+
+
+class Errands(Protocol):
+    """What an execution that runs elsewhere asks of Kedge, with a token that ends with it."""
+
+    def admitted(self, id: str, token: str) -> bool:
+        """Whether this is the token of that execution, which is known and has not ended."""
+
+    async def claim(self, id: str, runner: str) -> bytes:
+        """Become the one that runs it: an `Execution` as JSON, handed out to one runner only, to it as often as it asks
+        before its first word. Raises Conflict where another is the runner, or nobody wants it any more."""
+
+    async def hear(self, id: str, word: Word) -> None:
+        """What the runner tells. The same may be told twice. Raises Conflict where the execution is over, Invalid for
+        what can not be so, Unavailable where it can not be kept."""
 
 
 class States(Protocol):
@@ -313,146 +330,6 @@ class StateStore(Protocol):
 
     async def beside(self, job: Callable[[], T], size: int) -> T:
         """Do something that takes as long as `size` bytes take, so that nobody else has to wait for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One atomic write: the dossier's next state (guarded by its version), and what goes with it.
-
-    `objects` are claims implied by `dossier.inventory`. `rendered` are manifests to keep as a blob
-    under their set digest.
-    """
-
-    dossier: Dossier
-    events: tuple[Event, ...] = ()
-    plan: Plan | None = None
-    operation: Operation | None = None
-    rendered: tuple[str, tuple[Manifest, ...]] | None = None
-    forget: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class UnitRow:
-    """One row of the fleet page; everything in it is indexed."""
-
-    name: str
-    project: str
-    sync: Sync
-    health: Status
-    why: str
-    cluster: str
-    namespace: str
-    repository: str
-    path: str
-    commit: str
-    author: str
-    subject: str
-    verified: float | None
-    changed: float
-    waiting: str
-    pinned: bool
-    suspended: bool
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class UnitQuery:
-    """Filter of the fleet page: `kind` is app or stack. Worst first; `after` is the opaque cursor of the page
-    before."""
-
-    project: str = ""
-    kind: str = ""
-    health: str = ""
-    sync: str = ""
-    cluster: str = ""
-    text: str = ""
-    labels: tuple[tuple[str, str], ...] = ()
-    after: str = ""
-    limit: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """`next` is "" on the last page."""
-
-    items: tuple[T, ...]
-    next: str = ""
-    total: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest commit known of one (repository, ref). `checked` is when it was last asked; `problem` why not."""
-
-    repository: str
-    ref: str
-    revision: Revision | None
-    checked: float
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RootState:
-    """What a root last declared. `complete` is false while problems stand: nothing is removed then."""
-
-    name: str
-    revision: Revision | None
-    complete: bool
-    problems: tuple[Problem, ...] = ()
-    at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Enlistment:
-    """A read of one root: all its units, and what else it declares.
-
-    `head` is where it was read, to be remembered with it: a commit that changes a declaration and what it declares is
-    never seen by halves."""
-
-    state: RootState
-    units: tuple[Unit, ...]
-    clusters: tuple[Cluster, ...] = ()
-    credentials: tuple[Credential, ...] = ()
-    rules: tuple[HealthRule, ...] = ()
-    events: tuple[Event, ...] = ()
-    head: Head | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Enlisted:
-    """What an enlistment changed, by unit name. `refused` are units whose name another root already declares."""
-
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """`id` names this installation on every object; `effects_key` keys the effect digests."""
-
-    id: str
-    effects_key: bytes
-    key_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """The head of an installation's event chain, to be kept elsewhere: it shows whether the log was rewritten since."""
-
-    installation: str
-    id: int
-    chain: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChainReport:
-    """`sound` events in a row from the first; `broken` is the id of the first that is not as it was, 0 for none."""
-
-    sound: int
-    broken: int = 0
-    why: str = ""
 
 
 class Store(Protocol):

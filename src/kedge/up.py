@@ -17,9 +17,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
+from urllib.parse import urlsplit
 
 from kedge import demo
-from kedge.compose import POLL, Parts, environment, held_states, open_house, sandbox
+from kedge.compose import POLL, Parts, environment, held_states, jobs_place, open_house, sandbox
 from kedge.control.road.enlist import AdminRoot
 from kedge.dialects.rules import repository
 from kedge.house import House
@@ -199,7 +200,9 @@ def git_environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
 async def _served(house: House, options: UpOptions, parts: Parts) -> AsyncIterator[str]:
     place = listen(options.host, options.port)
     token = parts.entropy.token(24)
-    app = build_app(house.desk(token, Person("admin", ("admin",)), parts.webhook_secret), frozenset({options.host}))
+    jobs = jobs_place(parts.environ)
+    names = {options.host} if jobs is None else {options.host, urlsplit(jobs.address).hostname or ""}
+    app = build_app(house.desk(token, Person("admin", ("admin",)), parts.webhook_secret), frozenset(names))
     serving = Serving(app, place)
     task = house.spawner.start(serving.run(), "server")
     host, port = place.getsockname()[:2]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kedge.cli.checking import check
-from kedge.model.errors import Invalid
+from kedge.compose import built_worker
+from kedge.model.errors import Invalid, Unavailable
 
 HEAD = "apiVersion: kedge.dev/v1alpha1\nkind: Application\nmetadata: {name: web}\nspec:\n  source: "
 
@@ -47,6 +48,27 @@ def roots(folder: Path, *, url: str = "https://git.example.com/team") -> tuple[P
     (admin / "shop.yaml").write_text(f"{PROJECT}---\n{ROOT.format(name='team', url=url)}---\n{BASE}")
     (team / "web.yaml").write_text(WEB)
     return admin.parent, team.parent
+
+
+def test_what_hangs_on_a_value_that_only_a_server_knows_is_no_problem(tmp_path: Path) -> None:
+    """The chart refuses whatever is not the value, and the check said so of the declaration."""
+    try:
+        built_worker()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    spec = "inputs: {host: {from: app/base, output: host}}, helm: {values: {host: {$input: host}}}"
+    web = BASE.replace("base", "web").replace("}}", f"}}, {spec}}}")
+    picky = '{{ if ne .Values.host "db.local" }}{{ fail "not there" }}{{ end }}'
+    files = {
+        ".kedge/shop.yaml": f"{PROJECT}---\n{BASE}---\n{web}",
+        "base/c.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: base}\n",
+        "web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+        "web/templates/c.yaml": f"{picky}\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: web}}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert check(tmp_path).problems == ()
 
 
 def test_a_further_root_is_checked_by_what_the_admin_root_says(tmp_path: Path) -> None:

@@ -74,6 +74,28 @@ def test_the_command_line_s_values_are_laid_over_the_declaration_s(tree: Path) -
     assert made["data"] == {"tag": "7", "more": "x", "env": "none"}
 
 
+@pytest.fixture
+def reading(tree: Path) -> list[str]:
+    """Flags for an application that reads a value of another unit, which only a server knows."""
+    spec = "inputs: {more: {from: stack/db, output: endpoint}}, helm: {values: {tag: 7, more: {$input: more}}}"
+    head = "apiVersion: kedge.dev/v1alpha1\nkind: Application\nmetadata: {name: web, project: shop}\n"
+    (tree / "web.yaml").write_text(f"{head}spec: {{{spec}}}\n")
+    return [str(tree / "app"), "--declared", str(tree / "web.yaml"), "-o", "json"]
+
+
+def test_a_value_of_another_unit_is_a_hole_with_its_name(reading: list[str]) -> None:
+    """It was rendered as the text of its own declaration."""
+    assert data(call("render", *reading))["data"] == {"tag": "7", "more": "‹shop/db.endpoint›"}
+    assert data(call("render", *reading, "--set", "more=x"))["data"] == {"tag": "7", "more": "x"}
+
+
+def test_what_can_not_be_rendered_without_a_value_is_left_to_the_server(tree: Path, reading: list[str]) -> None:
+    (tree / "app" / "templates" / "c.yaml").write_text(TEMPLATE.replace(".Release.Name", ".Values.more"))
+    done = call("render", *reading)
+    assert done.code == 2
+    assert "can not be rendered before shop/db.endpoint is known" in done.err
+
+
 def test_several_units_in_a_file_are_told_apart_by_name(tree: Path) -> None:
     done = call("render", str(tree / "app"), "--declared", str(tree / "web.yaml"))
     assert done.code == 2

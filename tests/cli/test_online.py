@@ -8,12 +8,12 @@ from tests.server.driver import READER, TOKEN, Fakes, synced
 
 from kedge.model.change import Act, Change, FieldAct, FieldChange
 from kedge.model.dossier import Pin, Shown, Sync
+from kedge.model.enlistment import Head, RootState
 from kedge.model.errors import Problem, Where
 from kedge.model.event import Event
 from kedge.model.health import Health, Status
 from kedge.model.operation import Result
 from kedge.model.plan import Needs
-from kedge.ports import Head, RootState
 
 pytestmark = pytest.mark.slow
 
@@ -138,7 +138,7 @@ def test_a_name_that_two_units_have_is_refused(house):
 def test_a_server_that_is_not_there_says_how_to_start_one(tmp_path):
     result = call("get", env={"KEDGE_DATA": str(tmp_path)})
     assert result.code == 2
-    assert "kedge up starts one" in result.err
+    assert "kedge up starts one; --data names the data directory of another here" in result.err
     gone = call("get", "--server", "http://127.0.0.1:9", env={"KEDGE_DATA": str(tmp_path)})
     assert gone.code == 2
     assert "cannot be reached" in gone.err

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from tests.conformance.program import END, Program, Step, quoted
 from tests.parts.api import Api, access_of
 from tests.parts.cluster import ControlPlane
+from tests.parts.patience import until
 
 from kedge.kube.kubeconfig import Access
 from kedge.sandbox import Fields, Options, Request, Sandbox, Watch
@@ -51,14 +52,17 @@ def run(program: Program, server: Server) -> list[Answer]:
             step.watched,
             step.until,
         )
-        due = time.monotonic() + PATIENCE
-        answer = server.ask(resolved)
-        while step.until and not holds(answer.body, step.until) and time.monotonic() < due:
-            time.sleep(0.02)
-            answer = server.ask(resolved)
+        answer = asked(server, resolved)
         answers.append(answer)
         bodies.append(answer.body)
     return answers
+
+
+def asked(server: Server, step: Step) -> Answer:
+    """The answer; where the step waits for something, the first that tells of it, or the last."""
+    if not step.until:
+        return server.ask(step)
+    return until(lambda: server.ask(step), lambda answer: holds(answer.body, step.until), PATIENCE)
 
 
 def holds(body: Any, condition: str) -> bool:

@@ -15,6 +15,7 @@ from tests.conformance.catalog import Object, template
 from tests.conformance.program import JSON, MERGE, Step
 from tests.conformance.servers import Answer, Real, encoded, parsed
 from tests.parts.fixtures import RealCluster
+from tests.parts.patience import until
 
 from kedge.sandbox import Fields, Options, Request, Sandbox
 
@@ -62,12 +63,12 @@ def left(ask: Ask, space: str) -> Left:
 
 def agreed(both: tuple[Ask, Ask], space: str, enough: Callable[[Left], bool]) -> tuple[Left, Left]:
     """What is left on either, once that is the same and enough, or patience is over."""
-    due = time.monotonic() + PATIENCE
-    while True:
-        real, boxed = (left(ask, space) for ask in both)
-        if (real == boxed and enough(real)) or time.monotonic() > due:
-            return real, boxed
-        time.sleep(0.1)
+    first, second = both
+    return until(
+        lambda: (left(first, space), left(second, space)),
+        lambda seen: seen[0] == seen[1] and enough(seen[0]),
+        PATIENCE,
+    )
 
 
 def owner(name: str) -> Object:
@@ -82,9 +83,8 @@ def owned(name: str, by: Object, **more: Any) -> Object:
 def furnished(ask: Ask, space: str) -> None:
     """A Deployment, a Job, and a ConfigMap that owns two others, of which one is held."""
     ask("POST", f"{CORE}/namespaces", {"metadata": {"name": space}})
-    due = time.monotonic() + PATIENCE
-    while ask("GET", f"{CORE}/namespaces/{space}/serviceaccounts/default").code != 200 and time.monotonic() < due:
-        time.sleep(0.05)
+    account = f"{CORE}/namespaces/{space}/serviceaccounts/default"
+    until(lambda: ask("GET", account).code, lambda code: code == 200, PATIENCE)
     pods = template(terminationGracePeriodSeconds=0)
     spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": pods}
     ask("POST", f"{APPS}/namespaces/{space}/deployments", {"metadata": {"name": "web"}, "spec": spec})

@@ -18,7 +18,7 @@ from tests.doors.sandbox_transport import SandboxTransport
 
 import kedge
 from kedge.clock import SystemClock, SystemEntropy
-from kedge.kube.aiohttp_transport import open_transport
+from kedge.kube.http_transport import open_transport
 from kedge.kube.kubeconfig import Access
 from kedge.kube.transport import Transport
 from kedge.model.change import Act

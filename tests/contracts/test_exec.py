@@ -1,4 +1,4 @@
-"""What every `kedge.ports.Exec` does alike: real processes with a program that pretends to be a tool, and the twin."""
+"""What every `kedge.ports.Exec` does alike: processes and Jobs, with a program that pretends to be a tool; the twin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from tests.doors.memory_exec import MemoryExec
+from tests.executions.jobscene import runs, standing  # noqa: F401  (a fixture is found by name)
 from tests.executions.pretender import pretender
+from tests.parts.fixtures import control_plane  # noqa: F401
 
 from kedge.clock import SystemClock, SystemEntropy
 from kedge.executions.local import LocalExec, Supply
@@ -44,8 +46,14 @@ class Subject:
         return report
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", pytest.param("jobs", marks=pytest.mark.e2e)])
 async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+    if request.param == "jobs":
+        async with standing(request.getfixturevalue("runs"), tmp_path, pretender(tmp_path / "bin")) as scene:
+            jobs = Subject(scene.exec, lambda id: (tmp_path / id).touch(), tmp_path)
+            scene.exec.subscribe(jobs.ring)
+            yield jobs
+        return
     if request.param == "memory":
         twin = MemoryExec(SystemClock(), lambda _: None)
         one = Subject(twin, twin.end, tmp_path)
@@ -121,9 +129,17 @@ async def test_one_that_ended_can_be_forgotten_and_one_at_work_can_not(subject: 
 
 
 async def test_a_version_that_is_not_here_is_named_with_what_is(subject: Subject) -> None:
-    with pytest.raises(Invalid, match=r"2\.x is wanted, and only 1\.12\.6"):
+    """At once, or by a report where the tools are elsewhere."""
+    try:
         await subject.exec.start(subject.execution("one", version="2.x"))
-    assert subject.exec.report("one") is None
+    except Invalid as error:
+        told = str(error)
+        assert subject.exec.report("one") is None
+    else:
+        report = await subject.ended("one")
+        assert report.ending is Ending.FAILED
+        told = report.told
+    assert "2.x is wanted, and only 1.12.6" in told
 
 
 async def test_the_oldest_is_told_first(subject: Subject) -> None:

@@ -15,9 +15,9 @@ from tests.store.opening import StillClock, opened
 from kedge.control.states.backend import StateBackend
 from kedge.model.errors import Conflict, Denied, Invalid, Unavailable
 from kedge.model.event import Event
+from kedge.model.installation import Installation
 from kedge.model.output import Output
 from kedge.model.state import LARGEST_STATE, Locked, Origin, StateFacts
-from kedge.ports import Installation
 
 DB = "shop/db"
 

@@ -13,13 +13,16 @@ from tests.store.opening import event, fresh, named, opened, reading, wrote
 
 from kedge.model.declaration import Cluster, Credential, TargetSection
 from kedge.model.dossier import Pin, Rendering, Shown, Sync
+from kedge.model.enlistment import Head, RootState
 from kedge.model.errors import Conflict, Invalid, Unavailable
+from kedge.model.fleet import UnitQuery
 from kedge.model.health import Health, Status
 from kedge.model.manifest import digest_of
 from kedge.model.operation import Result
+from kedge.model.record import Record
 from kedge.model.ref import UnitName
 from kedge.model.source import Read
-from kedge.ports import Head, Record, RootState, Store, UnitQuery
+from kedge.ports import Store
 
 WEB, API = UnitName("shop", "web"), UnitName("shop", "api")
 

@@ -11,7 +11,7 @@ from tests.contracts.clusters import API, DEPLOYED, MAPS, PATIENCE, SETTINGS, WE
 from tests.doors.kube_world import config_map, definition, deployment, job, namespace, ref, rendered, step
 
 from kedge.clock import SystemClock, SystemEntropy
-from kedge.kube.aiohttp_transport import open_transport
+from kedge.kube.http_transport import open_transport
 from kedge.kube.kubeconfig import Access
 from kedge.kube.transport import Transport
 from kedge.model.change import Act

@@ -331,3 +331,24 @@ def test_a_credential_does_not_decide_what_is_run(name: str) -> None:
         f'{HEAD}kind: Credential\nmetadata: {{name: a}}\nspec: {{environment: {{"{name}": {{env: X}}}}}}'.encode()
     )
     assert "no variable that a tool may be given" in str(reading.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("window", "why"),
+    [
+        ('{from: "24:00"}', "hours and minutes"),
+        ('{to: "6:00"}', "hours and minutes"),
+        ("{to: 6}", "put quotes around it"),
+        ("{zone: Europe/Berlín}", "no time zone of that name"),
+        ("{zone: ../../etc/passwd}", "no time zone of that name"),
+        ("{zone: ''}", "no time zone of that name"),
+        ("{days: [monday]}", "one of mon, tue, wed, thu, fri, sat, sun is wanted"),
+        ("{day: [mon]}", "did you mean “days”"),
+    ],
+)
+def test_a_window_that_is_none_is_told_with_its_place(window: str, why: str) -> None:
+    text = "{apiVersion: kedge.dev/v1alpha1, kind: Stack, metadata: {name: net, project: shop}, "
+    reading = read(f"{text}spec: {{sync: {{driftWindows: [{window}]}}}}}}".encode(), "stack.yaml")
+    told = "\n".join(str(problem) for problem in reading.problems)
+    assert why in told
+    assert "spec.sync.driftWindows[0]" in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.bounds import processor
 
 from kedge.dialects.root import RootConfig, included, matches, places, read_config
 from kedge.model.errors import Invalid
@@ -86,7 +87,8 @@ def test_a_wrong_configuration_is_refused_with_its_place(text: str, said: str) -
 @settings(deadline=None)
 @given(st.text(alphabet="*a/?", max_size=40), st.text(alphabet="a/", max_size=200))
 def test_no_glob_takes_more_than_pattern_times_path(glob: str, path: str) -> None:
-    matches(glob, path)
+    with processor(5):
+        assert matches(glob, path) in (True, False)
 
 
 def test_a_hostile_glob_is_answered() -> None:

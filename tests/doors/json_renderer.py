@@ -1,4 +1,4 @@
-"""The simplest renderer there is: every `.json` file below the source path is one manifest."""
+"""The simplest renderer there is: every `.json` file below the source path is one manifest, `${name}` a variable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JsonRenderer:
         for entry in snapshot.entries(path, recurse=True):
             if entry.path.endswith(".json"):
                 reads.append(Read(entry.path, entry.id))
-                manifests.append(manifest_of(snapshot.read(entry), entry.path))
+                manifests.append(manifest_of(_filled(snapshot.read(entry), unit), entry.path))
         manifests.sort(key=lambda manifest: (manifest.ref, manifest.generate_name))
         found = tuple(manifests)
         if len({m.ref for m in found if m.ref.name}) != sum(1 for m in found if m.ref.name):
@@ -38,6 +38,13 @@ class JsonRenderer:
 
     async def secrets(self, unit: Unit) -> dict[str, str]:
         return {}
+
+
+def _filled(data: bytes, unit: Unit) -> bytes:
+    variables = unit.render.substitute.variables if unit.render.substitute is not None else {}
+    for name, value in variables.items():
+        data = data.replace(f"${{{name}}}".encode(), str(value).encode())
+    return data
 
 
 def manifest_of(data: bytes, path: str) -> Manifest:

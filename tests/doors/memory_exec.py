@@ -56,7 +56,7 @@ class MemoryExec:
         if execution.id in self._kept:
             return
         version = read(self._version)
-        if version is None or not parse(execution.version or "*").admits(version):
+        if version is None or not parse(execution.version or "*", tool=True).admits(version):
             raise Invalid(
                 f"{execution.tool} {execution.version} is wanted, and only {self._version} is here", hint="install it"
             )

@@ -13,9 +13,9 @@ from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Outcome, Sight
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Step
+from kedge.model.recovery import Recovered
 from kedge.model.ref import Ref
 from kedge.model.rule import HealthRule
-from kedge.ports import Recovered
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import TypeVar
 from kedge.control.states.backend import StateBackend
 from kedge.model.errors import Conflict
 from kedge.model.event import Event
+from kedge.model.installation import Installation
 from kedge.model.state import Origin, StateChange, StateFacts, StateGrant, StateLine, StateLock, StateText, StateVersion
-from kedge.ports import Clock, Installation
+from kedge.ports import Clock
 
 T = TypeVar("T")
 ADDRESS = "http://127.0.0.1:7420"

@@ -8,16 +8,19 @@ from dataclasses import replace
 
 from kedge.engine.delivery import followers
 from kedge.model.dossier import Dossier
+from kedge.model.enlistment import Enlisted, Enlistment, Head, RootState
 from kedge.model.errors import Conflict, Invalid
 from kedge.model.event import Event
+from kedge.model.fleet import Page, UnitQuery, UnitRow
+from kedge.model.installation import Installation
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation
 from kedge.model.plan import Plan
+from kedge.model.record import Record
 from kedge.model.ref import Ref, UnitName
 from kedge.model.rule import HealthRule
 from kedge.model.source import Revision
 from kedge.model.unit import Unit
-from kedge.ports import Enlisted, Enlistment, Head, Installation, Page, Record, RootState, UnitQuery, UnitRow
 
 INSTALLATION = Installation("sim", b"k" * 32, "key")
 

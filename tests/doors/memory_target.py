@@ -20,11 +20,11 @@ from kedge.model.errors import Conflict, Unavailable
 from kedge.model.manifest import Desired, Manifest, digest_of
 from kedge.model.operation import Did, Outcome, Sight
 from kedge.model.output import Output, OutputPlace
-from kedge.model.pair import Comparison, Known, Owner, Pair, Scope, Seen
+from kedge.model.pair import Comparison, Known, Owner, Pair, Presumed, Scope, Seen
 from kedge.model.plan import DeletePolicy, Step, StepKind
+from kedge.model.recovery import Recovered
 from kedge.model.ref import Ref
 from kedge.model.rule import HealthRule
-from kedge.ports import Recovered
 
 CLUSTER_SCOPED = ("Namespace", "CustomResourceDefinition")
 
@@ -100,7 +100,7 @@ class MemoryTarget:
         if manifest.ref.kind not in CLUSTER_SCOPED:
             body["metadata"].setdefault("namespace", scope.namespace)
         body["metadata"].setdefault("annotations", {})[UNIT] = scope.unit
-        return replace(of_body(body), where=manifest.where)
+        return replace(of_body(body), where=manifest.where, holes=manifest.holes)
 
     async def compare(self, scope: Scope, desired: Desired, known: Sequence[Known], extra: Sequence[Ref]) -> Comparison:
         await self.before("compare")
@@ -210,9 +210,11 @@ class MemoryTarget:
             self.cluster.watchers.remove(self._heard)
 
 
-def _pair(scope: Scope, manifest: Manifest, thing: Thing | None) -> Seen:
-    predicted = json.loads(manifest.body)
+def _pair(scope: Scope, manifest: Manifest, thing: Thing | None) -> Pair:
+    predicted, why = json.loads(manifest.body), "it holds what is not known yet" if manifest.holes else ""
+    if thing is None and why:
+        return Presumed(manifest.ref, manifest, why)
     if thing is None:
         return Seen(manifest.ref, None, predicted, manifest)
     owner = Owner("unit", thing.owner) if thing.owner and thing.owner != scope.unit else None
-    return Seen(manifest.ref, deepcopy(thing.body), predicted, manifest, owner, uid=thing.uid)
+    return Seen(manifest.ref, deepcopy(thing.body), predicted, manifest, owner, uid=thing.uid, untried=why)

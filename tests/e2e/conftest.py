@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.executions.jobscene import runs  # noqa: F401
 from tests.parts.fixtures import control_plane, real_cluster, tofu  # noqa: F401  (fixtures are found by name)
 
 from kedge.kube.kubeconfig import Access

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.parts.listener import ended, listening
 from tests.sources.packing import indexed
 from tests.sources.web import Reply, Site
 
@@ -55,10 +56,10 @@ class Faraway:
 
     async def lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of somebody who says CONNECT."""
-        with suppress(OSError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            self.asked.append(head.split(" ")[1])
-            there, back = await asyncio.open_connection("127.0.0.1", int(self.site.url.rpartition(":")[2]))
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked.append(head.split(" ")[1])
+        there, back = await asyncio.open_connection("127.0.0.1", int(self.site.url.rpartition(":")[2]))
+        async with ended(back):
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             await asyncio.gather(_passed_on(reader, back), _passed_on(there, writer))
 
@@ -69,22 +70,16 @@ async def _passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
             writer.write(data)
             await writer.drain()
     writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
 
 
 @asynccontextmanager
 async def faraway(folder: Path, hosts: Sequence[str]) -> AsyncIterator[Faraway]:
     context, authority = certified(folder, hosts)
     found = Faraway(Site(context), authority)
-    served = await asyncio.start_server(found.lead, "127.0.0.1", 0)
-    found.proxy = f"http://127.0.0.1:{served.sockets[0].getsockname()[1]}"
-    try:
-        yield found
-    finally:
-        served.close()
-        await served.wait_closed()
-        found.site.close()
+    with closing(found.site):
+        async with listening(found.lead) as port:
+            found.proxy = f"http://127.0.0.1:{port}"
+            yield found
 
 
 def certified(folder: Path, hosts: Sequence[str]) -> tuple[ssl.SSLContext, str]:

@@ -54,6 +54,7 @@ async def test_a_certificate_that_goes_bad_is_told_and_a_good_one_mends_it(
         commit = await told_meanwhile(story, sentence)
         story.proxy.show(ours.chain(tmp_path, DAY))
         await story.itself_again(commit, before)
+        assert story.greeting() == "goodbye"
 
 
 async def test_an_authority_that_is_replaced_is_taken_up_from_git(tmp_path: Path, real_cluster: RealCluster) -> None:
@@ -71,4 +72,5 @@ async def test_an_authority_that_is_replaced_is_taken_up_from_git(tmp_path: Path
         world.pushed("both authorities")
         story.proxy.show(theirs.chain(tmp_path, DAY))
         world.repository.write({"apps/sick/more.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n"})
-        await world.synced("shop/sick", world.pushed("more"))
+        dossier = await world.synced("shop/sick", world.pushed("more"))
+        assert {entry.ref.name for entry in dossier.inventory} >= {"more"}

@@ -220,7 +220,8 @@ async def test_credentials_that_leave_git_are_not_used_any_more(tmp_path: Path) 
             found.world.repository.write({place: text.split("---")[1]})
         found.world.pushed("no credentials")
         for name in ("sick", "well"):
-            await found.ailing(name, f"no credential opens {found.access[name].server}")
+            row = await found.ailing(name, f"no credential opens {found.access[name].server}")
+            assert row["reason"]
         found.declare("sick", "token: {env: SICK}")
         found.declare("well", "token: {env: WELL}")
         found.world.pushed("credentials")
@@ -260,7 +261,8 @@ async def test_a_declared_authority_that_is_no_certificate_is_told(tmp_path: Pat
     async with fleet(tmp_path) as found:
         found.declare("sick", "token: {env: SICK}", ca="not a certificate")
         found.world.pushed("begin")
-        await found.ailing("sick", "the CA is not a PEM certificate")
+        row = await found.ailing("sick", "the CA is not a PEM certificate")
+        assert "the CA is not a PEM certificate" in row["reason"]
         await found.unharmed()
         found.declare("sick", "token: {env: SICK}")
         found.world.pushed("mend")
@@ -372,7 +374,7 @@ async def test_many_units_of_a_bad_cluster_take_no_turns_from_another(tmp_path: 
         await found.ailing("sick", sentence if how != "wants to be left alone for an hour" else "go away")
         for _ in range(3):
             await found.unharmed()
-        await found.world.said(sentence, "get", "sick")
+        assert sentence in await found.world.said(sentence, "get", "sick")
         found.sick.meet = None
 
 

@@ -366,3 +366,5 @@ async def test_every_example_goes_from_push_to_healthy_and_all_the_way_back(tmp_
     async with shown(tmp_path, access) as it:
         for part in (begun, drifted, edited, went_back, removed):
             await part(it)
+        left = (await it.world.kedge("get", "-o", "name")).out.split()
+        assert not {f"examples/{name}" for name in EXAMPLES_OF} & set(left)

@@ -137,6 +137,6 @@ async def test_a_reader_that_just_goes_away_is_noticed_without_another_line(
         while not played.following:
             await asyncio.sleep(0.05)
         reader.kill()
-        await reader.wait()
+        assert await reader.wait() < 0
         while played.following:
             await asyncio.sleep(0.05)

@@ -226,7 +226,8 @@ async def test_a_pod_is_made_in_a_namespace_of_the_same_commit(tmp_path, access)
     async with standing(tmp_path, access=access) as world:
         pod = f"apiVersion: v1\nkind: Pod{POD}".replace("\n    ", "\n").replace("labels:", "name: alone, labels:")
         world.repository.write(web(pod=pod, config=config("hello")))
-        await world.synced("shop/web", world.pushed("begin"))
+        dossier = await world.synced("shop/web", world.pushed("begin"))
+        assert ("Pod", "alone") in {(entry.ref.kind, entry.ref.name) for entry in dossier.inventory}
         await quiet(world, 1)
 
 

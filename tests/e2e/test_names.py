@@ -14,7 +14,7 @@ from tests.e2e.world import Said, World, standing
 from kedge.kube.kubeconfig import Access
 from kedge.model.dossier import Dossier
 from kedge.model.errors import shown as seen
-from kedge.ports import UnitQuery
+from kedge.model.fleet import UnitQuery
 
 pytestmark = pytest.mark.e2e
 

@@ -122,7 +122,8 @@ async def test_what_kubectl_applied_client_side_is_ours_alone_without_a_question
         obj["metadata"]["annotations"] = {LAST_APPLIED: json.dumps(theirs())}
         await found(world, "kubectl-client-side-apply", obj, applied=False)
         world.repository.write(declared())
-        await world.synced("shop/web", world.pushed("begin"))
+        dossier = await world.synced("shop/web", world.pushed("begin"))
+        assert (dossier.runs, dossier.plan) == (1, None), "nobody was asked"
         await ours_alone(world)
 
 

@@ -186,3 +186,28 @@ async def test_other_units_that_read_the_files_that_go_back_are_named(tmp_path, 
         assert told.code == 0, told.err
         assert "shop/api reads of it too, and goes back with it: base/config.yaml" in told.err
         assert "shop/alone" not in told.err
+
+
+async def test_other_units_of_the_same_chart_are_named(tmp_path):
+    """A chart is read as a folder: whoever shares it was not told of."""
+    async with standing(tmp_path) as world:
+        units = [application(name, source="{path: charts/web}") for name in ("web", "twin")]
+        space = folder_of("web", "")["apps/web/namespace.yaml"].replace("name: web", "name: {{ .Release.Name }}")
+        map = config("{{ .Values.greeting }}").replace("name: web", "name: {{ .Release.Name }}")
+        world.repository.write(
+            {
+                ".kedge/shop.yaml": PROJECT,
+                ".kedge/units.yaml": "\n---\n".join(units),
+                "charts/web/Chart.yaml": CHART.format("web"),
+                "charts/web/values.yaml": "greeting: hello\n",
+                "charts/web/templates/all.yaml": f"{space}\n---\n{map}",
+            }
+        )
+        first = world.pushed("begin")
+        for name in ("web", "twin"):
+            await world.synced(f"shop/{name}", first)
+        world.repository.write({"charts/web/values.yaml": "greeting: goodbye\n"})
+        second = world.pushed("say goodbye")
+        await world.until("shop/web", lambda d: d.applied is not None and d.applied.commit == second)
+        told = await world.kedge(*way(world, first[:7], "--dry-run"))
+        assert "shop/twin reads of it too, and goes back with it: charts/web/values.yaml" in told.err, told.err

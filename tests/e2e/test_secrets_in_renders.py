@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.world import World, standing
 
 from kedge.model.event import Event
+from kedge.model.unit import UnitName
 
 pytestmark = pytest.mark.e2e
 
@@ -109,3 +110,4 @@ async def test_a_secret_that_is_not_the_project_s_makes_no_unit(tmp_path: Path, 
             return any("may not use the secret other-db" in str(p) for state in states for p in state.problems)
 
         await world.eventually(refused)
+        assert await world.house.doors.store.load(UnitName("shop", "web")) is None

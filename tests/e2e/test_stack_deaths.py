@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,8 +12,8 @@ from pathlib import Path
 import pytest
 from tests.doors.git_http import GitServer
 from tests.e2e.life import Life
-from tests.e2e.test_stacks import PROJECT, UNATTENDED, stack
-from tests.e2e.world import PATIENCE, Forge, clustered
+from tests.e2e.stacked import PROJECT, UNATTENDED, stack
+from tests.e2e.world import PATIENCE, Forge, Said, clustered
 
 from kedge.sandbox.http import kubeconfig
 
@@ -94,3 +96,81 @@ async def test_an_apply_that_ends_while_nobody_is_there_is_on_record_when_somebo
     assert "terraform_data.first" in listed
     assert "terraform_data.slow" in listed
     assert (life.folder / "told").read_text() == "began\ndone\n"
+
+
+SENT = 21.0
+"""Seconds after its first step was done from which on a tool sends its state with each that is; 20 is its own floor."""
+
+
+def steps(life: Life, count: int) -> str:
+    """One step after the other, each of which tells that it has begun and waits for a gate."""
+    return "".join(
+        f"""
+resource "terraform_data" "s{number}" {{
+  input = {f"terraform_data.s{number - 1}.id" if number else '"first"'}
+  provisioner "local-exec" {{
+    command = "echo s{number} >> {life.folder}/told; while ! test -e {life.folder}/go-{number}; do sleep 0.1; done"
+  }}
+}}
+"""
+        for number in range(count)
+    )
+
+
+async def at_step(life: Life, number: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while f"s{number}" not in ((life.folder / "told").read_text() if (life.folder / "told").exists() else ""):
+            await asyncio.sleep(0.05)
+
+
+async def struck(life: Life, number: signal.Signals) -> None:
+    assert life.process is not None
+    life.process.send_signal(number)
+    async with asyncio.timeout(PATIENCE):
+        while life.process.poll() is None:
+            await asyncio.sleep(0.02)
+
+
+def state_sent(said: Said) -> bool:
+    return said.code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+async def test_whenever_a_controller_ends_the_apply_goes_on_and_its_state_is_whole(
+    life: Life, first: signal.Signals
+) -> None:
+    """At the beginning, at the first step, just before and just after the tool's first word to the state backend; each
+    with either signal. What the tool sends while nobody is there, it sends again."""
+    second = signal.SIGTERM if first is signal.SIGKILL else signal.SIGKILL
+    life.repository.write({"infra/net/main.tf": steps(life, 3)})
+    life.repository.push("three steps")
+    await life.begin()
+    await life.until("a run", lambda said: said.code == 0 and said.json["unit"]["run"], "get", "shop/net", "-o", "json")
+    await struck(life, first)
+    await life.begin()
+    await at_step(life, 0)
+    await struck(life, second)
+    await life.begin()
+    (life.folder / "go-0").touch()
+    await at_step(life, 1)
+    began = time.monotonic()
+    assert (await life.kedge("state", "show", "shop/net")).code, "the tool has not sent its state yet"
+    await struck(life, first)
+    await asyncio.sleep(max(0.0, began + SENT - time.monotonic()))
+    (life.folder / "go-1").touch()  # it does not go on before what it sends is taken
+    await life.begin()
+    await at_step(life, 2)
+    await life.until("a state", state_sent, "state", "show", "shop/net")
+    await struck(life, second)
+    await life.begin()
+    (life.folder / "go-2").touch()
+    await life.at("shop/net", life.repository.git("rev-parse", "HEAD"))
+    unit = await life.unit("shop/net")
+    assert (unit["runs"], unit["lastRun"]["result"]) == (1, "Succeeded")
+    assert (life.folder / "told").read_text() == "s0\ns1\ns2\n", "each step was done once"
+    listed = (await life.kedge("state", "show", "shop/net")).out
+    assert all(f"terraform_data.s{number}" in listed for number in range(3))
+    await life.remember()
+    await life.end()
+    await life.sound()

@@ -5,42 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.doors.iac import Stack
-from tests.doors.statefiles import statefile
+from tests.e2e.stacked import NET, PROJECT, UNATTENDED, pending, stack
 from tests.e2e.stories import application
 from tests.e2e.world import World, standing
 
-from kedge.model.dossier import Dossier
+from kedge.cli.client import Server
+from kedge.model.errors import Planning
 
 pytestmark = pytest.mark.e2e
-
-PROJECT = """
-apiVersion: kedge.dev/v1alpha1
-kind: Project
-metadata: {name: shop}
-"""
-
-
-def stack(name: str, *lines: str) -> str:
-    """The declaration of a stack; `lines` go into its spec."""
-    spec = "\n".join(f"  {line}" for line in (f"source: {{path: infra/{name}}}", *lines))
-    return f"""
-apiVersion: kedge.dev/v1alpha1
-kind: Stack
-metadata: {{name: {name}, project: shop}}
-spec:
-{spec}
-"""
-
-
-NET = """
-variable "range" { default = "10.0.0.0/16" }
-resource "terraform_data" "net" { input = var.range }
-output "range" { value = terraform_data.net.output }
-"""
-UNATTENDED = "approve: {when: never}"
 
 
 @pytest.fixture
@@ -118,23 +93,48 @@ output "told" { value = terraform_data.cache.output.from }
     runs = {name: (await world.synced(name)).runs for name in ("shop/net", "shop/db", "shop/cache", "shop/web")}
     assert runs == {"shop/net": 1, "shop/db": 1, "shop/cache": 1, "shop/web": 1}
 
-    world.repository.write({"infra/net/main.tf": NET.replace("10.0.0.0", "10.9.0.0")})
-    world.pushed("another range")
-    await world.eventually(lambda: _greets(world, "db in 10.9.0.0/16"))
+    another = {
+        "infra/net/main.tf": NET.replace("10.0.0.0", "10.9.0.0"),
+        "infra/db/main.tf": db.replace("db in", "DB in"),
+    }
+    world.repository.write(dict(another))
+    world.pushed("another range, and another database")
+    await world.eventually(lambda: _greets(world, "DB in 10.9.0.0/16"))
+    runs = {name: (await world.synced(name)).runs for name in ("shop/net", "shop/db", "shop/cache", "shop/web")}
+    assert set(runs.values()) == {2}, "nobody was applied with a value that was about to be another one"
     kept = await world.kedge("get", "event", "-o", "json")
     assert "hunter2" not in kept.out
     store = (world.data / "kedge.db").read_bytes()
     assert b"hunter2" not in store, "a sensitive output is encrypted wherever it rests"
-
-
-def _pending(dossier: Dossier) -> str:
-    """The commit whose plan waits for an approval."""
-    plan = dossier.plan
-    return plan.revision.commit if plan is not None and plan.needs is not None and plan.revision is not None else ""
+    left = [path for path in (world.data / "executions").rglob("*") if path.is_file()]
+    assert any(path.name == "plan.bin.sealed" for path in left)
+    assert not [path for path in left if b"hunter2-10." in path.read_bytes()]
 
 
 async def _greets(world: World, text: str) -> bool:
     return await world.greeting("web") == text
+
+
+async def test_a_check_of_the_code_that_does_not_hold_is_told_with_the_plan_and_stays_in_sight(world: World) -> None:
+    """It stood in what the tool says of its plan, and nobody was shown it."""
+    assertion = 'assert {\n    condition = var.range == "x"\n    error_message = "the range is not x"\n  }'
+    code = f'{NET}check "small" {{\n  {assertion}\n}}\n'
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net"), "infra/net/main.tf": code})
+    commit = world.pushed("a net")
+    await world.until("shop/net", lambda d: pending(d) == commit)
+    told = "Check block assertion failed: the range is not x"
+    shown = await world.kedge("diff", "shop/net", "--pending")
+    assert "findings: 1 warning\n" in shown.out
+    assert told in shown.out
+    await world.kedge("approve", "shop/net", "-y")
+    await world.synced("shop/net", commit)
+    await world.kedge("sync", "shop/net", "-y")
+    seen = await world.until("shop/net", lambda d: bool(d.shown.warned) and d.shown.sync == "Synced")
+    assert [told in text for text in seen.shown.warned] == [True]
+    assert told in (await world.kedge("get", "shop/net")).out
+    world.repository.write({"infra/net/main.tf": NET})
+    await world.synced("shop/net", world.pushed("no check"))
+    await world.until("shop/net", lambda d: not d.shown.warned)
 
 
 async def test_only_the_readers_of_a_module_are_planned(world: World) -> None:
@@ -187,6 +187,29 @@ async def test_what_may_hold_state_is_not_replaced_unattended_and_an_approval_is
     said = await world.kedge("approve", "shop/net", "-y")
     assert said.code == 0, said.err
     await world.until("shop/net", lambda d: d.runs == 2 and d.operation is None and d.shown.sync == "Synced")
+
+
+async def test_an_approval_that_no_longer_fits_is_held_and_what_lies_between_is_shown(world: World) -> None:
+    """Of a plan that does less than what was approved, nothing told why it waits."""
+    more = NET + 'resource "terraform_data" "other" { input = "other" }\n'
+    net = stack("net", "approve: {count: 2}")
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": net, "infra/net/main.tf": more})
+    first = world.pushed("two")
+    await world.until("shop/net", lambda d: pending(d) == first)
+    await world.kedge("approve", "shop/net", "-y")
+    world.repository.write({"infra/net/main.tf": NET.replace("10.0.0.0", "10.9.0.0")})
+    second = world.pushed("one of them, otherwise")
+    held = await world.until("shop/net", lambda d: pending(d) == second)
+    assert "; not what was approved: create terraform_data.net" in held.shown.why
+    for words in (("--pending",), ()):
+        shown = (await world.kedge("diff", "shop/net", *words)).out
+        assert "not what mona approved" in shown
+        assert "  is not to be done any more:\n    + terraform_data.other" in shown
+        assert '  + "10.0.0.0/16"' in shown.partition("approved was:")[2]
+    world.repository.write({"infra/net/main.tf": NET})
+    third = world.pushed("one of them")
+    less = await world.until("shop/net", lambda d: pending(d) == third)
+    assert less.shown.why.endswith("; not what was approved: some of that is not to be done any more")
 
 
 async def test_a_stack_that_leaves_git_is_destroyed_only_where_that_is_declared_and_approved(world: World) -> None:
@@ -250,7 +273,7 @@ resource "terraform_data" "b" {
     assert "exit status 7" in failed.last.message
     world.repository.write({"infra/net/main.tf": text.replace("COMMAND", "true")})
     mended = world.pushed("mended")
-    held = await world.until("shop/net", lambda d: _pending(d) == mended)
+    held = await world.until("shop/net", lambda d: pending(d) == mended)
     assert held.plan is not None
     (change,) = held.plan.changes
     assert (str(change.ref), change.act, change.why) == (
@@ -262,127 +285,23 @@ resource "terraform_data" "b" {
     await world.until("shop/net", lambda d: d.operation is None and d.shown.sync == "Synced")
 
 
-async def _moved_by_hand(world: World, tmp_path: Path) -> None:
-    """What somebody does behind Kedge's back: the world is otherwise than the code says."""
-    kept = tmp_path / "mine.tfstate"
-    pulled = await world.kedge("state", "pull", "shop/net", "--reason", "look")
-    assert pulled.code == 0, pulled.err
-    kept.write_text(pulled.out.replace("10.0.0.0/16", "172.16.0.0/12"))
-    pushed = await world.kedge("state", "push", "shop/net", str(kept), "--force", "--reason", "by hand", "-y")
-    assert pushed.code == 0, pushed.err
-
-
-async def test_drift_is_proposed_as_a_plan_and_repaired_where_that_is_declared(world: World, tmp_path: Path) -> None:
-    world.repository.write(
-        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": NET}
-    )
-    await world.synced("shop/net", world.pushed("a net"))
-    await _moved_by_hand(world, tmp_path)
-    drifted = await world.until("shop/net", lambda d: bool(d.shown.drifted))
-    assert drifted.shown.drifted == ("output.range", "terraform_data.net")
-    assert "drifted, and healing is off" in drifted.shown.why
-    world.repository.write({".kedge/net.yaml": stack("net", UNATTENDED, "sync: {heal: harmless}")})
-    world.pushed("heal it")
-    repaired = await world.until("shop/net", lambda d: d.runs == 2 and d.operation is None)
-    assert repaired.last is not None
-    assert (repaired.last.cause, repaired.last.result) == ("drift", "Succeeded")
-    await world.synced("shop/net")
-    assert (await world.kedge("state", "pull", "shop/net", "--reason", "look")).out.count("10.0.0.0/16") > 0
-
-
-async def test_drift_is_looked_for_when_its_time_has_come(world: World) -> None:
-    world.repository.write(
-        {
-            ".kedge/shop.yaml": PROJECT,
-            ".kedge/net.yaml": stack("net", UNATTENDED, "sync: {every: 3s}"),
-            "infra/net/main.tf": NET,
-        }
-    )
-    first = await world.synced("shop/net", world.pushed("a net"))
-    later = await world.until("shop/net", lambda d: (d.verified or 0.0) > (first.verified or 0.0))
-    assert (later.runs, later.shown.sync) == (1, "Synced")
-
-
 async def test_a_stack_goes_back_to_an_earlier_run_as_a_plan_that_is_approved(world: World) -> None:
     world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net"), "infra/net/main.tf": NET})
     first = world.pushed("a net")
-    await world.until("shop/net", lambda d: _pending(d) == first)
+    await world.until("shop/net", lambda d: pending(d) == first)
     await world.kedge("approve", "shop/net", "-y")
     await world.synced("shop/net", first)
     world.repository.write({"infra/net/main.tf": NET.replace("10.0.0.0", "10.9.0.0")})
     second = world.pushed("another range")
-    await world.until("shop/net", lambda d: _pending(d) == second)
+    await world.until("shop/net", lambda d: pending(d) == second)
     await world.kedge("approve", "shop/net", "-y")
     await world.synced("shop/net", second)
     back = await world.kedge("rollback", "shop/net", "1", "-y", "--reason", "it was better")
     assert back.code == 0, back.err + back.out
-    await world.until("shop/net", lambda d: d.pin is not None and _pending(d) == first)
+    await world.until("shop/net", lambda d: d.pin is not None and pending(d) == first)
     await world.kedge("approve", "shop/net", "-y")
     pinned = await world.until("shop/net", lambda d: d.runs == 3 and d.operation is None and d.shown.sync == "Synced")
     assert [(output.name, output.value) for output in pinned.outputs] == [("range", '"10.0.0.0/16"')]
-
-
-async def test_a_run_whose_lock_was_broken_loses_nothing_and_overwrites_nothing(world: World, tmp_path: Path) -> None:
-    states = world.house.states
-    assert states is not None
-    began, go_on = tmp_path / "began", tmp_path / "go-on"
-    command = f"touch {began}; while [ ! -e {go_on} ]; do sleep 0.05; done"
-    code = f"""
-resource "terraform_data" "a" {{ input = "made" }}
-resource "terraform_data" "b" {{
-  depends_on = [terraform_data.a]
-  provisioner "local-exec" {{ command = "{command}" }}
-}}
-"""
-    world.repository.write(
-        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": code}
-    )
-    world.pushed("slow")
-
-    async def at_work() -> bool:
-        return began.exists()
-
-    await world.eventually(at_work)
-    assert "locked by apply-" in (await world.kedge("state", "versions", "shop/net")).err
-    refused = await world.kedge("state", "unlock", "shop/net", "-y")
-    assert (refused.code, "not known to be over" in refused.err) == (2, True)
-    forced = await world.kedge("state", "unlock", "shop/net", "--force", "-y", "--reason", "it hangs")
-    assert forced.code == 0, forced.err
-    saved = tmp_path / "repaired.tfstate"
-    saved.write_bytes(statefile(1, lineage="another"))
-    pushed = await world.kedge("state", "push", "shop/net", str(saved), "-y")
-    assert pushed.code == 0, pushed.err
-    go_on.touch()
-    await world.until("shop/net", lambda d: d.last is not None and d.last.result == "Failed")
-    versions = (await world.kedge("state", "versions", "shop/net", "-o", "json")).out
-    assert [item["origin"] for item in json.loads(versions)["items"]] == ["left behind", "pushed"]
-    assert await states.read("shop/net") == saved.read_bytes()
-    chosen = await world.kedge("state", "rollback", "shop/net", "2", "-y", "--reason", "that is what runs")
-    assert chosen.code == 0, chosen.err
-    head = await states.head("shop/net")
-    assert head is not None
-    assert head.resources == ("terraform_data.a", "terraform_data.b")
-
-
-async def test_a_stack_that_was_made_elsewhere_is_taken_over_with_its_state_and_nothing_is_made_anew(
-    world: World, tmp_path: Path, tofu: Path
-) -> None:
-    elsewhere = Stack(tofu, tmp_path / "elsewhere")
-    elsewhere.declare(NET)
-    await elsewhere.init()
-    applied = await elsewhere.apply()
-    assert applied.code == 0, applied.text
-    existing = elsewhere.folder / "terraform.tfstate"
-    pushed = await world.kedge("state", "push", "shop/net", str(existing), "-y", "--reason", "from a laptop")
-    assert pushed.code == 0, pushed.err
-    world.repository.write(
-        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": NET}
-    )
-    world.pushed("the same net")
-    await world.until("shop/net", lambda d: d.operation is None and d.shown.sync == "Synced")
-    states = world.house.states
-    assert states is not None
-    assert await states.read("shop/net") == existing.read_bytes()
 
 
 async def test_a_cancelled_apply_ends_in_order_and_what_it_made_is_on_record(world: World, tmp_path: Path) -> None:
@@ -447,3 +366,116 @@ spec: {environment: {CLOUD_KEY: {env: A_SECRET}}}
     assert "ANOTHER" not in seen
     assert "A_SECRET" not in seen
     assert all(b"hunter2" not in file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())
+
+
+async def test_who_asks_for_a_plan_waits_until_it_is_there(
+    tmp_path: Path, tofu: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes: it was an error after fifty seconds, and had to be asked for again."""
+    hold, program = tmp_path / "hold", tmp_path / "tools" / "tofu"
+    program.parent.mkdir()
+    wait = f'[ "$1" != plan ] || while [ -e {hold} ]; do sleep 0.05; done'
+    program.write_text(f'#!/bin/sh\n{wait}\nexec {tofu} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("kedge.control.road.preview.PATIENCE", 0.1)
+    answers: list[str] = []
+    ask = Server.get
+
+    def counted(self: Server, path: str, **params: Any) -> dict[str, Any]:
+        try:
+            return ask(self, path, **params)
+        except Planning as error:
+            answers.append(str(error))
+            if len(answers) == 3:
+                hold.unlink()
+            raise
+
+    monkeypatch.setattr(Server, "get", counted)
+    async with standing(tmp_path, environ={"KEDGE_TOOLS": str(program.parent)}) as world:
+        world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net"), "infra/net/main.tf": NET})
+        commit = world.pushed("a net")
+        await world.until("shop/net", lambda d: pending(d) == commit)
+        await world.kedge("approve", "shop/net", "-y")
+        await world.synced("shop/net", commit)
+        hold.touch()
+        world.repository.write({".kedge/net.yaml": stack("net", "variables: {range: 10.9.0.0/16}")})
+        world.pushed("another")
+        await world.until("shop/net", lambda d: "the plan is being made" in d.shown.why)
+        said = await world.kedge("diff", "shop/net")
+    assert (said.code, len(answers) >= 3) == (1, True)
+    assert "10.9.0.0/16" in said.out
+    assert "the plan is being made" in said.err
+
+
+async def test_of_two_commits_in_quick_succession_each_is_applied_whole_or_not_at_all(
+    world: World, tmp_path: Path
+) -> None:
+    """The second comes while the first is applied: that goes on to its end, and what both want is made once."""
+    began, go_on = tmp_path / "began", tmp_path / "go-on"
+    command = f"echo ${{self.input}} >> {began}; while [ ! -e {go_on} ]; do sleep 0.05; done"
+    code = f"""
+variable "range" {{}}
+resource "terraform_data" "net" {{
+  input = var.range
+  provisioner "local-exec" {{ command = "{command}" }}
+}}
+resource "terraform_data" "last" {{ input = "${{terraform_data.net.id}} ${{var.range}}" }}
+output "range" {{ value = terraform_data.last.output }}
+"""
+    declared = {number: stack("net", UNATTENDED, f"variables: {{range: r{number}}}") for number in (1, 2, 3)}
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": declared[1], "infra/net/main.tf": code})
+    first = world.pushed("first")
+    await world.until("shop/net", lambda d: began.exists())
+    for number in (2, 3):
+        world.repository.write({".kedge/net.yaml": declared[number]})
+        last = world.pushed(f"commit {number}")
+    await world.until("shop/net", lambda d: d.unit.tool is not None and "r3" in d.unit.tool.variables)
+    running = await world.until("shop/net", lambda d: d.operation is not None)
+    assert running.operation is not None
+    assert running.operation.revision is not None
+    assert running.operation.revision.commit == first
+    go_on.touch()
+    done = await world.synced("shop/net", last)
+    assert began.read_text() == "r1\n", "what both want was made once"
+    assert (done.runs, done.outputs[0].value.endswith(' r3"')) == (2, True), "nobody applied what was overtaken"
+
+
+async def test_of_two_commits_before_the_first_is_planned_only_the_second_is_applied(world: World) -> None:
+    world.repository.write(
+        {".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), "infra/net/main.tf": NET}
+    )
+    world.pushed("first")
+    await world.until("shop/net", lambda d: "the plan is being made" in d.shown.why or d.runs > 0)
+    world.repository.write({"infra/net/main.tf": NET.replace("10.0.0.0", "10.9.0.0")})
+    done = await world.synced("shop/net", world.pushed("second"))
+    assert done.outputs[0].value == '"10.9.0.0/16"'
+    assert done.runs <= 2
+    assert done.last is not None
+    assert done.last.result == "Succeeded"
+
+
+async def test_what_is_destroyed_waits_for_a_person_though_all_else_is_applied_unattended(world: World) -> None:
+    """A resource that leaves the code is a deletion that no automatic approval covers; one that is gone from the world
+    is made anew without a word."""
+    two = NET + 'resource "terraform_data" "other" { input = "other" }\n'
+    net = stack("net", UNATTENDED, "sync: {heal: always}")
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": net, "infra/net/main.tf": two})
+    await world.synced("shop/net", world.pushed("two"))
+    world.repository.write({"infra/net/main.tf": NET})
+    commit = world.pushed("one of them goes")
+    held = await world.until("shop/net", lambda d: pending(d) == commit)
+    assert held.plan is not None
+    assert held.plan.needs is not None
+    assert held.plan.needs.reasons == ("terraform_data.other is deleted",)
+    assert (held.runs, held.operation) == (1, None)
+    world.repository.write({"infra/net/main.tf": two})
+    await world.synced("shop/net", world.pushed("it stays"))
+    pulled = await world.kedge("state", "pull", "shop/net", "--reason", "look")
+    state = json.loads(pulled.out)
+    state["resources"] = [one for one in state["resources"] if one["name"] != "other"]
+    state["serial"] += 1
+    kept = world.data.parent / "without.tfstate"
+    kept.write_text(json.dumps(state))
+    pushed = await world.kedge("state", "push", "shop/net", str(kept), "--reason", "it is gone", "-y")
+    assert pushed.code == 0, pushed.err
+    await world.until("shop/net", lambda d: d.runs == 2 and d.operation is None and d.shown.sync == "Synced")

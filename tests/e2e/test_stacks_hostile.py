@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.stacked import NET, PROJECT, UNATTENDED, stack
 from tests.e2e.stories import application, folder_of
-from tests.e2e.test_stacks import NET, PROJECT, UNATTENDED, stack
 from tests.e2e.world import World, standing
 
 pytestmark = pytest.mark.e2e

@@ -100,30 +100,49 @@ QUOTA = """
 apiVersion: v1
 kind: ResourceQuota
 metadata: {name: few, annotations: {argocd.argoproj.io/sync-wave: "-1"}}
-spec: {hard: {count/secrets: "1"}}
+spec: {hard: {count/secrets: "0"}}
 """
 
 
-def secret(name: str) -> str:
-    return f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{a: b}}\n"
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: one}\nstringData: {a: b}\n"
+
+
+async def in_force(world: World) -> None:
+    """A quota is there long before its controller and whoever admits objects have heard of it: until one is refused."""
+
+    async def refused() -> bool:
+        probe = {"metadata": {"name": "probe"}}
+        try:
+            await world.call("POST", f"{SPACES}/web/secrets?dryRun=All", probe)
+        except AssertionError as error:
+            return "exceeded quota: few" in str(error)
+        return False
+
+    await world.eventually(refused)
 
 
 async def test_what_a_quota_refuses_is_told_and_a_newer_commit_gets_through(tmp_path, real_cluster, monkeypatch):
     hasten(monkeypatch)
     async with standing(tmp_path, access=real_cluster.access) as world:
         await begun(world, quota=QUOTA, config=config("hello"))
-
-        async def in_force() -> bool:
-            # What is made before its controller has seen the quota is not counted for minutes.
-            quota = await world.call("GET", f"{SPACES}/web/resourcequotas/few")
-            return "hard" in quota.get("status", {})
-
-        await world.eventually(in_force)
-        world.repository.write({"apps/web/one.yaml": secret("one")})
-        await world.synced("shop/web", world.pushed("as many as there may be"))
-        world.repository.write({"apps/web/two.yaml": secret("two"), "apps/web/config.yaml": config("half")})
+        await in_force(world)
+        world.repository.write({"apps/web/one.yaml": SECRET, "apps/web/config.yaml": config("half")})
         world.pushed("one too many")
         await world.said("exceeded quota: few", "get", "web")
-        world.repository.write({"apps/web/two.yaml": None, "apps/web/config.yaml": config("goodbye")})
+        world.repository.write({"apps/web/one.yaml": None, "apps/web/config.yaml": config("goodbye")})
         await world.synced("shop/web", world.pushed("without it"))
         assert await world.greeting("web") == "goodbye"
+
+
+async def test_a_commit_that_raises_a_quota_and_adds_what_needs_it_gets_through(tmp_path, real_cluster, monkeypatch):
+    """The dry run of what was added met the old quota, and the whole commit waited for ever: for itself."""
+    hasten(monkeypatch)
+    async with standing(tmp_path, access=real_cluster.access) as world:
+        await begun(world, quota=QUOTA)
+        await in_force(world)
+        world.repository.write({"apps/web/one.yaml": SECRET})
+        world.pushed("one too many")
+        await world.said("exceeded quota: few", "get", "web")
+        world.repository.write({"apps/web/quota.yaml": QUOTA.replace('"0"', '"1"')})
+        await world.synced("shop/web", world.pushed("room for it"))
+        assert (await world.call("GET", f"{SPACES}/web/secrets/one"))["kind"] == "Secret"

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from tests.parts.listener import ended, listening
+
 from kedge.kube.kubeconfig import Access
 
 CHUNK = 64 * 1024
@@ -52,13 +54,11 @@ class Wire:
         number = self.made
         self.writers[number] = writer, onward
         try:
-            async with asyncio.TaskGroup() as both:
+            async with ended(onward), asyncio.TaskGroup() as both:
                 both.create_task(self.carry(number, reader, onward))
                 both.create_task(self.carry(number, there, writer))
         finally:
             del self.writers[number]
-            for end in (writer, onward):
-                end.transport.abort()
 
     async def carry(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -75,12 +75,5 @@ async def wired(access: Access) -> AsyncIterator[tuple[Wire, Access]]:
     """A wire to the cluster of `access`, and the access through it."""
     parts = urlsplit(access.server)
     wire = Wire(parts.hostname or "", parts.port or 443)
-    server = await asyncio.start_server(wire.meet, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(wire.meet) as port:
         yield wire, replace(access, server=f"https://127.0.0.1:{port}")
-    finally:
-        server.close()
-        wire.cut()
-        while wire.writers:
-            await asyncio.sleep(0.01)

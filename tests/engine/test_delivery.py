@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.builders import dossier, operation, plan_of, ref
+from tests.builders import change, dossier, operation, plan_of, ref, unit
 
-from kedge.engine.delivery import failed, settled, shown_synced, shown_verified
-from kedge.model.dossier import Shown, Sync, Trouble
+from kedge.engine.delivery import (
+    Asked,
+    asked,
+    drift_due,
+    failed,
+    settled,
+    shown_synced,
+    shown_verified,
+    unverified_for,
+)
+from kedge.model.change import Act
+from kedge.model.declaration import Day, WindowSection
+from kedge.model.dossier import Dossier, Shown, Sync, Trouble, Wish
+from kedge.model.execution import Tool
 from kedge.model.health import Health, Status
 from kedge.model.operation import Cause, Did, Outcome, Overruled, Result, Sight
+from kedge.model.plan import Phase, Step, StepKind
+from kedge.model.unit import StackTool
 
 WELL = Health(Status.HEALTHY)
 HELD = ref("ConfigMap", "held")
@@ -17,14 +31,14 @@ GOING = Sight(HELD, exists=True, status="Progressing", terminating=True, finaliz
 
 
 def test_what_the_cluster_overrules_is_never_shown_as_synced_and_holds_nobody_up():
-    unit = dossier(overruled=(Overruled(ref("ConfigMap", "web"), "data.greeting"),))
-    shown = shown_synced(unit, WELL)
+    one = dossier(overruled=(Overruled(ref("ConfigMap", "web"), "data.greeting"),))
+    shown = shown_synced(one, WELL)
     assert (shown.sync, shown.applied, shown.health) == (Sync.OUT_OF_SYNC, True, WELL)
     assert "data.greeting otherwise than Git states" in shown.why
-    assert settled(replace(unit, shown=shown))
-    sick = shown_synced(unit, Health(Status.DEGRADED, "a Pod fails"))
+    assert settled(replace(one, shown=shown))
+    sick = shown_synced(one, Health(Status.DEGRADED, "a Pod fails"))
     assert "a Pod fails" in sick.why
-    assert not settled(replace(unit, shown=sick))
+    assert not settled(replace(one, shown=sick))
 
 
 def test_what_is_applied_but_unhealthy_or_not_applied_holds_up_who_comes_after():
@@ -58,3 +72,49 @@ def test_a_removal_is_tried_for_ever_for_no_commit_will_come():
     tired = dossier(trouble=Trouble("", "it is held", 10, 0.0))
     assert failed(tired, run, 100.0).again is None
     assert failed(tired, replace(run, cause=Cause.REMOVAL), 100.0).again == 280.0
+
+
+NIGHTLY = WindowSection(from_="22:00", to="06:00")
+DAY, HOUR = 86_400.0, 3600.0
+
+
+def _stack(verified: float, **tool: object) -> Dossier:
+    return dossier(unit=unit(tool=StackTool(Tool.OPENTOFU, **tool)), verified=verified)
+
+
+def test_drift_is_due_a_period_after_the_last_plan_a_tenth_sooner_or_later():
+    due = drift_due(_stack(1000 * DAY, every=HOUR), 1000 * DAY)
+    assert due is not None
+    assert 1000 * DAY + 0.9 * HOUR <= due <= 1000 * DAY + 1.1 * HOUR
+    assert drift_due(dossier(verified=5.0), 5.0) is None, "an application is watched"
+
+
+def test_drift_is_looked_for_in_windows_only_and_what_was_missed_is_due_in_the_next():
+    noon, spread = 1000 * DAY + 12 * HOUR, 4 * HOUR
+    stack = _stack(noon, every=HOUR, windows=(NIGHTLY,))
+    due = drift_due(stack, noon)
+    assert due is not None
+    assert noon + 10 * HOUR <= due <= noon + 10 * HOUR + spread
+    assert asked(stack, noon + 9 * HOUR) == Asked()
+    assert asked(stack, due) == Asked(due, drift=True)
+    missed = drift_due(stack, noon + DAY)
+    assert missed == due + DAY, "it slept through the night"
+    assert asked(stack, noon + DAY) == Asked()
+
+
+def test_what_a_person_asks_for_is_no_drift_and_drift_that_waits_is_asked_about():
+    stack = _stack(1000 * DAY, every=HOUR)
+    now = 1000 * DAY + 2 * HOUR
+    wish = Wish(Cause.SYNC, "mona", "", now)
+    assert asked(replace(stack, wish=wish), now) == Asked(now)
+    step = Step("apply", StepKind.ARTIFACT, Act.UPDATE, ref("ConfigMap", "a"), Phase.SYNC)
+    found = replace(plan_of(), steps=(step,), changes=(change(ref("ConfigMap", "a"), Act.UPDATE, drift=True),))
+    assert asked(replace(stack, plan=replace(found, made_at=now)), now) == Asked(held=True)
+
+
+def test_a_stacks_verification_is_too_old_after_some_of_its_own_periods():
+    assert unverified_for(unit(), 0.0, 3) is None
+    stack = _stack(0.0, every=DAY).unit
+    assert unverified_for(stack, 1000 * DAY, 3) == 3 * DAY + stack.sync.timeout
+    weekly = replace(stack, tool=replace(stack.tool, windows=(WindowSection((Day.SUNDAY,)),)))
+    assert unverified_for(weekly, 1000 * DAY, 3) == 9 * DAY + stack.sync.timeout

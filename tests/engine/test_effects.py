@@ -12,7 +12,7 @@ from kedge.engine.diff import diff
 from kedge.engine.effects import canonical, covered, difference, effects
 from kedge.model.change import Act, Change
 from kedge.model.manifest import Manifest
-from kedge.model.pair import Seen
+from kedge.model.pair import Along, Seen
 from kedge.model.ref import Ref
 
 KEY = b"k" * 32
@@ -135,3 +135,30 @@ def test_json_too_deep_for_python_is_still_written() -> None:
     for _ in range(5_000):
         value = [value]
     assert '"a":"é"' in canonical(value)
+
+
+def test_who_agreed_to_a_deletion_did_not_agree_to_the_data_that_came_into_it_since() -> None:
+    """An approval of an empty namespace's deletion counted for the database that somebody had put there meanwhile."""
+    space = Ref("", "Namespace", "", "web")
+    some = tuple(Ref("", "ConfigMap", "web", name) for name in "abc")
+    claim = Ref("", "PersistentVolumeClaim", "web", "data")
+
+    def agreed(along: Along | None) -> str:
+        change = diff(Seen(space, {"kind": "Namespace"}, None, along=along), KEY)
+        assert change is not None
+        return change.effect
+
+    nothing, strangers, data = Along(own=3), Along(others=2, named=some[:2]), Along(others=2, named=(claim, some[0]))
+    assert len({agreed(nothing), agreed(strangers), agreed(data)}) == 3
+    assert agreed(nothing) == agreed(None) == agreed(Along(own=1))
+    assert agreed(strangers) == agreed(Along(others=3, named=some)), "what comes and goes does not ask again"
+
+
+def test_who_agreed_to_a_deletion_with_all_in_it_agreed_to_it_when_that_is_gone() -> None:
+    """Of two units that go together, the one had agreed to what the other took away first, and was asked again."""
+    space = Ref("", "Namespace", "", "web")
+    with_it = diff(Seen(space, {"kind": "Namespace"}, None, along=Along(others=1, named=(space,))), KEY)
+    empty = diff(Seen(space, {"kind": "Namespace"}, None), KEY)
+    assert with_it is not None
+    assert empty is not None
+    assert (with_it.alone, empty.alone) == (empty.effect, "")

@@ -66,6 +66,7 @@ HOLDERS = [
 
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_the_canary_is_in_no_view(holder: dict[str, Any]) -> None:
+    assert mask.view(holder, KEY)["kind"] == "Secret"
     assert_silent(mask.view(holder, KEY))
     assert_silent(mask.view({"kind": "List", "items": [{"kind": "List", "items": [holder]}]}, KEY))
 
@@ -168,4 +169,4 @@ def test_the_same_secret_written_as_string_data_is_no_change() -> None:
 @pytest.mark.parametrize("text", ['["' * 60_000, "[" * 180_000, '["\\\\' * 60_000, "a." * 60_000])
 def test_no_path_in_an_annotation_takes_long_to_read(text: str) -> None:
     with processor(5):
-        mask._place(text)
+        assert isinstance(mask._place(text), tuple)

@@ -4,7 +4,7 @@ from tests.builders import Walked, change, draft, hook, manifest, operation, own
 
 from kedge.engine.hooks import generated_name
 from kedge.engine.plan import make_plan, named, unsettled
-from kedge.model.change import Act, Finding, Severity
+from kedge.model.change import Act, FieldAct, FieldChange, Finding, Severity
 from kedge.model.declaration import ApproveSection, OnRemove, SyncSection, When
 from kedge.model.operation import Did, Outcome, Result
 from kedge.model.plan import Phase
@@ -110,6 +110,16 @@ def test_what_another_unit_claims_blocks_the_plan():
 def test_what_the_api_server_refuses_blocks_the_plan_before_anything_is_applied():
     refused = (change(ref("Service", "web"), Act.UPDATE, rejection="spec.clusterIP: field is immutable"),)
     assert "field is immutable" in plan_of(manifest("Service", "web"), changes=refused).blocked[0]
+
+
+def test_a_refusal_without_a_path_names_what_was_to_change():
+    """Of a StatefulSet the server lists the fields that may change, and not the one that may not."""
+    ways = [FieldChange(path, FieldAct.CHANGE) for path in ("spec.serviceName", "spec.a", "spec.b", "spec.c")]
+    refused = change(ref("Service", "web"), Act.UPDATE, fields=tuple(ways), rejection="spec: Forbidden")
+    found = plan_of(manifest("Service", "web"), changes=(refused,)).blocked[0]
+    assert "refuses to change spec.serviceName, spec.a, spec.b, …: spec: Forbidden" in found
+    told = replace(refused, rejection="spec.serviceName: field is immutable")
+    assert "refuses it: spec.serviceName" in plan_of(manifest("Service", "web"), changes=(told,)).blocked[0]
 
 
 def test_destructive_plans_need_approval_unless_the_unit_says_never():

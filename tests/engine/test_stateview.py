@@ -121,8 +121,8 @@ def test_from_nothing_everything_is_new() -> None:
     ],
 )
 def test_what_is_oddly_made_is_passed_over(content: bytes) -> None:
-    view(content, KEY)
-    differences(content, statefile(2), KEY)
+    shown, changed = view(content, KEY), differences(content, statefile(2), KEY)
+    assert len(shown.resources) + len(shown.outputs) == len(changed)
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{", b"[" * 100_000])

@@ -83,3 +83,10 @@ def test_a_unit_is_late_by_the_watches_of_its_own_kinds() -> None:
     found = lateness(words, {("prod", frozenset()): view(fresh=5), ("prod", kinds): dead}, LIMITS)
     assert list(found.late) == ["shop/thing"]
     assert ": a watch that sees its objects of cluster prod has told nothing since " in found.late["shop/thing"]
+
+
+def test_a_stack_is_late_after_its_own_time_not_after_that_of_the_sweeps() -> None:
+    hourly, weekly = replace(word(), limit=4 * HOUR), replace(word(), limit=600 * HOUR)
+    assert late(replace(hourly, verified=NOW - 4 * HOUR), view(), LIMITS) == ""
+    assert late(replace(hourly, verified=NOW - 5 * HOUR), view(), LIMITS)
+    assert late(weekly, view(), LIMITS) == ""

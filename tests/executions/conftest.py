@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from scripts.build_parts import OPENTOFU
+from tests.executions.jobscene import runs  # noqa: F401
 from tests.executions.scene import Scene
 from tests.executions.states import Backend, serving
-from tests.parts.fixtures import control_plane, real_cluster  # noqa: F401  (fixtures are found by name)
+from tests.parts.fixtures import control_plane, real_cluster, tofu  # noqa: F401  (fixtures are found by name)
 
 from kedge.executions.local import Supply
 from kedge.model.execution import Tool

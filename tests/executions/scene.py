@@ -13,6 +13,7 @@ from kedge.clock import SystemClock, SystemEntropy
 from kedge.executions.local import LocalExec, Supply
 from kedge.executions.tools import Tools
 from kedge.model.execution import BundleFile, Execution, Report, StateAccess, Task, Tool, Yield
+from kedge.ports import Seal
 
 STACK = """
 variable "size" {
@@ -50,6 +51,7 @@ class Scene:
     program: Path
     tool: Tool
     supply: Supply = Supply()
+    seal: Seal | None = None
     exec: LocalExec = field(init=False)
     rung: list[tuple[str, str]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,7 +60,7 @@ class Scene:
     async def open(self) -> None:
         """Begin, or begin again after `leave`."""
         tools = Tools("", [self.program.parent])
-        self.exec = LocalExec(self.root, tools, SystemClock(), SystemEntropy(), self.supply)
+        self.exec = LocalExec(self.root, tools, SystemClock(), SystemEntropy(), self.supply, self.seal)
         self.exec.subscribe(self._ring)
         await self.exec.adopt()
 

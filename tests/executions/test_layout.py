@@ -44,7 +44,10 @@ def test_a_bundle_that_can_not_be_laid_out_is_refused(paths: list[str], why: str
 
 
 def test_overrides_elsewhere_and_earlier_ones_are_nobodys_business() -> None:
-    checked(["infra/override.tf", "infra/a_override.tf", "modules/~_override.tf", "infra/zzzz_override.md"], "infra")
+    paths = ["infra/override.tf", "infra/a_override.tf", "modules/~_override.tf", "infra/zzzz_override.md"]
+    checked(paths, "infra")
+    with pytest.raises(Invalid):
+        checked([*paths, "infra/zzzz_override.tf"], "infra")
 
 
 def listed(data: Path, *places: str) -> None:

@@ -14,10 +14,12 @@ from tests.executions.pretender import pretender
 from tests.executions.scene import PATIENT, Scene
 
 from kedge import detached
-from kedge.executions.folder import Folder
+from kedge.clock import SystemEntropy
+from kedge.executions.folder import Folder, ended, open_report
 from kedge.executions.local import Supply
 from kedge.model.errors import Conflict, Invalid, Unavailable
-from kedge.model.execution import BundleFile, Ending, Execution, Task, Tool
+from kedge.model.execution import BundleFile, Ending, Execution, StateAccess, Task, Tool
+from kedge.store.vault import Vault
 
 
 @pytest.fixture
@@ -58,6 +60,17 @@ async def test_one_that_was_begun_before_is_found_again_at_work(scene: Scene) ->
     gate(scene, "one").touch()
     assert (await scene.until_ended("one")).ending is Ending.SUCCEEDED
     assert (await scene.exec.result("one")).plan == b"the plan\n"
+
+
+async def test_one_that_has_written_its_last_word_is_at_work_until_its_result_is_there(scene: Scene) -> None:
+    one = work(scene, "one")
+    await scene.exec.start(one)
+    request = folder(scene, "one").request()
+    assert request is not None
+    folder(scene, "one").write_report(ended(open_report(request), Ending.SUCCEEDED, 1.0))
+    report = scene.exec.report("one")
+    assert report is not None
+    assert (report.ending, report.finished) == (None, None), "whoever believed it asked for a result that was refused"
 
 
 async def test_one_that_ended_while_nobody_looked_is_found_ended(scene: Scene) -> None:
@@ -322,7 +335,7 @@ async def test_a_disk_that_is_full_before_the_beginning_is_told(scene: Scene, mo
     def full(self: Folder, *_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Folder, "_fill", full)
+    monkeypatch.setattr(Folder, "fill", full)
     with pytest.raises(Unavailable, match="No space left"):
         await scene.exec.start(work(scene, "one"))
     assert [place.name for place in scene.root.iterdir() if place.name.startswith(".new")] == []
@@ -371,3 +384,123 @@ async def test_an_apply_that_is_done_when_it_is_asked_to_end_is_done(scene: Scen
     await scene.exec.stop("one", "a person")
     report = await scene.until_ended("one")
     assert (report.ending, report.told) == (Ending.SUCCEEDED, "it was done when it was asked to end")
+
+
+async def test_a_plan_that_looks_for_drift_makes_way_for_who_is_waited_for(scene: Scene) -> None:
+    await scene.exec.start(work(scene, "drift1", drift=True))
+    await scene.exec.start(work(scene, "drift2", drift=True))
+    waits = scene.exec.report("drift2")
+    assert waits is not None
+    assert "waits for its turn" in waits.told, "of three places drift has one"
+    await at_work(scene, "drift1")
+    await scene.exec.start(work(scene, "plan1"))
+    await at_work(scene, "plan1")
+    await scene.exec.start(work(scene, "plan2"))
+    stopped = await scene.until_ended("drift1")
+    assert (stopped.ending, stopped.told) == (
+        Ending.STOPPED,
+        "makes way for what somebody waits for, and is made again",
+    )
+    await at_work(scene, "plan2")
+    for id in ("plan1", "plan2", "drift2"):
+        gate(scene, id).touch()
+    assert (await scene.until_ended("drift2")).ending is Ending.SUCCEEDED
+
+
+SECRET = "what the plan and the state hold in clear"
+
+
+def _with_secrets(scene: Scene, id: str) -> None:
+    """As a tool leaves it: the pretender itself makes nothing that is worth hiding."""
+    for place in (folder(scene, id).plan, folder(scene, id).shown):
+        place.write_text(SECRET)
+
+
+@pytest.fixture
+def sealed(scene: Scene) -> Scene:
+    scene.seal = Vault(b"k" * 32, SystemEntropy())
+    return scene
+
+
+async def test_what_a_plan_leaves_rests_encrypted(sealed: Scene) -> None:
+    await sealed.leave()
+    await sealed.open()
+    await sealed.exec.start(work(sealed, "one"))
+    gate(sealed, "one").touch()
+    await sealed.until_ended("one")
+    assert not folder(sealed, "one").plan.exists()
+    assert not folder(sealed, "one").shown.exists()
+    left = await sealed.exec.result("one")
+    assert (left.plan, left.shown) == (b"the plan\n", b'{"shown": true}\n')
+    await sealed.leave()
+    await sealed.open()
+    assert (await sealed.exec.result("one")).plan == b"the plan\n", "also after a restart"
+
+
+async def test_what_was_left_in_clear_is_encrypted_at_the_next_start(sealed: Scene) -> None:
+    """By a controller that was not there at its end, or had no room on its disk."""
+    await sealed.exec.start(work(sealed, "one"))
+    gate(sealed, "one").touch()
+    await sealed.until_ended("one")
+    await sealed.leave()
+    _with_secrets(sealed, "one")
+    await sealed.open()
+    assert (await sealed.exec.result("one")).shown == SECRET.encode()
+    clear = [path for path in sealed.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert clear == []
+
+
+async def test_a_plan_is_in_clear_only_while_it_is_applied(sealed: Scene) -> None:
+    await sealed.leave()
+    await sealed.open()
+    planned = work(sealed, "one")
+    gate(sealed, "one").touch()
+    _, left = await sealed.run(planned)
+    apply = sealed.applying(planned, left.plan, id="two", environment=work(sealed, "two").environment)
+    await sealed.exec.start(apply)
+    await at_work(sealed, "two")
+    assert folder(sealed, "two").plan.read_bytes() == left.plan
+    gate(sealed, "two").touch()
+    await sealed.until_ended("two")
+    assert not [path for path in sealed.root.glob("*/plan.bin") if path.exists()]
+
+
+async def test_a_full_disk_leaves_what_it_can_not_encrypt_as_it_is(
+    sealed: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sealed.leave()
+    await sealed.open()
+
+    def full(place: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kedge.executions.folder._write_through", full)
+        await sealed.exec.start(work(sealed, "one"))
+        gate(sealed, "one").touch()
+        await sealed.until_ended("one")
+    assert (await sealed.exec.result("one")).plan == b"the plan\n"
+    await sealed.leave()
+    await sealed.open()
+    assert not folder(sealed, "one").plan.exists()
+    assert (await sealed.exec.result("one")).plan == b"the plan\n"
+
+
+async def test_a_state_that_only_a_person_can_bring_home_stays_readable_and_is_not_forgotten(sealed: Scene) -> None:
+    """Cut short by a full disk, or meant for a backend that is not ours."""
+    await sealed.leave()
+    await sealed.open()
+    ours = StateAccess("http://127.0.0.1:1/state/shop/db", "one", "token")
+    whole, cut = b'{"version": 4}', b'{"version": 4, "resou'
+    for id, state, text in (("whole", ours, whole), ("cut", ours, cut), ("theirs", None, whole)):
+        await sealed.exec.start(work(sealed, id, "mute", state=state))
+        folder(sealed, id).errored.write_bytes(text)
+        await sealed.until_ended(id)
+        assert (await sealed.exec.result(id)).errored == text
+    assert [id for id in ("whole", "cut", "theirs") if folder(sealed, id).errored.exists()] == ["cut", "theirs"]
+    await sealed.exec.forget("whole")
+    for id in ("cut", "theirs"):
+        with pytest.raises(Conflict, match="kept nowhere else"):
+            await sealed.exec.forget(id)
+        folder(sealed, id).errored.unlink()
+        await sealed.exec.forget(id)

@@ -1,20 +1,24 @@
 """Providers: from a mirror, through a shared cache, by the lock file.
 
-The provider only pretends to be one: `init` takes it, and a plan fails because it ends at once.
+Most of them only pretend to be one: `init` takes them, and a plan fails because they end at once. The last two stories
+have a real one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import platform
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scripts.build_parts import THINGS
 from tests.executions.scene import Scene
 from tests.executions.states import Backend
+from tests.parts.mirrors import lock_of, machine
+from tests.parts.programs import missing
+from tests.parts.things import REQUIRED, Things
+from tests.parts.things import mirrored as things_mirrored
 
 from kedge.executions.local import Supply
 from kedge.model.execution import Ending, Execution, Report
@@ -34,8 +38,7 @@ NO_LOCK = "there is no .terraform.lock.hcl"
 
 def mirrored(root: Path, version: str) -> Path:
     """A mirror with one version of a provider that ends at once."""
-    machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), platform.machine())
-    home = root / SOURCE / version / f"{sys.platform}_{machine}"
+    home = root / SOURCE / version / machine()
     home.mkdir(parents=True)
     program = home / f"terraform-provider-fake_v{version}"
     program.write_text(f"#!/bin/sh\necho 'this is version {version}' >&2\nexit 7\n")
@@ -113,7 +116,8 @@ async def test_many_that_fill_the_cache_at_once_do_not_break_each_other(mirror: 
     lock = await locked(mirror, backend)
     files = {"main.tf": CODE, ".terraform.lock.hcl": lock}
     many = [mirror.execution(files, backend.access) for _ in range(4)]
-    await asyncio.gather(*(initialized(mirror, one) for one in many))
+    reports = await asyncio.gather(*(initialized(mirror, one) for one in many))
+    assert [report.ending for report in reports] == [Ending.FAILED] * 4, "each came as far as its provider"
 
 
 async def test_the_operators_own_configuration_takes_the_place_of_ours(
@@ -124,5 +128,61 @@ async def test_the_operators_own_configuration_takes_the_place_of_ours(
     config.write_text(f'provider_installation {{\n filesystem_mirror {{\n path = "{place}"\n }}\n}}\n')
     one = Scene(tmp_path / "own", scene.program, scene.tool, Supply(cli_config=str(config)))
     await one.open()
-    await initialized(one, one.execution({"main.tf": CODE}, backend.access))
+    report = await initialized(one, one.execution({"main.tf": CODE}, backend.access))
+    assert "acme/fake" in str(report.problems)
     await one.leave()
+
+
+THING = REQUIRED + 'resource "things_thing" "a" {\n  name = "a"\n  content = "x"\n}\n'
+
+
+@pytest.fixture
+async def real(scene: Scene, tmp_path: Path) -> AsyncIterator[tuple[Scene, Things, bytes]]:
+    """Executions with a mirror of a real provider and a cache in front of it, its world, and the author's lock file."""
+    lacking = missing([THINGS])
+    if lacking:
+        pytest.skip(lacking)
+    place, things = things_mirrored(tmp_path / "mirror"), Things(tmp_path / "things")
+    things.folder.mkdir()
+    lock = lock_of(scene.program, place, tmp_path / "author", REQUIRED).encode()
+    given = (("THINGS_FOLDER", str(things.folder)), ("THINGS_KEY", "yes"))
+    supply = replace(scene.supply, mirror=str(place), cache=str(tmp_path / "cache"), room=6, environment=given)
+    one = Scene(tmp_path / "real", scene.program, scene.tool, supply)
+    await one.open()
+    yield one, things, lock
+    await one.leave()
+
+
+async def test_a_cache_is_filled_and_used_by_many_while_a_provider_of_it_is_at_work(
+    real: tuple[Scene, Things, bytes], backend: Backend
+) -> None:
+    scene, things, lock = real
+    files = {"main.tf": THING, ".terraform.lock.hcl": lock}
+    many = [scene.execution(files, backend.access) for _ in range(4)]
+    first, *_ = await asyncio.gather(*(scene.run(one) for one in many))
+    assert first[0].ending is Ending.SUCCEEDED, first[0].problems
+
+    things.breaks("a", "wait")
+    apply = scene.applying(many[0], first[1].plan)
+    await scene.exec.start(apply)
+    await scene.until_told(apply.id, "Creating")
+    more = [scene.execution(files, backend.access) for _ in range(4)]
+    reports = [report for report, _ in await asyncio.gather(*(scene.run(one) for one in more))]
+    assert [report.problems for report in reports] == [()] * 4
+    assert scene.exec.report(apply.id).ending is None
+    things.works("a")
+    assert (await scene.until_ended(apply.id)).ending is Ending.SUCCEEDED
+    assert things.read() == {"a": "x"}
+    for one in (*many, *more):
+        kept = scene.root / one.id / "work/infra/db/.terraform.lock.hcl"
+        assert kept.read_bytes() == lock, "a lock file with hashes is never rewritten"
+
+
+async def test_a_provider_whose_bytes_are_not_those_of_the_lock_file_is_never_started(
+    real: tuple[Scene, Things, bytes], backend: Backend
+) -> None:
+    scene, _, lock = real
+    wrong = lock.replace(b"h1:", b"h1:AAAA")
+    report, made = await scene.run(scene.execution({"main.tf": THING, ".terraform.lock.hcl": wrong}, backend.access))
+    assert (report.ending, made.plan) == (Ending.FAILED, b"")
+    assert "checksum" in " ".join(report.problems)

@@ -35,6 +35,23 @@ def test_an_error_is_a_problem_with_its_place() -> None:
     assert one.problems == ("main.tf line 3: Bad: it is bad (a.b)",)
 
 
+def test_an_error_without_a_place_is_told_with_what_was_at_work() -> None:
+    one = heard()
+    for number in range(7):
+        one.hear(event("", type="apply_errored", hook={"resource": {"addr": f"a.x{number}"}}))
+    one.hear(event("", diagnostic={"severity": "error", "summary": "Plugin did not respond"}))
+    one.hear(event("", diagnostic={"severity": "error", "summary": "Bad", "address": "a.x1"}))
+    assert one.problems == ("Plugin did not respond (at a.x0, a.x1, a.x2, a.x3, a.x4 and 2 more)", "Bad (a.x1)")
+
+
+def test_an_error_without_a_place_is_told_with_what_was_being_read() -> None:
+    one = heard()
+    for kind, name in (("refresh_start", "a.x"), ("refresh_start", "a.y"), ("refresh_complete", "a.x")):
+        one.hear(event("", type=kind, hook={"resource": {"addr": name}}))
+    one.hear(event("", diagnostic={"severity": "error", "summary": "Plugin did not respond"}))
+    assert one.problems == ("Plugin did not respond (at a.y)",)
+
+
 def test_errors_are_before_warnings_and_each_is_told_once() -> None:
     one = heard()
     for severity, summary in (("warning", "old"), ("error", "bad"), ("error", "bad")):
@@ -101,9 +118,9 @@ def test_what_a_tool_says_is_bounded() -> None:
 
 @pytest.mark.parametrize("raw", [b"{" * 200_000, b'{"@message": ' + b"[" * 200_000, b"\xff\xfe", b'{"@message": 1}'])
 def test_nothing_that_a_tool_prints_breaks_the_reading(raw: bytes) -> None:
-    heard().hear(raw)
+    assert all(isinstance(line, str) and len(line) <= 2_000 for line in heard().hear(raw))
 
 
 @pytest.mark.parametrize("more", [{"hook": 1}, {"hook": {"resource": []}}, {"diagnostic": {"range": {"start": 1}}}])
 def test_events_of_another_shape_are_taken_as_they_come(more: dict[str, Any]) -> None:
-    heard().hear(event("x", type="apply_start", **more))
+    assert len(heard().hear(event("x", type="apply_start", **more))) == 1

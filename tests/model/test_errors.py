@@ -13,7 +13,24 @@ def test_a_problem_is_bounded_whoever_wrote_its_words() -> None:
 
 def test_a_problem_holds_nothing_that_moves_a_cursor_turns_a_text_around_or_breaks_a_database() -> None:
     said = str(Problem("\x1b[31mred\x07 \x00\u202eback\ud800\nnext\tline", Where("a\x1b]0;x\x07.yaml"), "\x9bhint"))
-    assert said == "a]0;x.yaml: [31mred back\nnext\tline\n  hint"
+    assert (
+        said
+        == r"""a\x1b]0;x\x07.yaml: \x1b[31mred\x07 \x00\u202eback\ud800
+next	line
+  \x9bhint"""
+    )
+
+
+def test_a_name_with_what_is_not_seen_is_told_from_one_without() -> None:
+    """Both were called a.yaml."""
+    assert str(Where("a\x7f.yaml")) != str(Where("a.yaml"))
+    first, second = (Problem("it is broken", Where(name)) for name in ("a\u200e.yaml", "a.yaml"))
+    assert (first.where.file, second.where.file) == (r"a\u200e.yaml", "a.yaml")
+
+
+def test_lines_of_another_system_end_as_ours_do_and_what_is_written_out_is_bounded_too() -> None:
+    assert Problem("one\r\ntwo").text == "one\ntwo"
+    assert len(Problem("\x00" * LONGEST).text) == LONGEST + 2
 
 
 def test_ordinary_words_stay_as_they_are() -> None:

@@ -116,3 +116,29 @@ def test_any_text_is_a_range_or_refused(text: str):
     except Invalid:
         return
     assert found.admits(Version(1)) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits", "not_"),
+    [
+        ("~> 1.2", ("1.2.0", "1.2.9", "1.99.0"), ("1.1.9", "2.0.0")),
+        ("~> 1.2.3", ("1.2.3", "1.2.99"), ("1.2.2", "1.3.0")),
+        ("~>1", ("1.0.0", "7.0.0"), ("0.9.9",)),
+        ("~> 1.2, != 1.5.1", ("1.5.0", "1.5.2"), ("1.5.1", "2.0.0")),
+        ("~> 1.2.3-rc1", ("1.2.3-rc2", "1.2.3", "1.2.4"), ("1.2.3-beta", "1.3.0")),
+        ("~1.2", ("1.2.9",), ("1.3.0",)),
+        ("~> 1.x", ("1.0.0", "2.0.0"), ("0.9.0",)),
+    ],
+)
+def test_of_a_tool_the_last_number_that_is_told_may_grow(
+    text: str, fits: tuple[str, ...], not_: tuple[str, ...]
+) -> None:
+    wanted = parse(text, tool=True)
+    for each in fits:
+        assert wanted.admits(version_of(each)), each
+    for each in not_:
+        assert not wanted.admits(version_of(each)), each
+
+
+def test_of_a_chart_it_means_what_helm_users_know() -> None:
+    assert not parse("~> 1.2").admits(version_of("1.3.0"))

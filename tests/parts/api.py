@@ -41,7 +41,7 @@ class Api:
         kept = self.line.sock is not None
         try:
             answer, found = self.ask(method, path, content, kind)
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLEOFError):
             if not kept:
                 raise
             # The server had closed the line while nobody used it.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests.parts.api import Api, Refused
+from tests.parts.patience import until
 
 Baseline = frozenset[str]
 """Paths of the objects that were there at the beginning."""
@@ -67,18 +67,20 @@ class Cleaner:
 
     def restore(self) -> None:
         """Answers when nothing is left that was not there at the beginning."""
-        due = time.monotonic() + PATIENCE
-        while left := self.left():
-            if time.monotonic() > due:
-                raise AssertionError(f"these do not go from the cluster: {[path for path, _ in left]}")
-            # Owners first, or they would replace what is removed before them.
-            inner = [(path, item) for path, item in left if item["kind"] != "Namespace"]
-            for path, item in sorted(inner, key=lambda one: owned(one[1])):
-                self.remove(path, item)
-            if not inner:
-                for path, _ in left:
-                    self.close(path)
-            time.sleep(0.05)
+        if left := until(self.swept, lambda left: not left, PATIENCE):
+            raise AssertionError(f"these do not go from the cluster: {left}")
+
+    def swept(self) -> list[str]:
+        """Paths that were still there, and have been asked to go."""
+        left = self.left()
+        # Owners first, or they would replace what is removed before them.
+        inner = [(path, item) for path, item in left if item["kind"] != "Namespace"]
+        for path, item in sorted(inner, key=lambda one: owned(one[1])):
+            self.remove(path, item)
+        if not inner:
+            for path, _ in left:
+                self.close(path)
+        return [path for path, _ in left]
 
     def left(self) -> list[tuple[str, dict[str, Any]]]:
         found = ((path, item) for path, item in objects(self.api) if path not in self.baseline)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.build_parts import KUBERNETES, KWOK, Part
+from scripts.build_parts import KUBERNETES, KWOK, Packages, Part
 
 NICE = 5
 _PARENT_DEATH = 1
@@ -24,7 +24,7 @@ class Broken(Exception):
     """A program that did not come up, with the end of its log."""
 
 
-def missing(parts: Sequence[Part] = (KUBERNETES, KWOK)) -> str:
+def missing(parts: Sequence[Part | Packages] = (KUBERNETES, KWOK)) -> str:
     """Why tests that need these parts can not run here; "" when they can."""
     absent = [part.name for part in parts if not part.program.exists()]
     return f"{' and '.join(absent)} not built for this checkout: run `make parts`" if absent else ""

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -141,6 +142,14 @@ class Said:
     body: bytes
 
 
+def said_by(event: Any) -> str:
+    """The type of an event of a watch. The bookmark that ends a snapshot is told from those that a server sends now and
+    then."""
+    metadata = (event.get("object") or {}).get("metadata") or {}
+    ends = "k8s.io/initial-events-end" in (metadata.get("annotations") or {})
+    return "END OF SNAPSHOT" if ends else str(event["type"])
+
+
 @dataclass
 class Proxy:
     """`meet` may be exchanged at any time, and so may `change`, which says what is asked of the server instead of what
@@ -257,7 +266,7 @@ class Proxy:
                 await outgoing.write(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
                 if found.status == 200:
-                    self.heard.update((asked.path, str(json.loads(line)["type"])) for line in lines)
+                    self.heard.update((asked.path, said_by(json.loads(line))) for line in lines)
                 if fate is Fate.CUT:
                     return reset(incoming)
                 if fate is Fate.SILENT:
@@ -327,6 +336,7 @@ async def lied(incoming: web.Request, fate: Fate) -> web.StreamResponse:
         await outgoing.write(b'{"kind": "List", "metadata": {"name": "')
     while fate is Fate.ENDLESS:
         await outgoing.write(b"x" * (1 << 20))
+        await asyncio.sleep(0)  # a write that need not wait lets nobody hear that the asker is gone
     await never
     return outgoing
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -11,6 +10,7 @@ import pytest
 from tests.parts.api import Api, Refused
 from tests.parts.cleaning import Cleaner
 from tests.parts.fixtures import RealCluster
+from tests.parts.patience import until
 
 pytestmark = pytest.mark.e2e
 
@@ -18,11 +18,8 @@ PATIENCE = 30.0
 SPACES = "/api/v1/namespaces"
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    due = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < due, f"never: {what}"
-        time.sleep(0.1)
+def comes(true: Callable[[], bool], what: str) -> None:
+    assert until(true, bool, PATIENCE), f"never: {what}"
 
 
 def pods(restart: str) -> dict[str, object]:
@@ -48,11 +45,12 @@ def test_a_deployment_rolls_out_and_a_job_completes(real_cluster: RealCluster):
     def status(path: str) -> dict[str, object]:
         return api.call("GET", path)["status"]
 
-    until(
+    comes(
         lambda: status("/apis/apps/v1/namespaces/default/deployments/web").get("availableReplicas") == 2,
         "two replicas are available",
     )
-    until(lambda: status("/apis/batch/v1/namespaces/default/jobs/once").get("succeeded") == 1, "the job succeeds")
+    comes(lambda: status("/apis/batch/v1/namespaces/default/jobs/once").get("succeeded") == 1, "the job succeeds")
+    assert "failed" not in status("/apis/batch/v1/namespaces/default/jobs/once")
 
 
 def test_an_account_has_the_rights_it_was_given_and_no_others(real_cluster: RealCluster):
@@ -64,7 +62,7 @@ def test_an_account_has_the_rights_it_was_given_and_no_others(real_cluster: Real
     api.call("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding)
     asked = api.call("POST", f"{SPACES}/default/serviceaccounts/reader/token", {"spec": {}})
     with closing(Api(replace(real_cluster.access, token=asked["status"]["token"]))) as reader:
-        until(lambda: reader.there(f"{SPACES}/default/configmaps"), "the binding is in force")
+        comes(lambda: reader.there(f"{SPACES}/default/configmaps"), "the binding is in force")
         with pytest.raises(Refused, match="403"):
             reader.call("GET", f"{SPACES}/default/secrets")
     with (

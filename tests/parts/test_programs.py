@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripts.build_parts import KUBERNETES
+from scripts.build_parts import KUBERNETES, MOTO
 from tests.parts.cluster import FORGOTTEN, PREFIX, holding, sweep
 from tests.parts.programs import Broken, Programs, missing
 
@@ -59,9 +59,10 @@ def test_a_folder_that_nobody_holds_any_more_is_removed_and_one_in_use_is_not(tm
         assert [folder.exists() for folder in (left, used, fresh)] == [False, True, True]
 
 
-def test_what_is_not_built_is_named_with_how_to_build_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("part", [KUBERNETES, MOTO], ids=lambda part: part.name)
+def test_what_is_not_built_is_named_with_how_to_build_it(part, tmp_path, monkeypatch):
     monkeypatch.setenv("KEDGE_CACHE", str(tmp_path))
-    assert missing([KUBERNETES]) == "kubernetes not built for this checkout: run `make parts`"
-    KUBERNETES.folder.mkdir(parents=True)
-    KUBERNETES.program.touch()
-    assert missing([KUBERNETES]) == ""
+    assert missing([part]) == f"{part.name} not built for this checkout: run `make parts`"
+    part.program.parent.mkdir(parents=True)
+    part.program.touch()
+    assert missing([part]) == ""

@@ -140,15 +140,19 @@ async def test_get_has_its_usual_forms(kubectl: Kubectl) -> None:
 async def test_a_watch_shows_changes_as_they_come(kubectl: Kubectl) -> None:
     await kubectl.well("create", "configmap", "one")
     async with kubectl.reading("get", "configmaps", "-w", "-o", "name") as lines:
-        await _until(lines, "configmap/one")
+        assert "configmap/two" not in await _until(lines, "configmap/one")
         await kubectl.well("create", "configmap", "two")
-        await _until(lines, "configmap/two")
+        assert (await _until(lines, "configmap/two"))[-1] == "configmap/two"
 
 
-async def _until(lines: asyncio.StreamReader, wanted: str) -> None:
+async def _until(lines: asyncio.StreamReader, wanted: str) -> list[str]:
+    came: list[str] = []
     async with asyncio.timeout(20):
-        while (line := await lines.readline()).decode().strip() != wanted:
+        while wanted not in came:
+            line = await lines.readline()
             assert line, f"the watch ended before {wanted} came"
+            came.append(line.decode().strip())
+    return came
 
 
 async def test_describe_knows_the_usual_kinds(kubectl: Kubectl) -> None:

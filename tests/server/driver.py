@@ -19,15 +19,18 @@ from kedge.control.road.doors import Doors, RenderedSets
 from kedge.control.states.backend import StateBackend
 from kedge.model.declaration import Cluster
 from kedge.model.dossier import Dossier, Sync
+from kedge.model.enlistment import Head, RootState
 from kedge.model.errors import Conflict
 from kedge.model.event import Event
+from kedge.model.fleet import Page, UnitQuery, UnitRow
 from kedge.model.health import Ailment, Status
+from kedge.model.installation import Installation
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation, Sight
 from kedge.model.person import Person
 from kedge.model.plan import Plan
+from kedge.model.record import Record
 from kedge.model.ref import Ref, UnitName
-from kedge.ports import Head, Installation, Page, Record, RootState, UnitQuery, UnitRow
 from kedge.server.access import READERS
 from kedge.server.app import build
 from kedge.server.desk import Desk

@@ -42,7 +42,7 @@ async def test_a_request_without_a_token_is_told_so_on_every_path():
     fakes.put(builders.dossier())
     async with running(fakes) as client:
         for route in routes(client.app):
-            path = route.path.format(project="shop", name="web", number=1)
+            path = route.path.format(project="shop", name="web", number=1, execution="e1")
             for method in route.methods:
                 if path in OPEN_PATHS or method == "HEAD":
                     continue

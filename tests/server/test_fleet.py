@@ -2,10 +2,10 @@ from tests import builders
 from tests.server.driver import Fakes, running, synced
 
 from kedge.model.declaration import Cluster
+from kedge.model.enlistment import Head, RootState
 from kedge.model.errors import Problem, Where
 from kedge.model.event import Event
 from kedge.model.health import Ailment
-from kedge.ports import Head, RootState
 
 
 async def test_a_source_shows_its_problem_and_how_old_its_head_is():

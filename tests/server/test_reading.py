@@ -7,13 +7,13 @@ from tests.server.driver import Fakes, running, synced
 from kedge.model.change import Act, Change, FieldAct, FieldChange
 from kedge.model.declaration import HelmSection
 from kedge.model.dossier import Shown, Sync
+from kedge.model.enlistment import Head, RootState
 from kedge.model.errors import Problem, Where
 from kedge.model.health import Health, Status
 from kedge.model.operation import Result, Sight
 from kedge.model.ref import UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import RenderSpec
-from kedge.ports import Head, RootState
 from kedge.server.concerns import concerning
 
 UNIT = "/api/v1/units/shop/web"

@@ -24,6 +24,8 @@ CANARY = "canary-7f3a-secret"
 ONE = statefile(1, resource("a"), outputs={"password": output(CANARY, sensitive=True), "url": output("x")})
 TWO = statefile(2, resource("a", {"attributes": {"id": "a2"}}), resource("b"), outputs={"url": output("y")})
 
+SRE = ApproveSection(by=("group:sre",))
+
 
 @dataclass
 class World:
@@ -41,10 +43,10 @@ class World:
     async def post(self, verb: str, **body: Any) -> Answer:
         return await self.client.post(f"{PATH}/{verb}", body)
 
-    def guarded(self) -> None:
+    def guarded(self, rule: ApproveSection = SRE) -> None:
         """From now on only its approvers may touch the unit's state without breaking the glass."""
         dossier = builders.dossier()
-        unit = replace(dossier.unit, name=UnitName("shop", "db"), approve=ApproveSection(by=("group:sre",)))
+        unit = replace(dossier.unit, name=UnitName("shop", "db"), approve=rule)
         self.fakes.put(replace(dossier, name=unit.name, unit=unit))
 
     @property
@@ -280,6 +282,15 @@ async def test_whoever_may_not_approve_has_to_break_the_glass(world: World, verb
     body["breakGlass"] = True
     assert (await world.post(verb, **body)).status == 422
     assert (await world.post(verb, **body, reason="it burns")).status == 200
+    assert world.kinds[-1] == "state.glass-broken"
+
+
+async def test_where_two_have_to_agree_one_alone_has_to_break_the_glass(world: World) -> None:
+    """Whoever could not apply a plan alone could put any state in place of the stack's."""
+    world.guarded(ApproveSection(count=2))
+    refused = await world.post("rollback", to=1, reason="x")
+    assert (refused.status, "alone: needs 2 of those who may approve" in refused.error["what"]) == (403, True)
+    assert (await world.post("rollback", to=1, reason="it burns", breakGlass=True)).status == 200
     assert world.kinds[-1] == "state.glass-broken"
 
 

@@ -4,7 +4,7 @@ import pytest
 from tests import builders
 from tests.server.driver import Fakes, running
 
-from kedge.model.errors import Unavailable
+from kedge.model.errors import Planning, Unavailable
 from kedge.model.operation import Cause
 from kedge.model.plan import Needs
 
@@ -91,3 +91,16 @@ async def test_a_store_that_cannot_write_is_unavailable_and_says_when_to_come_ba
         "hint": "free space",
         "class": "Unavailable",
     }
+
+
+async def test_a_plan_that_a_tool_is_at_work_on_is_told_from_trouble(monkeypatch):
+    async def at_work(record):
+        raise Planning("the plan is being made: 3 of 9", retry_after=30)
+
+    fakes = Fakes()
+    fakes.put(builders.dossier())
+    fakes.store.record = at_work
+    async with running(fakes) as client:
+        answer = await client.post(f"{UNIT}/suspend", {})
+    assert (answer.status, answer.error["class"]) == (503, "Planning")
+    assert answer.error["what"] == "the plan is being made: 3 of 9"

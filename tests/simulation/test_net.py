@@ -16,7 +16,7 @@ from kedge.engine import delivery, diff, gate, inventory
 from kedge.engine.leaves import Leaf
 from kedge.model.change import FieldChange
 from kedge.model.operation import Did, Outcome
-from kedge.ports import Record
+from kedge.model.record import Record
 
 SEEDS = 1200
 KNOWN = {"Synced is said unseen": 112, "a failed turn never comes back": 98}

@@ -20,7 +20,8 @@ CHUNK = 100
 @pytest.mark.parametrize("chunk", range(17))
 def test_whatever_comes_of_its_steps_a_run_keeps_its_order_and_ends(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
-        run_pure(seed)
+        story = run_pure(seed)
+        assert 0 <= story.succeeded <= story.runs, seed
 
 
 def test_the_drawn_runs_meet_what_they_are_for() -> None:

@@ -14,14 +14,14 @@ ALL = [*QUICK, *(pytest.param(chunk, marks=pytest.mark.slow) for chunk in range(
 @pytest.mark.parametrize("chunk", ALL)
 def test_whatever_happens_the_house_keeps_its_promises_and_comes_to_rest(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
-        run(seed)
+        assert run(seed).trace, seed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(20))
 def test_many_more_histories(chunk: int) -> None:
     for seed in range(1000 + chunk * 10, 1010 + chunk * 10):
-        run(seed, actions=60)
+        assert run(seed, actions=60).trace, seed
 
 
 def test_the_same_seed_tells_the_same_story_twice() -> None:

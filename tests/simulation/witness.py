@@ -16,8 +16,8 @@ from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.operation import Did, Operation
 from kedge.model.plan import Plan
+from kedge.model.record import Record
 from kedge.model.ref import Ref
-from kedge.ports import Record
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -272,6 +272,35 @@ async def test_a_file_in_git_lfs_is_told_of_and_fetched_when_that_is_allowed(
         elsewhere.close()
 
 
+async def test_a_file_in_git_lfs_outside_of_the_folder_comes_too_unless_those_are_large(
+    every: EverySource, repository: Repository, web: WebServer, site: Site
+):
+    """A values file or a base above the unit's folder could not be read, whatever was allowed."""
+    near, far = b"a: near", b"a: far"
+    files = {"apps/near.yaml": pointing(near), "values/far.yaml": pointing(far)}
+    repository.commit(files)
+    stored = {sha256(raw).hexdigest(): raw for raw in (near, far)}
+
+    def rule(asked: Asked) -> Reply | None:
+        if not asked.path.endswith("/objects/batch"):
+            return _forward(web, asked) if asked.path.startswith("/shop.git") else None
+        (wanted,) = orjson.loads(asked.body)["objects"]
+        return Reply(orjson.dumps({"objects": [{"actions": {"download": {"href": f"{site.url}/{wanted['oid']}"}}}]}))
+
+    site.rule = rule
+    site.pages = {f"/{oid}": raw for oid, raw in stored.items()}
+    asked = f"{site.url}/shop.git", of_assembly(Assembly("main", "apps", lfs=True))
+    assert tree(every, await every.fetch(*asked)) == {"apps/near.yaml": near, "values/far.yaml": far}
+    video = pointing(b"").replace(b"size 0", b"size %d" % (1 << 30))
+    repository.commit({"video.mp4": video})
+    revision = await every.fetch(*asked)
+    snapshot = every.snapshot(revision)
+    entries = {entry.path: entry for entry in snapshot.entries("", recurse=True)}
+    assert snapshot.read(entries["apps/near.yaml"]) == near
+    with pytest.raises(Invalid, match=r"values/far.yaml is kept in Git LFS.*\n.*others of 16 MiB together"):
+        snapshot.read(entries["values/far.yaml"])
+
+
 def _forward(web: WebServer, asked: Asked) -> Reply:
     """Git's smart protocol, version 0, as a stranger would pass it on."""
     import urllib.request

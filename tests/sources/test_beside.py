@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from kedge.model.errors import Invalid
-from kedge.sources.beside import with_neighbours
+from kedge.model.origin import Assembly, of_assembly
+from kedge.model.source import SourceSpec
+from kedge.ports import Snapshot
+from kedge.sources.beside import LOCAL, put_together
 from kedge.sources.folder import FolderSnapshot
 
 
@@ -22,6 +26,11 @@ def written(folder: Path, **files: str) -> FolderSnapshot:
         place.parent.mkdir(parents=True)
         place.write_text(text)
     return FolderSnapshot(folder)
+
+
+def with_neighbours(snapshot: Snapshot, folder: str) -> Snapshot:
+    source = SourceSpec(LOCAL, of_assembly(Assembly("", folder, allow=("file://",))), folder)
+    return asyncio.run(put_together(snapshot, source))
 
 
 def paths(snapshot: FolderSnapshot, folder: str) -> list[str]:
@@ -89,7 +98,7 @@ def test_what_is_elsewhere_or_not_there_or_comes_round_again_is_told(tmp_path: P
         round=chart("round", ("round", "file://../round")),
     )
     for folder, sentence in (
-        ("far", "web is at https://charts.example.com, which only a server fetches"),
+        ("far", "web is at https://charts.example.com, and nothing is fetched"),
         ("lost", "there is no chart base"),
         ("out", "out of the repository"),
         ("round", "more than 5 deep"),

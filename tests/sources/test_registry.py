@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 import subprocess
 import urllib.request
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
+import zstandard
 from scripts.build_native import cache_folder
 from scripts.build_parts import REGISTRY
 
@@ -330,13 +332,20 @@ async def test_of_an_index_of_several_the_one_that_is_for_no_machine_or_for_the_
     assert one_of(index_of(machines[0])) == arm
 
 
+async def test_an_artifact_packed_by_zstd_is_read(registries: RegistrySource, served: Registry):
+    raw = zstandard.compress(gzip.decompress(packed({"a.yaml": "a: b"})))
+    served.push("team/zstd", "1.0.0", raw, "application/vnd.oci.image.layer.v1.tar+zstd")
+    found = await registries.fetch(f"oci://{served.host}/team/zstd", "1.0.0")
+    assert tree(registries, found) == {"a.yaml": b"a: b"}
+
+
 def test_an_index_without_artifacts_and_a_layer_that_is_no_archive_are_refused():
     with pytest.raises(Invalid, match="holds no manifest of an artifact"):
         one_of(b'{"manifests": []}')
     with pytest.raises(Invalid, match="no manifest of one artifact"):
         layer_of(b'{"manifests": []}')
-    zstd = {"mediaType": "application/vnd.oci.image.layer.v1.tar+zstd", "digest": "sha256:" + "a" * 64, "size": 1}
-    with pytest.raises(Invalid, match=r"packed by gzip.*zstd"):
-        layer_of(orjson.dumps({"layers": [zstd]}))
+    bzip = {"mediaType": "application/vnd.oci.image.layer.v1.tar+bzip2", "digest": "sha256:" + "a" * 64, "size": 1}
+    with pytest.raises(Invalid, match=r"packed by gzip.*bzip2"):
+        layer_of(orjson.dumps({"layers": [bzip]}))
     with pytest.raises(Invalid, match="holds no archive"):
         layer_of(orjson.dumps({"layers": [{"mediaType": "text/plain", "digest": "sha256:" + "a" * 64, "size": 1}]}))

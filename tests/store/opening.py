@@ -12,10 +12,11 @@ from typing import Any
 from tests.builders import unit
 
 from kedge.model.dossier import Dossier
+from kedge.model.enlistment import Enlistment, RootState
 from kedge.model.event import Event
+from kedge.model.record import Record
 from kedge.model.ref import UnitName
 from kedge.model.unit import Unit
-from kedge.ports import Enlistment, Record, RootState
 from kedge.store.sql import Opening, SqlStore, open_store
 
 KEY = b"k" * 32

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.store.opening import SeededEntropy, event, opened
 
-from kedge.ports import Witness
+from kedge.model.event import Witness
 from kedge.store import chain
 from kedge.store.sql import SqlStore
 

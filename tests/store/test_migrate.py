@@ -18,9 +18,9 @@ from tests.builders import manifest
 from tests.store.opening import fresh, opened, wrote
 
 from kedge.model.errors import Invalid, Unavailable
+from kedge.model.fleet import UnitQuery
 from kedge.model.manifest import digest_of
 from kedge.model.ref import UnitName
-from kedge.ports import UnitQuery
 from kedge.store import migrate, sqlite, tables
 
 FIRST = Path(__file__).parent / "data" / "first.sql"

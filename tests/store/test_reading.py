@@ -10,8 +10,8 @@ import pytest
 from tests.builders import manifest, owned, plan_of, ref, revision
 from tests.store.opening import fresh, opened, wrote
 
+from kedge.model.enlistment import Head
 from kedge.model.ref import UnitName
-from kedge.ports import Head
 from kedge.store.reading import Recalled
 from kedge.store.sql import SqlStore
 

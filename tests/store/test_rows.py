@@ -12,8 +12,8 @@ from tests.store.opening import StillClock, fresh, named, opened, wrote
 from kedge.model.declaration import TargetSection
 from kedge.model.dossier import Pin, Rendering, Shown, Sync
 from kedge.model.errors import Invalid
+from kedge.model.fleet import UnitQuery, UnitRow
 from kedge.model.health import Health, Status
-from kedge.ports import UnitQuery, UnitRow
 from kedge.store import rows
 from kedge.store.sql import SqlStore
 

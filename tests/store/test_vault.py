@@ -97,3 +97,16 @@ def test_a_set_that_unpacks_without_bound_is_refused(monkeypatch: pytest.MonkeyP
 def test_a_key_of_another_length_is_refused() -> None:
     with pytest.raises(Invalid, match="32 bytes"):
         Vault(b"short", SeededEntropy())
+
+
+def test_a_file_is_one_piece_and_no_other_file() -> None:
+    vault = Vault(b"k" * 32, SeededEntropy())
+    raw = vault.seal_file("plan", b"secret")
+    assert vault.open_file("plan", raw) == b"secret"
+    assert b"secret" not in raw
+    with pytest.raises(Unavailable, match="damaged or changed"):
+        vault.open_file("another", raw)
+    with pytest.raises(Unavailable, match="damaged or changed"):
+        vault.open_file("plan", raw[:-1])
+    with pytest.raises(Invalid, match="which was not given"):
+        vault.open_file("plan", b"cut")

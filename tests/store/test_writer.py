@@ -12,7 +12,7 @@ from tests.builders import manifest, owned, plan_of, ref
 from tests.store.opening import FullDisk, event, fresh, opened, wrote
 
 from kedge.model.errors import Conflict, Invalid, Unavailable
-from kedge.ports import UnitQuery
+from kedge.model.fleet import UnitQuery
 from kedge.store.sql import SqlStore
 from kedge.store.writer import POINTS, Pace
 

@@ -14,8 +14,8 @@ from kedge.dialects.root import CONFIG, RootConfig, included, read_config
 from kedge.engine.resolve import resolve
 from kedge.engine.trust import Trust
 from kedge.model.change import Finding
-from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
-from kedge.model.errors import Invalid, KedgeError, Problem, Where
+from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root, SourceSection
+from kedge.model.errors import Awaited, Invalid, KedgeError, Problem, Where
 from kedge.model.manifest import Desired
 from kedge.model.origin import SAME, Assembly, assembly_of, chart_of
 from kedge.model.unit import Unit
@@ -175,8 +175,11 @@ async def _rendered(directory: Path, units: Sequence[Unit]) -> tuple[list[Proble
                     unit.render,
                     name=unit.name.name,
                     namespace=unit.target.namespace or "default",
-                    allow=assembly.allow if assembly is not None else (),
+                    declared=SourceSection(allow=assembly.allow if assembly is not None else ()),
+                    inputs=unit.inputs,
                 )
+            except Awaited:
+                continue  # it hangs on a value that only a server knows
             except KedgeError as error:
                 problems += error.problems
                 continue

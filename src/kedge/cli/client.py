@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from kedge.model.errors import Conflict, Denied, Invalid, KedgeError, Problem, Unavailable, Where
+from kedge.model.errors import Conflict, Denied, Invalid, KedgeError, Planning, Problem, Unavailable, Where
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
@@ -64,7 +64,9 @@ def _remembered(path: Path) -> Address:
         return Address(str(found["url"]), str(found["token"]))
     except FileNotFoundError:
         raise Unavailable(
-            "no Kedge server is known here", where=Where(str(path)), hint="kedge up starts one; --server names another"
+            "no Kedge server is known here",
+            where=Where(str(path)),
+            hint="kedge up starts one; --data names the data directory of another here, --server one elsewhere",
         ) from None
     except OSError as error:
         raise Unavailable(f"it cannot be read: {error.strerror}", where=Where(str(path))) from None
@@ -232,6 +234,8 @@ def _error(status: int, found: Any) -> KedgeError:
     why, hint = str(given.get("why") or ""), str(given.get("hint") or "")
     place = Where(path=str(given.get("where") or ""))
     kind = _CLASSES.get(str(given.get("class")), Denied if status in (401, 403) else Unavailable)
+    if given.get("class") == "Planning":
+        return Planning(what, where=place, hint=hint)
     if kind is Unavailable or status >= 500:
         return Unavailable(f"{what} ({why})" if why else what, where=place, hint=hint)
     return kind(what, problems=(Problem(f"{what} ({why})" if why else what, place, hint),))

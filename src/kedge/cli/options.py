@@ -38,6 +38,13 @@ def with_server(command: Command) -> Command:
     return command
 
 
+def offline_data() -> Path:
+    """Where what offline commands fetch is kept, beside what `kedge up` keeps."""
+    from kedge.compose import environment
+
+    return Path(environment().get("KEDGE_DATA") or data_dir()).expanduser() / "offline"
+
+
 def with_data(command: Command) -> Command:
     return click.option(
         "--data",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +12,9 @@ from kedge.cli.exits import Exit
 from kedge.cli.views.machine import Output
 from kedge.model.errors import Unavailable
 from kedge.model.plan import Plan
+
+if TYPE_CHECKING:
+    from kedge.cli.views.plan import Approved
 
 T = TypeVar("T")
 
@@ -32,8 +35,11 @@ def model_of(found: Any, kind: type[T]) -> T:
         raise Unavailable(f"the server's {what} cannot be read: {error}", hint="is it of another version?") from None
 
 
-def show(plan: Plan, output: Output, *, hidden: bool = False, since: str = "") -> Exit:
-    """Write a plan to stdout; `hidden` lists what rules hide, `since` is the commit that is live now.
+def show(
+    plan: Plan, output: Output, *, hidden: bool = False, since: str = "", approved: Approved | None = None
+) -> Exit:
+    """Write a plan to stdout; `hidden` lists what rules hide, `since` is the commit that is live now, `approved` what
+    an approval was of that is not of this plan.
 
     DIFFERS where it would do anything.
     """
@@ -41,7 +47,8 @@ def show(plan: Plan, output: Output, *, hidden: bool = False, since: str = "") -
 
     if output.for_people:
         width = 0 if output.wide or not sys.stdout.isatty() else shutil.get_terminal_size().columns
-        click.echo(text(plan, View(width=width, colour=True, hidden=hidden or output.wide, since=since)), nl=False)
+        how = View(width=width, colour=True, hidden=hidden or output.wide, since=since)
+        click.echo(text(plan, how, approved), nl=False)
     else:
-        output.write(as_json(plan), [str(change.ref) for change in plan.changes])
+        output.write(as_json(plan, approved), [str(change.ref) for change in plan.changes])
     return Exit.OK if plan.empty else Exit.DIFFERS

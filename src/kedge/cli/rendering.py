@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kedge.model.declaration import Application, ApplicationSpec
+from kedge.model.declaration import Application, ApplicationSpec, Credential, SourceSection
 from kedge.model.errors import Invalid, Where
 from kedge.model.manifest import Desired
+from kedge.model.ref import UnitName
 from kedge.model.rendering import HelmSection
-from kedge.model.unit import RenderSpec
+from kedge.model.unit import Input, RenderSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Wish:
     """`values` are files, `sets` are `a.b=c`; either makes it a chart. Later ones win, and sets win over files.
 
     `declared` is a file with an Application that says how it is rendered, `unit` which one (`NAME` or `NAME@ENV`);
-    `secrets` are `NAME=FILE`, in place of those of the store."""
+    `secrets` are `NAME=FILE`, in place of those of the store. `fetch`: what is declared to be elsewhere is brought,
+    with what the file `credentials` declares."""
 
     name: str = "offline"
     namespace: str = "default"
@@ -29,6 +31,8 @@ class Wish:
     declared: Path | None = None
     unit: str = ""
     secrets: tuple[str, ...] = ()
+    fetch: bool = False
+    credentials: Path | None = None
 
 
 def rendered(directories: Sequence[Path], wish: Wish) -> list[Desired]:
@@ -46,7 +50,8 @@ def name_of(wish: Wish, ref: str = "") -> str:
 
 def _rendered(places: Sequence[tuple[Path, str]], wish: Wish) -> list[Desired]:
     """The rendered sets of directories, each at a ref ("": the working tree)."""
-    from kedge.offline import offline
+    from kedge.cli.options import offline_data
+    from kedge.offline import fetching, offline
 
     secrets = dict(_secret(text) for text in wish.secrets)
     asked = [(directory, ref, *_asked(wish, ref)) for directory, ref in places]
@@ -54,11 +59,15 @@ def _rendered(places: Sequence[tuple[Path, str]], wish: Wish) -> list[Desired]:
     async def kept(name: str) -> str | None:
         return secrets.get(name)
 
+    fetch = fetching(offline_data(), _credentials(wish.credentials), kept) if wish.fetch else None
+
     async def work() -> list[Desired]:
-        async with offline(kept) as house:
+        async with offline(kept, fetch) as house:
             return [
-                await house.render(directory, spec, name=named.name, namespace=named.namespace, ref=ref, allow=allow)
-                for directory, ref, named, spec, allow in asked
+                await house.render(
+                    place, spec, name=named.name, namespace=named.namespace, ref=ref, declared=declared, inputs=inputs
+                )
+                for place, ref, named, spec, declared, inputs in asked
             ]
 
     return asyncio.run(work())
@@ -74,13 +83,28 @@ def _secret(text: str) -> tuple[str, str]:
     return name, read_file(file)[0].decode("utf-8", "replace")
 
 
-def _asked(wish: Wish, ref: str) -> tuple[Wish, RenderSpec, tuple[str, ...]]:
+def _credentials(file: Path | None) -> tuple[Credential, ...]:
+    """The Credentials that a file declares. Raises Invalid for a file with problems."""
+    if file is None:
+        return ()
+    from kedge.cli.objects import read_file
+    from kedge.dialects.kedge import read
+
+    reading = read(*read_file(str(file)))
+    if reading.problems:
+        raise Invalid("", problems=reading.problems)
+    return tuple(one for one in reading.declarations if isinstance(one, Credential))
+
+
+def _asked(wish: Wish, ref: str) -> tuple[Wish, RenderSpec, SourceSection, tuple[Input, ...]]:
     """Name, namespace and options: as declared at a ref ("": the working tree), with what the command line says laid
-    over them; and what the files may name."""
+    over them; where the files are, and which values of other units are read."""
     spec = spec_of(wish)
     if wish.declared is None:
-        return wish, spec, ()
-    name, found = declared_in(wish.declared, wish.unit, ref)
+        return wish, spec, SourceSection(), ()
+    from kedge.engine.resolve import input_of
+
+    unit, found = declared_in(wish.declared, wish.unit, ref)
     helm = found.helm
     if spec.helm is not None:
         from kedge.dialects.kedge import laid_over
@@ -90,13 +114,13 @@ def _asked(wish: Wish, ref: str) -> tuple[Wish, RenderSpec, tuple[str, ...]]:
     made = RenderSpec(
         found.directory, found.kustomize, helm, found.patches, found.jsonnet, found.substitute, found.decrypt
     )
-    named = replace(wish, name=name if wish.name == Wish().name else wish.name)
+    named = replace(wish, name=unit.name if wish.name == Wish().name else wish.name)
     if wish.namespace == Wish().namespace and found.target.namespace:
         named = replace(named, namespace=found.target.namespace)
-    return named, made, found.source.allow
+    return named, made, found.source, tuple(input_of(unit, *given) for given in sorted(found.inputs.items()))
 
 
-def declared_in(file: Path, unit: str, ref: str = "") -> tuple[str, ApplicationSpec]:
+def declared_in(file: Path, unit: str, ref: str = "") -> tuple[UnitName, ApplicationSpec]:
     """The name and fields of the unit that a file declares at a ref ("": the working tree); `unit` is NAME or NAME@ENV,
     "" where there is only one. Raises Invalid for a file with problems, and where there is no such unit or several."""
     from kedge.cli.objects import read_file
@@ -107,11 +131,13 @@ def declared_in(file: Path, unit: str, ref: str = "") -> tuple[str, ApplicationS
     reading = read(raw, name)
     if reading.problems:
         raise Invalid("", problems=reading.problems)
-    units: dict[str, tuple[str, ApplicationSpec]] = {}
+    units: dict[str, tuple[UnitName, ApplicationSpec]] = {}
     for one in reading.declarations:
         if isinstance(one, Application):
-            within = {f"{one.name}@{env}": (one.name, spec) for env, spec in one.spec.environments}
-            units |= within or {one.name: (one.name, one.spec)}
+            within = {
+                f"{one.name}@{env}": (UnitName(one.project, one.name, env), spec) for env, spec in one.spec.environments
+            }
+            units |= within or {one.name: (UnitName(one.project, one.name), one.spec)}
     if not unit and len(units) == 1:
         return next(iter(units.values()))
     if unit not in units:

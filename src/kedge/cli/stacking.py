@@ -13,6 +13,7 @@ from kedge.cli.rendering import Wish, spec_of
 from kedge.engine.diff import diff
 from kedge.engine.effects import effects
 from kedge.engine.plan import Draft, make_plan
+from kedge.model.change import Finding, Severity
 from kedge.model.declaration import Stack, StackSpec, TargetSection
 from kedge.model.errors import Invalid
 from kedge.model.execution import Tool
@@ -39,11 +40,12 @@ def planned(directory: Path, wish: Wish) -> Plan:
     async def work() -> Plan:
         tool = _tool(wish, await preferred_tool() or Tool.OPENTOFU)
         async with offline_stacks() as house:
-            manifest, pairs = await house.plan(directory, tool, wish.name)
-        found = [diff(pair, KEY) for pair in pairs]
+            manifest, shown = await house.plan(directory, tool, wish.name)
+        found = [diff(pair, KEY) for pair in shown.pairs]
         changes = tuple(change for change in found if change is not None)
         unit = Unit(UnitName("offline", wish.name), "offline", SourceSpec("", ""), TargetSection(""), tool=tool)
-        draft = Draft(unit, None, manifest, changes, effects(changes), ())
+        warned = tuple(Finding(Severity.WARNING, "stack", text) for text in shown.warned)
+        draft = Draft(unit, None, manifest, changes, effects(changes), (), findings=warned)
         return make_plan(draft)
 
     return asyncio.run(work())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from kedge.cli.client import Server, unit_path
 from kedge.cli.exits import Exit
 from kedge.cli.views.human import say
-from kedge.model.errors import Denied, Invalid, Unavailable
+from kedge.model.errors import Denied, Invalid, Planning, Unavailable
 from kedge.ports import Clock
 
 LOOK_SECONDS = 5.0
@@ -68,6 +69,19 @@ def wait_for(server: Server, name: str, goal: Goal, seconds: float, clock: Clock
         if left <= 0:
             return Exit.TIMEOUT
         last = _next_sign(server, name, last, min(left, LOOK_SECONDS))
+
+
+def planned(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Ask for a plan for as long as a tool is at work on it, until it is there or the person has enough (Ctrl-C: the
+    plan is made all the same, and is there for the next question). Says on stderr how far it is. Raises as `Server`."""
+    told = ""
+    while True:
+        try:
+            return ask()
+        except Planning as error:
+            if str(error) != told:
+                told = str(error)
+                say(told)
 
 
 def _tell(unit: dict[str, Any], told: str) -> str:

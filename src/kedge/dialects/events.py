@@ -116,13 +116,18 @@ class _Builder:
             self.refuse("a text holds a NUL or half a character", line)
         unquoted = event.implicit[0]
         frame = self._stack[-1] if self._stack else None
-        if unquoted and text == "<<" and frame is not None and isinstance(frame.value, dict) and frame.key is None:
+        named = unquoted and frame is not None and isinstance(frame.value, dict) and frame.key is None
+        if named and frame is not None and text == "<<":
             self._key(frame, MERGE, line)
             return
         try:
             value = scalars.plain(text) if unquoted else text
         except ValueError as error:
             self.refuse(str(error), line)
+        if named and scalars.ambiguous(text, value):
+            read = scalars.key(value)
+            said = f"the key {text} is “{read}” to Kubernetes' reader of YAML, and “{text}” to others"
+            self.refuse(said, line, f'put quotes around it: "{text}"')
         self._finish(_Node(value, self._mark(self._line(line))), event.anchor, line)
 
     def _alias(self, anchor: str | None, line: int) -> None:

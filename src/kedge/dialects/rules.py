@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kedge.model.declaration import (
     ApplicationSpec,
@@ -24,6 +25,7 @@ from kedge.model.declaration import (
     SyncSection,
     TargetSection,
     ToolSection,
+    WindowSection,
 )
 from kedge.model.errors import Invalid
 from kedge.model.ref import is_name
@@ -56,6 +58,7 @@ _APPROVER = re.compile(r"(group|user):[^\s:][^\x00-\x1f]{0,250}\Z")
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 _CHART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,3}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _NEIGHBOUR = re.compile(r"(?:app|stack)/([^/]+)\Z")
 _OUTPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,250}\Z")
 _OBJECT = re.compile(r"[A-Z][A-Za-z0-9]{0,62}(?:\.[a-z0-9.-]{1,253})?/[a-z0-9][a-z0-9.:-]{0,252}\Z")
@@ -132,6 +135,19 @@ def version(text: str) -> str:
 
 def approver(text: str) -> str:
     return "" if _APPROVER.match(text) else "write group:NAME or user:NAME"
+
+
+def time_of_day(text: str) -> str:
+    return "" if _TIME.match(text) else "write hours and minutes, from 00:00 to 23:59"
+
+
+def zone(text: str) -> str:
+    """A name in the machine's time zone database."""
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "no time zone of that name is known here; write one such as Europe/Berlin or UTC"
+    return ""
 
 
 def neighbour(text: str) -> str:
@@ -219,6 +235,9 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (ToolSection, "version"): version,
     (StackCredentialsSection, "plan"): name,
     (StackCredentialsSection, "apply"): name,
+    (WindowSection, "from_"): time_of_day,
+    (WindowSection, "to"): time_of_day,
+    (WindowSection, "zone"): zone,
     (InputSection, "from_"): neighbour,
     (InputSection, "output"): output,
     (OutputSection, "object"): live_object,

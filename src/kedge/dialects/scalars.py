@@ -60,6 +60,12 @@ def _float(digits: str, text: str) -> Scalar:
     return int(number) if number.is_integer() and abs(number) < _JSON_WHOLE else number
 
 
+def ambiguous(text: str, value: Scalar) -> bool:
+    """Whether an unquoted key is another text to Kubernetes' reader than it is as it stands: `n` and `on`, which were
+    truth values in YAML 1.1 only, `0644`, `1_000`."""
+    return value is not None and key(value) != text
+
+
 def key(value: Scalar) -> str:
     """A mapping's key as text, as Go writes it. Raises ValueError for null, which is no key."""
     if isinstance(value, str):

@@ -11,6 +11,7 @@ from kedge.engine.advance import held
 from kedge.engine.gate import RETRY, pin_expired, retry_at
 from kedge.engine.inventory import going
 from kedge.engine.moving import departed, leaves
+from kedge.engine.windows import from_then_on, is_open, longest_pause
 from kedge.model.change import Act
 from kedge.model.dossier import Dossier, Shown, Sync, Trouble
 from kedge.model.health import Health, Status
@@ -47,22 +48,47 @@ def wanted(dossier: Dossier) -> Wanted:
     return wish
 
 
-def drift_due(dossier: Dossier) -> float | None:
+def drift_due(dossier: Dossier, now: float) -> float | None:
     """When drift of a stack is looked for next, None for an application: its period after the plan that was last made,
-    a tenth sooner or later, so that stacks that came with one commit spread."""
+    a tenth sooner or later, so that stacks that came with one commit spread; and in one of its windows. What was missed
+    while none was open is due in the next one."""
     tool = dossier.unit.tool
     last = _last_planned(dossier)
     if tool is None or last is None:
         return None
-    return last + tool.every * (0.9 + crc32(str(dossier.name).encode()) % 1000 / 5000)
+    spread = crc32(str(dossier.name).encode()) % 1000 / 1000
+    due = from_then_on(tool.windows, last + tool.every * (0.9 + spread / 5), spread)
+    if due <= now and not is_open(tool.windows, now):
+        due = from_then_on(tool.windows, now, spread)
+    return due
 
 
-def asked_since(dossier: Dossier, now: float) -> float:
-    """From when on a plan of a stack counts: what was planned before a person asked, or before drift was due to be
-    looked for, is not what they want. 0: whatever was planned for the same wish and the same state."""
-    asked = dossier.wish.at if dossier.wish is not None and dossier.wish.cause is Cause.SYNC else 0.0
-    due = drift_due(dossier)
-    return max(asked, due if due is not None and due <= now else 0.0)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """From when on a plan of a stack counts (epoch seconds): what was planned before a person asked, or before drift
+    was due to be looked for (`drift`), is not what they want. 0: whatever was planned for the same wish and the same
+    state. `held`: drift that was found waits for somebody, and does not go out of sight."""
+
+    since: float = 0.0
+    drift: bool = False
+    held: bool = False
+
+
+def asked(dossier: Dossier, now: float) -> Asked:
+    person = dossier.wish.at if dossier.wish is not None and dossier.wish.cause is Cause.SYNC else 0.0
+    due, plan = drift_due(dossier, now), dossier.plan
+    drift = due if due is not None and due <= now else 0.0
+    held = plan is not None and plan.whole and plan.drift_only
+    return Asked(max(person, drift), drift > person, held)
+
+
+def unverified_for(unit: Unit, now: float, times: int) -> float | None:
+    """Seconds without a look after which a stack's is too old: `times` its own period, the time that a plan may take,
+    and that in which no window is open. None for an application, which has no period of its own."""
+    tool = unit.tool
+    if tool is None:
+        return None
+    return times * tool.every + unit.sync.timeout + longest_pause(tool.windows, now)
 
 
 def _last_planned(dossier: Dossier) -> float | None:
@@ -123,7 +149,8 @@ def worst(sights: Mapping[Ref, Sight]) -> Health:
     status = Status(sight.status)
     if status is Status.HEALTHY:
         return Health(status)
-    return Health(status, f"{sight.ref}: {sight.message}" if sight.message else str(sight.ref))
+    said = sight.message or ("" if sight.exists else "it is not there")
+    return Health(status, f"{sight.ref}: {said}" if said else str(sight.ref))
 
 
 def stumbled(dossier: Dossier, key: str, text: str, now: float, *, again: float | None, lasting: bool) -> Dossier:
@@ -217,8 +244,15 @@ def shown_running(dossier: Dossier, operation: Operation, health: Health) -> Sho
 def settled(dossier: Dossier) -> bool:
     """Whether units that come after this one may go on: what Git states is applied, and healthy. What the cluster
     overrules, or a finalizer holds that left Git, may stay so for ever and holds nobody up."""
-    shown = dossier.shown
-    return (shown.sync is Sync.SYNCED or shown.applied) and shown.health.status is Status.HEALTHY
+    shown, idle = dossier.shown, dossier.operation is None
+    return idle and (shown.sync is Sync.SYNCED or shown.applied) and shown.health.status is Status.HEALTHY
+
+
+def under_way(dossier: Dossier) -> bool:
+    """Whether it is being changed, or is to be: what it puts out may be something else afterwards. A repair of drift
+    that waits is not meant to change that."""
+    plan = dossier.plan
+    return dossier.operation is not None or (plan is not None and not plan.empty and not plan.drift_only)
 
 
 def finished(operation: Operation, result: Result, message: str, now: float) -> Operation:

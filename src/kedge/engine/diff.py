@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kedge.engine import mask
 from kedge.engine.effects import Deed, canonical, effect, is_generated
-from kedge.engine.leaves import Leaf, leaves, overlaid, same
+from kedge.engine.leaves import Leaf, leaves, overlaid, path_of, same
 from kedge.engine.mask import Sensitive, sensitive
-from kedge.engine.normalize import MISSING, OWNERSHIP, entries, folded, subject_of
+from kedge.engine.normalize import ITEM, MISSING, OWNERSHIP, entries, folded, subject_of
 from kedge.engine.resources import resource_change
-from kedge.model.change import Act, Change, FieldChange, Hidden
-from kedge.model.manifest import Manifest
+from kedge.model.change import Act, Change, FieldAct, FieldChange, Hidden
+from kedge.model.manifest import Manifest, Place
 from kedge.model.pair import Object, Owner, Pair, Planned, Presumed, Seen
 
 REPLACE = "kedge.dev/replace"
@@ -56,16 +57,28 @@ def diff(pair: Pair, key: bytes, *, ignore: Sequence[str] = (), wished: bool = T
 
 
 def _presumed(pair: Presumed, key: bytes, wished: bool) -> Change:
-    deed = Deed(pair.ref, Act.CREATE, body=_body(pair.manifest))
+    body = _body(pair.manifest)
+    deed = Deed(pair.ref, Act.CREATE, body=body)
+    holes = [_hole(body, place) for place in pair.manifest.holes]
     return Change(
         ref=pair.ref,
         act=Act.CREATE,
+        fields=_fields(holes, sensitive(pair.ref.kind, body), key),
         effect=effect(deed, key),
         why=f"as rendered: {pair.why}" if pair.why else "as rendered",
         drift=not wished,
         generated=is_generated(pair.ref),
         awaits=pair.why if pair.by_others else "",
     )
+
+
+def _hole(body: Mapping[str, Any], place: Place) -> Leaf:
+    """Of what is to be created, a field that is not known yet."""
+    value: Any = body
+    for step in place:
+        value = value[step]
+    trail = tuple(ITEM if isinstance(step, int) else step for step in place)
+    return Leaf(path_of(place), trail, FieldAct.GAIN, MISSING, value)
 
 
 def _created(pair: Seen, predicted: Object, key: bytes, wished: bool) -> Change:
@@ -84,13 +97,16 @@ def _created(pair: Seen, predicted: Object, key: bytes, wished: bool) -> Change:
 
 def _deleted(pair: Seen, key: bytes) -> Change:
     adopts = _adopts(pair.owner)
+    deed = Deed(pair.ref, Act.DELETE, adopts=adopts, along=pair.along)
+    full, alone = effect(deed, key), effect(replace(deed, along=None), key)
     return Change(
         ref=pair.ref,
         act=Act.DELETE,
-        effect=effect(Deed(pair.ref, Act.DELETE, adopts=adopts), key),
+        effect=full,
         adopts=adopts,
         generated=is_generated(pair.ref),
         along=pair.along,
+        alone=alone if alone != full else "",
     )
 
 

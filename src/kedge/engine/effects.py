@@ -1,6 +1,8 @@
 """Effects: what a change would do, as a keyed digest. An approval names effects; nothing else may then be applied.
 
 The real values are in it, so a secret that changes is another effect; the key keeps anybody from guessing the values.
+Of what a deletion takes along, it holds whether there is anything and what of it holds data, by name: objects that come
+and go in a namespace would otherwise ask for a person again and again.
 What is not in it: the server's bookkeeping, what normalisation hides, and the content hash at the end of a generated
 name (the content itself is).
 """
@@ -18,12 +20,14 @@ from typing import Any
 from kedge.engine.leaves import Leaf
 from kedge.engine.normalize import MISSING, folded, rule_of, subject_of
 from kedge.model.change import Act, Change
+from kedge.model.pair import Along
 from kedge.model.ref import Ref
 
 _GENERATED = re.compile(r"(.+)-[2456789bcdfghkmt]{10}\Z")
 """The hash that kustomize's generators append: ten characters of this alphabet."""
 
 _GENERATED_KINDS = frozenset({("", "ConfigMap"), ("", "Secret")})
+_HOLDS_DATA = frozenset({("apps", "StatefulSet"), ("", "PersistentVolumeClaim"), ("", "PersistentVolume")})
 _NAMED_BY = frozenset({"secret", "configMap", "configMapRef", "configMapKeyRef", "secretRef", "secretKeyRef"})
 
 
@@ -36,6 +40,7 @@ class Deed:
     leaves: tuple[Leaf, ...] = ()
     body: Mapping[str, Any] | None = None
     adopts: str = ""
+    along: Along | None = None
 
     def __repr__(self) -> str:
         return f"Deed({self.ref}, {self.act})"
@@ -60,6 +65,8 @@ def effect(deed: Deed, key: bytes) -> str:
         "fields": sorted(_told(leaf) for leaf in deed.leaves),
         "adopts": deed.adopts,
     }
+    if deed.along is not None and deed.along.others:
+        told["along"] = sorted(str(ref) for ref in deed.along.named if ref.group_kind in _HOLDS_DATA)
     if deed.body is not None:
         told["body"] = _essential(deed.ref, deed.body)
     return hmac.new(key, b"effect\0" + canonical(told).encode("utf-8", "surrogatepass"), sha256).hexdigest()
@@ -110,10 +117,13 @@ def _essential_metadata(metadata: Mapping[str, Any], ref: Ref) -> dict[str, Any]
     return kept
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
 def canonical(value: Any) -> str:
     """JSON text with sorted keys and no spaces; a value nested beyond Python's reach is written without recursion."""
     try:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+        return _ENCODER.encode(value)
     except RecursionError:
         return _flat(value)
 

@@ -178,11 +178,14 @@ def fingerprint(managed_fields: object, manager: str, interactive: Iterable[str]
     return sha256(ascii(lines).encode()).hexdigest()
 
 
+_SORTED = json.JSONEncoder(sort_keys=True)
+
+
 def _written(fields: object) -> str:
     """A trie as text: an API server writes equal sets alike, but for their order. As paths it takes four times as
     long, and is only for what is nested beyond Python's reach."""
     try:
-        return json.dumps(fields, sort_keys=True)
+        return _SORTED.encode(fields)
     except (RecursionError, TypeError, ValueError):
         return ascii(sorted(parse(fields).paths))
 

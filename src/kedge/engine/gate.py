@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kedge.engine.effects import covered
 from kedge.model.declaration import Heal
 from kedge.model.dossier import Approval, Dossier
 from kedge.model.operation import Cause
@@ -48,12 +49,16 @@ def gate(dossier: Dossier, plan: Plan, now: float, upstream: str = "") -> Verdic
         return Verdict(False, expired)
     if dossier.suspended and dossier.wish is None:
         return Verdict(False, f"suspended: {dossier.suspended}")
+    asked = "" if plan.needs is None else _asked(plan, plan.needs, dossier.approvals)
+    if plan.holes:
+        lacking = f"waits for {', '.join(plan.holes)}, which is not there yet"
+        return Verdict(False, f"{lacking}; {asked}" if asked else lacking, bool(asked), now + BLOCKED)
     if upstream:
-        return Verdict(False, upstream)
-    if plan.needs is not None and not approved(plan, plan.needs, dossier.approvals):
+        return Verdict(False, upstream, until=now + BLOCKED)
+    if asked:
         # Another program may let its object go meanwhile, and nothing of ours watches that.
         until = now + BLOCKED if any(change.adopts for change in plan.changes) else None
-        return Verdict(False, f"waits for {_approvers(plan.needs)}: {plan.needs.reasons[0]}", True, until)
+        return Verdict(False, asked, True, until)
     if dossier.wish is not None or dossier.pin is not None or dossier.removed is not None:
         return _retry(dossier, plan, now)
     return _automation(dossier, plan, now)
@@ -105,6 +110,20 @@ def _lacked(plan: Plan, failure: str) -> bool:
     return any(change.awaits and change.awaits in failure for change in plan.changes)
 
 
+def _asked(plan: Plan, needs: Needs, approvals: Sequence[Approval]) -> str:
+    """Whose approval is lacking, and of what; "" where it was given."""
+    if approved(plan, needs, approvals):
+        return ""
+    sentence = f"waits for {_approvers(needs)}: {needs.reasons[0]}"
+    rest = covered(plan.changes, (effect for approval in approvals for effect in approval.changes))
+    if plan.whole and approvals and not rest and all(approval.effects != plan.effects for approval in approvals):
+        return f"{sentence}; not what was approved: some of that is not to be done any more"
+    if not approvals or not rest:
+        return sentence
+    more = f" (and {len(rest) - 1} more)" if len(rest) > 1 else ""
+    return f"{sentence}; not what was approved: {rest[0].act} {rest[0].ref}{more}"
+
+
 def approved(plan: Plan, needs: Needs, approvals: Sequence[Approval]) -> bool:
     """Whether enough people who may have agreed to every one of the plan's effects (a subset of what they saw).
 
@@ -122,6 +141,19 @@ def approved(plan: Plan, needs: Needs, approvals: Sequence[Approval]) -> bool:
         if len({a.person for a in agreed}) < needs.count and not any(a.break_glass for a in agreed):
             return False
     return True
+
+
+def agreed_to(plan: Plan) -> tuple[str, ...]:
+    """What an approval of the plan names: its effects, and each deletion also for when nothing goes along any more."""
+    return tuple(effect for change in plan.changes for effect in (change.effect, change.alone) if effect)
+
+
+def outdated(plan: Plan, approvals: Sequence[Approval]) -> Approval | None:
+    """The newest approval that was of something else than the plan that waits now; None where there is none."""
+    newest = approvals[-1] if approvals else None
+    if newest is None or plan.needs is None or newest.effects == plan.effects:
+        return None
+    return newest if plan.whole or covered(plan.changes, newest.changes) else None
 
 
 def may_approve(approval: Approval, by: Sequence[str]) -> bool:

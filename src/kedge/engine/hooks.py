@@ -46,7 +46,7 @@ class Hook:
 
 
 def _words(text: str | None) -> list[str]:
-    return [word.strip() for word in (text or "").split(",") if word.strip()]
+    return [word.strip() for word in text.split(",") if word.strip()] if text else []
 
 
 def wave_of(manifest: Manifest) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from kedge.model.declaration import ValueType
 from kedge.model.errors import Invalid
 from kedge.model.output import Published
-from kedge.model.unit import Input, SecretInput, Unit
+from kedge.model.unit import Input, RenderSpec, SecretInput, Unit
 
 MARK = "$input"
 _KINDS: dict[ValueType, tuple[type, ...]] = {
@@ -100,6 +100,14 @@ def _laid(tree: Any, values: Mapping[str, Any], secret: frozenset[str] | set[str
     if isinstance(tree, list):
         return [_laid(part, values, secret) for part in tree]
     return tree
+
+
+def asked(render: RenderSpec) -> frozenset[str]:
+    """Names of the inputs that an application's rendering asks for."""
+    helm = render.helm.values if render.helm is not None else {}
+    jsonnet = {} if render.jsonnet is None else {"ext": render.jsonnet.extVars, "tla": render.jsonnet.tlas}
+    variables = render.substitute.variables if render.substitute is not None else {}
+    return frozenset(_asked([helm, jsonnet, variables]))
 
 
 def _asked(tree: Any) -> Iterator[str]:

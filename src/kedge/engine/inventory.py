@@ -79,7 +79,9 @@ def verified(
     for entry in known:
         if entry.ref in desired:
             before = owned.get(entry.ref) or Owned(entry.ref)
-            owned[entry.ref] = replace(before, digest=entry.digest, fingerprint=entry.fingerprint)
+            if (before.digest, before.fingerprint) != (entry.digest, entry.fingerprint):
+                before = replace(before, digest=entry.digest, fingerprint=entry.fingerprint)
+            owned[entry.ref] = before
     return _ordered(owned)
 
 

@@ -76,6 +76,13 @@ def leaves(
 
 def same(left: object, right: object) -> bool:
     """JSON equality: 1 equals 1.0, but never true. Iterative, for depth is the other side's choice."""
+    try:
+        if (
+            left is not right and left != right
+        ):  # what Python tells apart is not the same in JSON either, and it is quick to tell
+            return False
+    except RecursionError:
+        pass
     stack = [(left, right)]
     while stack:
         a, b = stack.pop()
@@ -105,6 +112,14 @@ def _maps(walk: _Walk, path: str, trail: Trail, before: Mapping[str, Any], after
         old, new = before.get(name, MISSING), after.get(name, MISSING)
         if old is not new and not same(old, new):
             _values(walk, f"{path}{_step(name, path)}", (*trail, name), old, new)
+
+
+def path_of(place: Sequence[str | int]) -> str:
+    """A place in one object as a path: items by their number."""
+    path = ""
+    for step in place:
+        path += f"[{step}]" if isinstance(step, int) else _step(step, path)
+    return path
 
 
 def _step(name: str, path: str) -> str:

@@ -55,13 +55,18 @@ def overruled(kind: str, wish: Mapping[str, Any], made: Mapping[str, Any]) -> st
 def _kept(wish: Any, made: Any) -> bool:
     """Cheap, for nearly everything is kept as it is: whether every value stated is there."""
     if isinstance(wish, dict):
-        return isinstance(made, dict) and all(
-            (value is made[name] or _kept(value, made[name])) if name in made else _says_nothing(value)
-            for name, value in wish.items()
-        )
+        if not isinstance(made, dict):
+            return False
+        for name, value in wish.items():
+            if name not in made:
+                if not _says_nothing(value):
+                    return False
+            elif value is not made[name] and not _kept(value, made[name]):
+                return False
+        return True
     if isinstance(wish, list):
         return isinstance(made, list) and len(wish) == len(made) and all(map(_kept, wish, made))
-    return same(wish, made)
+    return wish == made if isinstance(wish, str) else same(wish, made)
 
 
 def _says_nothing(value: Any) -> bool:

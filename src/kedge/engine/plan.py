@@ -24,6 +24,8 @@ from kedge.model.ref import Ref, stack_ref
 from kedge.model.source import Revision
 from kedge.model.unit import Unit
 
+_NAMED = 3
+"""Paths that a sentence names before it only says that there are more."""
 _MUST_RUN = (Phase.PRE_SYNC, Phase.SYNC, Phase.POST_SYNC)
 
 
@@ -66,14 +68,15 @@ class Draft:
 def make_plan(draft: Draft) -> Plan:
     """The plan of a draft. Deletions are left out, with a finding, where the unit does not prune."""
     changes, findings = _pruned(draft)
-    draft = replace(draft, changes=changes)
+    if changes is not draft.changes:
+        draft = replace(draft, changes=changes)
     steps = _steps(draft)
     ordered = tuple(sorted(steps, key=lambda step: step.order))
     plan = Plan(
         id="",
         unit=draft.unit.name,
         revision=draft.revision,
-        rendered=draft.desired.digest,
+        rendered="" if draft.desired.holes else draft.desired.digest,
         steps=ordered,
         changes=changes,
         effects=draft.effects,
@@ -83,6 +86,7 @@ def make_plan(draft: Draft) -> Plan:
         removal=draft.removal,
         made_at=draft.now,
         claimants=tuple(sorted({draft.claimed[change.ref] for change in _claimed(draft)})),
+        holes=draft.desired.holes,
     )
     return replace(plan, id=_identity(plan, draft.moved))
 
@@ -338,11 +342,18 @@ def _blocked(draft: Draft) -> tuple[str, ...]:
         holding.claimed(change.ref, draft.claimed[change.ref], draft.holders.get(draft.claimed[change.ref]))
         for change in _claimed(draft)
     ]
-    refused = [
-        f"{change.ref}: the API server refuses it: {change.rejection}" for change in draft.changes if change.rejection
-    ]
+    refused = [_refused(change) for change in draft.changes if change.rejection]
     errors = [finding.text for finding in draft.findings if finding.severity is Severity.ERROR]
     return (*claimed, *refused, *errors)
+
+
+def _refused(change: Change) -> str:
+    """Of an immutable field the server may only list those that are not (a StatefulSet): what was tried is named."""
+    paths = [field.path for field in change.fields] if change.act is Act.UPDATE else []
+    told = any(path in change.rejection for path in paths)
+    more = ", …" if len(paths) > _NAMED else ""
+    what = f"to change {', '.join(paths[:_NAMED])}{more}" if paths and not told else "it"
+    return f"{change.ref}: the API server refuses {what}: {change.rejection}"
 
 
 def named(plan: Plan, operation: str) -> Plan:

@@ -52,6 +52,9 @@ from kedge.model.rule import HealthRule
 from kedge.model.source import SourceSpec
 from kedge.model.unit import Input, KindRules, OutputField, RenderSpec, StackTool, Unit
 
+MOST_WINDOWS = 20
+"""Windows of one stack: they are looked at whenever it is."""
+
 __all__ = ["Resolved", "Trust", "resolve"]
 
 ADMIN = "admin"
@@ -157,7 +160,7 @@ def _duplicates(wanted: Iterable[Named]) -> dict[UnitName, Problem]:
 def _unit(trust: Trust, named: Named, known: set[UnitName]) -> tuple[Unit, list[Problem]]:
     name, declared, spec = named
     project, where = trust.project(name.project) or Project(name.project), declared.where
-    source = _source(trust.root, spec.source)
+    source = source_of(trust.root, spec.source)
     rule = ApproveSection(spec.approve.when, spec.approve.by, spec.approve.count)
     approve, loosened = stricter(project, rule, where)
     after, dangling = _after(name, spec.after, known, where)
@@ -187,7 +190,7 @@ def _application(
     trust: Trust, project: Project, unit: Unit, spec: ApplicationSpec
 ) -> tuple[Unit, list[Problem | None]]:
     where = unit.where
-    helm, unknown = _values(spec.helm, unit.source)
+    helm, unknown = values_of(spec.helm, unit.source)
     wrong = [target_problem(trust, project, spec.target, where), secrets_problem(project, spec, where)]
     if unknown:
         wrong.append(Problem(f"there is no other source “{unknown}”", where, "name it in source.others"))
@@ -207,6 +210,8 @@ def _application(
 
 def _stack(trust: Trust, project: Project, unit: Unit, spec: StackSpec) -> tuple[Unit, list[Problem | None]]:
     wrong = [credentials_problem(project, spec, trust.credentials, unit.where)]
+    if len(spec.sync.driftWindows) > MOST_WINDOWS:
+        wrong.append(Problem(f"there are more than {MOST_WINDOWS} windows in sync.driftWindows", unit.where))
     tool = StackTool(
         name=spec.tool.name,
         version=spec.tool.version,
@@ -215,6 +220,7 @@ def _stack(trust: Trust, project: Project, unit: Unit, spec: StackSpec) -> tuple
         plan_as=spec.credentials.plan,
         apply_as=spec.credentials.apply or spec.credentials.plan,
         every=spec.sync.every,
+        windows=spec.sync.driftWindows,
         modules=spec.modules,
         harmless=spec.sync.heal is StackHeal.HARMLESS,
     )
@@ -224,7 +230,7 @@ def _stack(trust: Trust, project: Project, unit: Unit, spec: StackSpec) -> tuple
     return replace(unit, tool=tool, sync=sync, on_remove=removal), wrong
 
 
-def _source(root: Root, source: SourceSection) -> SourceSpec:
+def source_of(root: Root, source: SourceSection) -> SourceSpec:
     """Repository and ref default to the root's; the ref of another repository to its default branch. A chart's files
     are in a folder of its name."""
     repository, ref = _place(root, source)
@@ -244,7 +250,7 @@ def _place(root: Root, source: SourceSection | OtherSource) -> tuple[str, str]:
     return repository, source.ref or (root.ref if repository == root.repository else "")
 
 
-def _values(helm: HelmSection | None, source: SourceSpec) -> tuple[HelmSection | None, str]:
+def values_of(helm: HelmSection | None, source: SourceSpec) -> tuple[HelmSection | None, str]:
     """The section with `$NAME/…` as the path that the file has beside the chart, and a name that no source has."""
     assembly = assembly_of(source.ref)
     if helm is None or assembly is None or not assembly.others:
@@ -292,14 +298,20 @@ def _inputs(
     inputs: list[Input] = []
     problems: list[Problem] = []
     for key, given in sorted(wanted.items()):
-        other = _neighbour(name, given.from_)
+        reads = input_of(name, key, given)
+        other = reads.unit
         if other in known and other != name:
-            inputs.append(Input(key, other, given.output, given.type))
+            inputs.append(reads)
         else:
             place = Where(where.file, where.line, where.document, f"spec.inputs.{key}")
             hint = _elsewhere(other, known) or closest(given.from_, _beside(name, known))
             problems.append(Problem(f"{name} reads {other}, which is not declared", place, hint))
     return tuple(inputs), problems
+
+
+def input_of(name: UnitName, key: str, given: InputSection) -> Input:
+    """The input `key` of a unit, as it is declared: whether there is such a unit is not asked."""
+    return Input(key, _neighbour(name, given.from_), given.output, given.type)
 
 
 def _neighbour(name: UnitName, text: str) -> UnitName:

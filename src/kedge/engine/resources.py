@@ -75,6 +75,8 @@ def _effect(pair: Planned, key: bytes) -> str:
 
 
 def _why(pair: Planned) -> Iterator[str]:
+    if pair.outside:
+        yield "it was changed outside of Kedge"
     if pair.previous:
         yield f"moved from {pair.previous}"
     if pair.importing:

@@ -1,7 +1,8 @@
 """How old a verification may grow before it is an alarm. `lastVerified` is a fact; this says when it is too old a one.
 
 A watch that is current verifies a Synced unit all the time, and a bookmark a minute says so: minutes of silence are
-many. Where no watch may be had, the sweep's dry runs are all there is: a few missed sweeps are many.
+many. Where no watch may be had, the sweep's dry runs are all there is: a few missed sweeps are many. A stack is looked
+at in its own time, and a few of its own periods are many.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ Place = tuple[str, Kinds]
 @dataclass(frozen=True, slots=True)
 class Word:
     """What a unit's last turn left behind: where it lives, how it stood, and when it was last found as Git states, in
-    monotonic seconds. `recorded` is what was on record of the latter then (epoch seconds), `kinds` what it is made of.
+    monotonic seconds. `recorded` is what was on record of the latter then (epoch seconds), `kinds` what it is made of,
+    `limit` how old its verification may grow where it has a period of its own, as a stack has (seconds).
     """
 
     cluster: str
@@ -40,6 +42,7 @@ class Word:
     verified: float | None
     recorded: float | None = None
     kinds: Kinds = frozenset()
+    limit: float | None = None
 
     @property
     def place(self) -> Place:
@@ -91,7 +94,7 @@ def late(word: Word, view: View, limits: Limits) -> str:
     at = _seen(word, view)
     if at is None or (word.sync is Sync.OUT_OF_SYNC and not quiet):
         return ""
-    if view.now - at <= (limits.cluster if quiet else limits.unit):
+    if view.now - at <= (limits.cluster if quiet else limits.unit if word.limit is None else word.limit):
         return ""
     return f"not verified since {_moment(at)}: {_why(view, quiet, limits)}"
 

@@ -41,10 +41,9 @@ def refuse_environment(environment: Iterable[tuple[str, str]]) -> None:
 
 
 def environment(request: Request, secrets: Secrets, folder: Folder, data: str) -> dict[str, str]:
-    """All that a tool gets: the stack's own, and under it what we say."""
+    """The stack's own, and under it what we say. Where it is at work, PWD and TMPDIR are the runner's to add."""
     ours = {
         "HOME": str(folder.path / "home"),
-        "TMPDIR": str(folder.path / "tmp"),
         "PATH": PATH,
         "LANG": "C.UTF-8",
         "TF_IN_AUTOMATION": "1",

@@ -9,10 +9,19 @@
   work/, data/            the bundle laid out, and the tool's own folder (providers, modules); kept for the apply
   initialized             both are ready
   plan.bin, shown.json, errored.tfstate, outputs.json
+                          in clear while it works, then encrypted (….sealed), or gone where nobody asks for them
   lines                   what people read of it
   stop                    why it is to end
   report.json             how far it is, in the end how it went; replaced as a whole
   reserve                 room for the report on a disk that is full
+
+Of one that runs as a Job there are the report, the lines, what it has left, `stop`, and instead of the rest
+  input.json              what is to be done, with its secrets: removed when the pod has it
+  job.json                where its Job is: from then on there is one
+  claim                   which pod has become its runner
+  drift                   it looks for drift: nobody waits for it
+  elsewhere               its state is not in our own backend
+  late                    why its Job was given up before it began
 """
 
 from __future__ import annotations
@@ -22,14 +31,18 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedge.detached import Birth
+from kedge.executions import temporary
 from kedge.model.errors import Invalid, Unavailable
-from kedge.model.execution import BundleFile, Ending, Execution, Report, Task, Tool
+from kedge.model.execution import BundleFile, Ending, Execution, Report, Task, Tool, Yield
+
+if TYPE_CHECKING:
+    from kedge.ports import Seal
 
 PATIENCE = 300.0
 """Seconds between asking a tool to end and asking it once more, when it gives up what it holds."""
@@ -67,6 +80,7 @@ class Request:
     patience: float = PATIENCE
     cli_config: str = ""
     cache: str = ""
+    drift: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +142,13 @@ class Folder:
     def log(self) -> Path:
         return self.path / "runner.log"
 
-    def begin(
-        self, request: Request, execution: Execution, nonce: str, supplied: tuple[tuple[str, str], ...] = ()
-    ) -> bool:
-        """Put everything on record at once, with the operator's variables under the stack's own; False where it is
-        there already. Raises Unavailable on a full disk."""
+    def begin(self, nonce: str, fill: Callable[[Folder], None]) -> bool:
+        """Put everything that `fill` writes on record at once; False where it is there already. Raises Unavailable on a
+        full disk."""
         draft = Folder(self.path.parent / f".new-{nonce}")
         try:
             draft.path.mkdir(mode=0o700, parents=True)
-            draft._fill(request, execution, supplied)
+            fill(draft)
             draft.path.rename(self.path)
         except OSError as error:
             shutil.rmtree(draft.path, ignore_errors=True)
@@ -147,7 +159,8 @@ class Folder:
             ) from None
         return True
 
-    def _fill(self, request: Request, execution: Execution, supplied: tuple[tuple[str, str], ...]) -> None:
+    def fill(self, request: Request, execution: Execution, supplied: tuple[tuple[str, str], ...] = ()) -> None:
+        """What a runner needs, with the operator's variables under the stack's own."""
         _write(self.path / "request.json", json.dumps(asdict(request)).encode())
         state = execution.state
         secrets = Secrets(
@@ -161,6 +174,28 @@ class Folder:
         _write(self.path / "reserve", bytes(_RESERVE))
         if execution.plan:
             _write(self.plan, execution.plan)
+
+    def entrust(self, sent: bytes, report: Report, execution: Execution) -> None:
+        """What a pod asks for, and how far it is: not begun."""
+        _write(self.path / "input.json", sent)
+        for name, so in (("drift", execution.drift), ("elsewhere", execution.state is None)):
+            if so:
+                _write(self.path / name, b"")
+        _write(self.path / "reserve", bytes(_RESERVE))
+        self.write_report(report)
+
+    def hear_lines(self, piece: bytes, at: int, most: int) -> None:
+        """Add a piece of the lines that begins at byte `at`, once."""
+        with open(self.lines, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            size = file.tell()
+            if at <= size:
+                file.write(piece[size - at : most - at])
+
+    def keep(self, left: Yield) -> None:
+        for place, content in ((self.plan, left.plan), (self.shown, left.shown), (self.outputs, left.outputs)):
+            self.note(place.name, content)
+        if left.errored:
+            self.note(self.errored.name, left.errored)
 
     def request(self) -> Request | None:
         raw = _json(self.path / "request.json")
@@ -216,11 +251,11 @@ class Folder:
         if birth is None:
             (self.path / "tool.json").unlink(missing_ok=True)
         else:
-            self._replace("tool.json", json.dumps(asdict(birth)).encode())
+            self.note("tool.json", json.dumps(asdict(birth)).encode())
 
     def ask_to_stop(self, why: str) -> None:
         if not (self.path / "stop").exists():
-            self._replace("stop", why.encode())
+            self.note("stop", why.encode())
 
     def asked_to_stop(self) -> str | None:
         """Why it is to end, None where nobody has asked."""
@@ -238,9 +273,10 @@ class Folder:
         """The last one takes the room that was kept for it."""
         if report.ending is not None:
             (self.path / "reserve").unlink(missing_ok=True)
-        self._replace("report.json", json.dumps(asdict(report)).encode())
+        self.note("report.json", json.dumps(asdict(report)).encode())
 
-    def _replace(self, name: str, content: bytes) -> None:
+    def note(self, name: str, content: bytes) -> None:
+        """Put one file on record, in place of what it was before."""
         draft = self.path / f".{name}.{os.getpid()}"
         draft.unlink(missing_ok=True)
         _write(draft, content)
@@ -248,10 +284,39 @@ class Folder:
 
     def tidy(self) -> None:
         """Remove what an execution needs while it is at work only, secrets first."""
-        for name in ("secrets.json", "variables.tfvars.json", "bundle", "stream", "stderr"):
+        for name in ("secrets.json", "variables.tfvars.json", "input.json", "bundle", "stream", "stderr"):
             (self.path / name).unlink(missing_ok=True)
-        for name in ("home", "tmp"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+        shutil.rmtree(self.path / "home", ignore_errors=True)
+        temporary.remove(self.path)
+
+    def put_away(self, task: Task, ending: Ending, seal: Seal | None) -> None:
+        """What an ended execution has left and nobody asks for is gone; the rest is encrypted. A full disk leaves it as
+        it is, until the next start. A state that was cut short, or that another backend than ours was to get, is for a
+        person to read, and stays as it is."""
+        whole = ending is Ending.SUCCEEDED
+        wanted = {self.plan: whole and task.plans, self.shown: whole, self.outputs: whole, self.errored: True}
+        for place, keep in wanted.items():
+            text = read_bytes(place) if keep else b""
+            if not keep:
+                place.unlink(missing_ok=True)
+            elif text and seal is not None and (place != self.errored or (self._ours and _whole(text))):
+                with contextlib.suppress(OSError):
+                    _write_through(_sealed(place), seal.seal_file(self._named(place), text))
+                    place.unlink()
+
+    @property
+    def _ours(self) -> bool:
+        """Whether the state is in our own backend."""
+        request = self.request()
+        return bool(request.address) if request is not None else not (self.path / "elsewhere").exists()
+
+    def left(self, place: Path, seal: Seal | None) -> bytes:
+        """What an ended execution has left at `place`, b"" for nothing. Raises as `Seal.open_file`."""
+        raw = read_bytes(_sealed(place)) if seal is not None else b""
+        return seal.open_file(self._named(place), raw) if seal is not None and raw else read_bytes(place)
+
+    def _named(self, place: Path) -> str:
+        return f"{place.name} of execution {self.path.name}"
 
     def errored_at(self, request: Request) -> Path:
         """Where the tool leaves a state that it could not send."""
@@ -289,9 +354,35 @@ def read_bytes(place: Path) -> bytes:
         return b""
 
 
-def _write(place: Path, content: bytes) -> None:
+def _write(place: Path, content: bytes, *, sync: bool = False) -> None:
     with open(place, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write(content)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sealed(place: Path) -> Path:
+    return place.with_name(f"{place.name}.sealed")
+
+
+def _write_through(place: Path, content: bytes) -> None:
+    """Whole or not at all, and on the disk: what it was made of is removed next."""
+    draft = place.with_name(f".{place.name}")
+    draft.unlink(missing_ok=True)
+    try:
+        _write(draft, content, sync=True)
+        draft.replace(place)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _whole(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _json(place: Path) -> Mapping[str, Any] | None:

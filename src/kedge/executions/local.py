@@ -9,28 +9,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kedge import detached
 from kedge.detached import Birth
 from kedge.executions import admission, command, layout
-from kedge.executions.admission import Waiting
-from kedge.executions.folder import PATIENCE, Folder, Request, ended, open_report, read_bytes, valid_id
+from kedge.executions.admission import Job
+from kedge.executions.folder import PATIENCE, Folder, Request, ended, open_report, read_bytes
+from kedge.executions.kept import Kept
 from kedge.executions.starter import Starter
 from kedge.executions.stream import Mask
 from kedge.executions.tools import Tools
-from kedge.model.errors import Conflict, Unavailable
-from kedge.model.execution import Ending, Execution, Report, Task, Yield
-from kedge.ports import Clock, Entropy
+from kedge.model.errors import Conflict, Invalid, Unavailable
+from kedge.model.execution import Ending, Execution, Report, Task
+from kedge.ports import Clock, Entropy, Seal
 
 _POLL = 0.5
 """Seconds between two looks at processes whose end nobody tells of, and at lines that somebody follows."""
 _TRIES = 2
 """How often a runner is started that dies before it is one."""
 _LOG = 2_000
+_AS_BEFORE = "start Kedge with its KEDGE_JOBS settings until it has"
 _CONFIG = ".tool-config"
 _CACHE = ".plugins"
 
@@ -57,43 +57,54 @@ class _Open:
     watching: Birth | None = None
     fd: int | None = None
     tries: int = 0
+    yields: bool = False
 
     @property
     def waiting(self) -> bool:
         return self.watching is None
 
+    @property
+    def job(self) -> Job:
+        request = self.request
+        return Job(request.id, request.task, request.began, request.drift, self.yields)
 
-class LocalExec:
-    """`kedge.ports.Exec`. Call `adopt` once, within the event loop, before anything else."""
 
-    def __init__(self, root: Path, tools: Tools, clock: Clock, entropy: Entropy, supply: Supply = Supply()) -> None:
-        self._root, self._tools, self._clock, self._entropy, self._supply = root, tools, clock, entropy, supply
+class LocalExec(Kept[_Open]):
+    """`kedge.ports.Exec`. Call `adopt` once, within the event loop, before anything else. What executions leave is kept
+    encrypted with `seal`, without one in clear."""
+
+    def __init__(
+        self,
+        root: Path,
+        tools: Tools,
+        clock: Clock,
+        entropy: Entropy,
+        supply: Supply = Supply(),
+        seal: Seal | None = None,
+    ) -> None:
+        super().__init__(root, clock, seal)
+        self._tools, self._entropy, self._supply = tools, entropy, supply
         self._room = supply.room or admission.width(machine_memory(), os.cpu_count() or 1)
-        self._open: dict[str, _Open] = {}
-        self._ended: dict[str, Report] = {}
-        self._rings: list[Callable[[str, str], None]] = []
         self._closed = False
         self._starter = Starter()
 
     async def adopt(self) -> None:
         """Find everything again that was begun before: what has ended meanwhile, what still works (and is watched from
-        now on), what waits. Rings for what is found lost."""
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        now on), what waits. Rings for what is found lost. Raises Invalid for one that has not ended as a Job."""
+        folders = list(self._places())
         self._configure()
         self._starter.warm_up()
-        for place in sorted(self._root.iterdir()):
-            if place.name.startswith((".new-", ".old-")):
-                shutil.rmtree(place, ignore_errors=True)
-            elif place.is_dir() and not place.name.startswith("."):
-                self._adopt(Folder(place))
+        for folder in folders:
+            self._adopt(folder)
         self._pump()
 
     def _adopt(self, folder: Folder) -> None:
         request, report = folder.request(), folder.report()
-        if request is None:
+        if self._has_ended(folder, report):
             return
-        if report is not None and report.ending is not None:
-            self._ended[request.id] = report
+        if request is None:
+            if report is not None:
+                raise Invalid(f"run {report.id} of {report.unit} is a Job that has not ended", hint=_AS_BEFORE)
             return
         self._open[request.id] = _Open(request)
         self._look(request.id)
@@ -119,7 +130,8 @@ class LocalExec:
         command.refuse_environment(execution.environment)
         if not folder.path.exists():
             request = await self._request(execution)
-            folder.begin(request, execution, self._entropy.token(8), self._supply.environment)
+            supplied = self._supply.environment
+            folder.begin(self._entropy.token(8), lambda draft: draft.fill(request, execution, supplied))
         if execution.id not in self._open and execution.id not in self._ended:
             self._adopt(folder)
             self._pump()
@@ -152,6 +164,7 @@ class LocalExec:
             patience=self._supply.patience,
             cli_config=self._supply.cli_config or str(self._root / _CONFIG),
             cache=self._cache(),
+            drift=wanted.drift,
         )
 
     def _planned(self, wanted: Execution) -> Request | None:
@@ -167,12 +180,16 @@ class LocalExec:
         """Begin what may begin."""
         if self._closed:
             return
-        working = [one.request.task for one in self._open.values() if not one.waiting]
-        for id in admission.admitted(self._queue(), working, self._room):
+        working = [one.job for one in self._open.values() if not one.waiting]
+        waiting = self._queue()
+        for id in admission.yielding(waiting, working, self._room):
+            self._open[id].yields = True
+            self._end_early(id, admission.MAKES_WAY)
+        for id in admission.admitted(waiting, working, self._room):
             self._launch(id)
 
-    def _queue(self) -> list[Waiting]:
-        return [Waiting(id, one.request.task, one.request.began) for id, one in self._open.items() if one.waiting]
+    def _queue(self) -> list[Job]:
+        return [one.job for one in self._open.values() if one.waiting]
 
     def _launch(self, id: str) -> None:
         one, folder = self._open[id], self._folder(id)
@@ -252,12 +269,6 @@ class LocalExec:
         folder.write_report(last)
         self._end(id, last)
 
-    def _end(self, id: str, report: Report) -> None:
-        del self._open[id]
-        self._ended[id] = report
-        for ring in self._rings:
-            ring(report.unit, id)
-
     def report(self, id: str) -> Report | None:
         if id in self._ended:
             return self._ended[id]
@@ -267,77 +278,41 @@ class LocalExec:
         return self._waits(id, one) if one.waiting else self._works(id, one)
 
     def _waits(self, id: str, one: _Open) -> Report:
-        order = sorted(self._queue(), key=lambda other: (other.task.plans, other.since, other.id))
+        order = sorted(self._queue(), key=lambda other: other.order)
         place = [other.id for other in order].index(id) + 1
         told = admission.told(place, self._room)
         return open_report(one.request, told)
 
     def _works(self, id: str, one: _Open) -> Report:
         report = self._folder(id).report() or open_report(one.request)
-        orphaned = one.watching == self._folder(id).tool()
-        return open_report(one.request, "its runner was killed; its tool still works") if orphaned else report
-
-    def reports(self) -> Sequence[Report]:
-        known = [report for id in [*self._ended, *self._open] if (report := self.report(id)) is not None]
-        return sorted(known, key=lambda report: (report.started, report.id))
-
-    async def result(self, id: str) -> Yield:
-        if id not in self._ended:
-            why = "is still at work" if id in self._open else "is not kept any more"
-            raise Unavailable(f"execution {id} {why}")
-        folder = self._folder(id)
-        whole = self._ended[id].ending is Ending.SUCCEEDED
-        return Yield(
-            plan=read_bytes(folder.plan) if whole and self._ended[id].task.plans else b"",
-            shown=read_bytes(folder.shown) if whole else b"",
-            errored=read_bytes(folder.errored),
-            outputs=read_bytes(folder.outputs) if whole else b"",
-        )
+        if one.watching == self._folder(id).tool():
+            return open_report(one.request, "its runner was killed; its tool still works")
+        # Its last word is written before it is gone, and `result` has nothing until then.
+        return replace(report, ending=None, finished=None)
 
     async def stop(self, id: str, why: str) -> None:
         one = self._open.get(id)
         if one is None:
             return
-        folder = self._folder(id)
         if one.waiting:
             self._conclude(id, Ending.STOPPED, why)
             self._pump()
             return
+        self._end_early(id, why)
+
+    def _end_early(self, id: str, why: str) -> None:
+        folder = self._folder(id)
         folder.ask_to_stop(why)
         runner, tool = folder.runner(), folder.tool()
         if runner is not None and not detached.terminate(runner) and tool is not None:
             detached.interrupt(tool)
 
     async def forget(self, id: str) -> None:
-        if id in self._open:
-            raise Conflict(f"execution {id} is still at work", hint="stop it first")
-        place = self._folder(id).path
-        user = next((one.request.id for one in self._open.values() if one.request.place == str(place)), "")
+        place = str(self._folder(id).path)
+        user = next((one.request.id for one in self._open.values() if one.request.place == place), "")
         if user:
             raise Conflict(f"what execution {id} planned is being applied by {user}")
-        self._ended.pop(id, None)
-        gone = self._root / f".old-{id}"
-        if place.exists():
-            place.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
-
-    async def follow(self, id: str) -> AsyncIterator[str]:
-        if id not in self._open and id not in self._ended:
-            return
-        place, read, rest = self._folder(id).lines, 0, b""
-        while True:
-            over = id not in self._open
-            piece = _from(place, read)
-            read += len(piece)
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
-                yield line.decode("utf-8", "replace")
-            if over:
-                return
-            await self._clock.sleep(_POLL)
-
-    def subscribe(self, ring: Callable[[str, str], None]) -> None:
-        self._rings.append(ring)
+        await super().forget(id)
 
     async def close(self) -> None:
         """Watch nothing any more. Executions go on."""
@@ -345,18 +320,6 @@ class LocalExec:
         self._starter.close()
         for one in self._open.values():
             self._unwatch(one)
-
-    def _folder(self, id: str) -> Folder:
-        return Folder(self._root / valid_id(id))
-
-
-def _from(place: Path, start: int) -> bytes:
-    try:
-        with open(place, "rb") as file:
-            file.seek(start)
-            return file.read()
-    except FileNotFoundError:
-        return b""
 
 
 def machine_memory() -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 from kedge import detached
 from kedge.clock import SystemClock
 from kedge.detached import Signals
-from kedge.executions import command, layout
+from kedge.executions import command, layout, temporary
 from kedge.executions.command import Command
 from kedge.executions.folder import Folder, Request, ended, open_report, read_bytes
 from kedge.executions.stream import Heard, Mask
@@ -86,8 +86,8 @@ class Runner:
     def _prepare(self) -> None:
         os.umask(0o077)
         self.tell("prepare")
-        for name in ("home", "tmp"):
-            (self.folder.path / name).mkdir(exist_ok=True)
+        (self.folder.path / "home").mkdir(exist_ok=True)
+        self.env["TMPDIR"] = str(temporary.make(self.folder.path))
         self.variables.write_text(self._values)
         self._values = ""
         if self.home is self.folder:

@@ -18,6 +18,7 @@ _SHORTEST_SECRET = 4
 _LONGEST_LINE = 2_000
 _LONGEST_PROBLEM = 4_000
 _MOST_PROBLEMS = 50
+_NAMED = 5
 _UNSHOWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -53,6 +54,8 @@ class Heard:
     done: int = 0
     refreshed: int = 0
     last: str = ""
+    errored: list[str] = field(default_factory=list)
+    reading: list[str] = field(default_factory=list)
 
     def hear(self, raw: bytes) -> list[str]:
         """The lines that people read for one line of the stream."""
@@ -100,11 +103,22 @@ class Heard:
             case "apply_complete":
                 self.done += 1
                 self.last = ""
+            case "apply_errored":
+                self.errored.append(address)
+            case "refresh_start":
+                self.reading.append(address)
             case "refresh_complete":
                 self.refreshed += 1
+                if address in self.reading:
+                    self.reading.remove(address)
 
     def _diagnosed(self, diagnostic: Mapping[str, Any]) -> list[str]:
         text = _sentence(diagnostic)
+        busy = self.errored or self.reading
+        if busy and not diagnostic.get("address") and not diagnostic.get("range"):
+            # A provider that dies leaves the tool no more to say than that.
+            more = f" and {len(busy) - _NAMED} more" if len(busy) > _NAMED else ""
+            text += f" (at {', '.join(busy[:_NAMED])}{more})"
         if diagnostic.get("severity") == "error":
             self.failed(text)
             return self._shown(f"Error: {text}")

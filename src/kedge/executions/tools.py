@@ -59,7 +59,7 @@ class Tools:
 
     async def find(self, tool: Tool, wanted: str) -> Program:
         """The newest that fits a range, "" for any. Raises Invalid where none does, naming what is here."""
-        fits = parse(wanted or "*")
+        fits = parse(wanted or "*", tool=True)
         here = await self.all(tool)
         chosen = newest(fits, ((str(one.version), one) for one in here))
         if chosen is not None:

@@ -75,6 +75,16 @@ class Refusal:
         return self.code == 500 and _TOO_LARGE.search(self.text) is not None
 
     @property
+    def lasting(self) -> bool:
+        """A 500 that is about what was sent, and not about the server."""
+        return self.too_large or (self.code == 500 and _MISFIT.match(self.text) is not None)
+
+    @property
+    def from_webhook(self) -> bool:
+        """An admission webhook did not answer: it has had its own time to do so."""
+        return self.code >= 500 and _WEBHOOK in self.text
+
+    @property
     def immutable(self) -> bool:
         """Only a replacement would do. The server gives no code for it, so its wordings are matched (as Flux does,
         but not every 422: most of those are mistakes in the manifest)."""
@@ -101,10 +111,9 @@ def read_answer(response: Response, what: str) -> Answer:
     if 200 <= response.status < 300:
         return Answer(response.status, parse_object(response.body, what))
     refusal = read_refusal(response)
-    lasting = refusal.too_large or (response.status == 500 and _MISFIT.match(refusal.text) is not None)
     if response.status == 404 and not refusal.missing:
         raise error_of(refusal, what)
-    if response.status == 401 or response.status < 400 or (response.status in _RETRIABLE and not lasting):
+    if response.status == 401 or response.status < 400 or (response.status in _RETRIABLE and not refusal.lasting):
         raise error_of(refusal, what)
     return Answer(response.status, {}, refusal)
 
@@ -173,7 +182,7 @@ def error_of(refusal: Refusal, what: str) -> KedgeError:
         return Denied(sentence, hint="the API server does not accept the credential: renew it")
     if refusal.code == 403:
         return Denied(sentence, hint="grant the right to the account that Kedge uses in this cluster")
-    hint = _WEBHOOK_HINT if _WEBHOOK in refusal.text else ""
+    hint = _WEBHOOK_HINT if refusal.from_webhook else ""
     if refusal.reason == FOREIGN and refusal.code < 500:
         hint = "look whether this address is that of a Kubernetes API"
     return Unavailable(f"{sentence} (HTTP {refusal.code})", hint=hint, retry_after=refusal.retry_after)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from kedge.kube.answer import read_refusal, strayed
+from kedge.kube.answer import Refusal, read_refusal, strayed
 from kedge.kube.pulse import Pulse
 from kedge.kube.transport import JSON, Lost, Response, Transport
 from kedge.kube.window import Window
@@ -61,10 +61,12 @@ class Asker:
             self._feel(found)
             if found.status < 500 and found.status != 429:
                 self.window.succeeded()
-            wait = read_refusal(found).retry_after if found.status in (429, *PASSING) else None
+            refusal = read_refusal(found) if found.status in (429, *PASSING) else None
+            wait = refusal.retry_after if refusal is not None else None
             if found.status == 429:
                 self.window.throttled(started, wait)
-            if last or (wait or 0.0) > MAX_PATIENCE or not _passes(method, query or {}, found.status):
+            passing = refusal is not None and _passes(refusal, _harmless(method, query or {}))
+            if last or (wait or 0.0) > MAX_PATIENCE or not passing:
                 return found
             await self.clock.sleep(self._pause(attempt, wait))
         raise AssertionError("unreachable: the last try returns")
@@ -116,9 +118,8 @@ def _harmless(method: str, query: Mapping[str, str]) -> bool:
     return method == "GET" or "dryRun" in query
 
 
-def _passes(method: str, query: Mapping[str, str], status: int) -> bool:
-    """Whether another try may well be answered otherwise. By a 500 an API server also tells that what it was to apply
-    does not fit, or that a webhook failed: only a read is asked again after one."""
-    if status == 500:
-        return method == "GET"
-    return status == 429 or (status in PASSING and _harmless(method, query))
+def _passes(refusal: Refusal, harmless: bool) -> bool:
+    """Whether another try may well be answered otherwise. A 500 is also how an API server tells that what it was to
+    apply does not fit, and that a webhook did not answer, which it may have waited ten seconds for: neither passes in
+    a moment. Its database without a leader does, and is a 500, too."""
+    return refusal.code == 429 or (harmless and not refusal.lasting and not refusal.from_webhook)

@@ -19,7 +19,7 @@ import aiohttp
 import orjson
 
 from kedge import http
-from kedge.kube.aiohttp_transport import told
+from kedge.kube.http_transport import told
 from kedge.model.errors import Denied, Invalid, KedgeError, Unavailable
 from kedge.ports import Clock
 

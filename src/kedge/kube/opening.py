@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from kedge.kube.aiohttp_transport import open_transport, prove
+from kedge.kube.http_transport import open_transport, prove
 from kedge.kube.kubeconfig import Access, read_kubeconfig
 from kedge.kube.oidc import Grant
 from kedge.kube.transport import Transport

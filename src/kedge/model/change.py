@@ -48,7 +48,8 @@ class Change:
 
     `why` is a reason beside the fields (presumed, replaced, adopted …); `adopts` names the other owner;
     `rejection` is the API server's refusal: such a change can not be applied. `awaits` says what somebody else has to
-    bring before it can be (a kind's definition). `along` is what a deletion takes with it.
+    bring before it can be (a kind's definition). `along` is what a deletion takes with it; `alone` is its effect once
+    nothing goes along any more, "" where that is the same.
     """
 
     ref: Ref
@@ -63,6 +64,7 @@ class Change:
     generated: bool = False
     awaits: str = ""
     along: Along | None = None
+    alone: str = ""
 
 
 class Severity(StrEnum):

@@ -198,7 +198,31 @@ class ToolSection:
     """What plans and applies the stack."""
 
     name: Annotated[Tool, "Which tool."] = Tool.OPENTOFU
-    version: Annotated[str, "A range of its versions (`~1.12`); without one, the newest that is installed."] = ""
+    version: Annotated[
+        str, "A range of its versions (`~1.12`, `~> 1.12.3`); without one, the newest that is installed."
+    ] = ""
+
+
+class Day(StrEnum):
+    """A day of the week."""
+
+    MONDAY = "mon"
+    TUESDAY = "tue"
+    WEDNESDAY = "wed"
+    THURSDAY = "thu"
+    FRIDAY = "fri"
+    SATURDAY = "sat"
+    SUNDAY = "sun"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSection:
+    """A span of the day in a zone's own time, which is another one in summer."""
+
+    days: Annotated[tuple[Day, ...], "On which days it opens; none named means every day."] = ()
+    from_: Annotated[str, "When it opens, as `22:00`."] = "00:00"
+    to: Annotated[str, "When it closes; not after `from`, it is the next day's. Equal to `from`: 24 hours."] = "00:00"
+    zone: Annotated[str, "The time zone, as `Europe/Berlin`."] = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +234,9 @@ class StackSyncSection:
     ] = True
     heal: Annotated[StackHeal, "Repair drift, or only what deletes and replaces nothing."] = StackHeal.NEVER
     every: Annotated[float, "How often drift is looked for: with a plan, a tenth sooner or later."] = 3600.0
+    driftWindows: Annotated[
+        tuple[WindowSection, ...], "When drift is looked for; without one, at any time. Commits wait for none."
+    ] = ()
     timeout: Annotated[float, "How long a plan or an apply may take before it is interrupted."] = 3600.0
 
 

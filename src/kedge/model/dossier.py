@@ -22,7 +22,8 @@ class Sync(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's yes to effects. `changes` are the effects of the single changes that were shown."""
+    """A person's yes to effects. `changes` are the effects of the single changes that were shown, `holes` what was not
+    known of them yet, `plan` the id of the plan that was shown."""
 
     effects: str
     changes: tuple[str, ...]
@@ -31,6 +32,8 @@ class Approval:
     reason: str
     at: float
     break_glass: bool = False
+    holes: tuple[str, ...] = ()
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +94,17 @@ class Shown:
     """What a reader sees first: sync, health and the why sentence.
 
     `applied`: not Synced, and yet all that Git states is applied. What is left is in others' hands: a field that the
-    cluster overrules, an object that left Git and that a finalizer holds."""
+    cluster overrules, an object that left Git and that a finalizer holds. `cosmetic` are a stack's resources
+    that others have changed in ways that the code says nothing of, `warned` what its
+    tool and its own checks say of it."""
 
     sync: Sync = Sync.UNKNOWN
     health: Health = Health(Status.UNKNOWN)
     why: str = ""
     drifted: tuple[str, ...] = ()
     applied: bool = False
+    cosmetic: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

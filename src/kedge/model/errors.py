@@ -25,8 +25,15 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 
 def shown(text: str) -> str:
-    """A text that may be a stranger's, fit to be shown and kept: bounded, without control characters."""
-    return _UNSEEN.sub("", text if len(text) <= LONGEST else f"{text[:LONGEST]} …")
+    """A text that may be a stranger's, fit to be shown and kept: bounded, with control characters written out, so that
+    a name is told from one that looks like it."""
+    written = _UNSEEN.sub(_escaped, text[: LONGEST + 1].replace("\r\n", "\n"))
+    return written if len(written) <= LONGEST else f"{written[:LONGEST]} …"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

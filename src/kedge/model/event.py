@@ -26,3 +26,21 @@ class Event:
     operation: str = ""
     id: int = 0
     chain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """The head of an installation's event chain, to be kept elsewhere: it shows whether the log was rewritten since."""
+
+    installation: str
+    id: int
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """`sound` events in a row from the first; `broken` is the id of the first that is not as it was, 0 for none."""
+
+    sound: int
+    broken: int = 0
+    why: str = ""

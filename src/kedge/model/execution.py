@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+LARGEST_WORD = 128 << 20
+"""Bytes of a `Word` as JSON."""
+
 
 class Task(StrEnum):
     PLAN = "plan"
@@ -49,7 +52,8 @@ class Execution:
     `variable_files` are paths from `folder`, laid below them. `state` None: the code declares a backend of its own.
     `hidden` are texts (values of secrets among the variables) that no line and no problem may show, beside the values
     of the environment and the token. `plan` is the saved plan that is applied, made by the execution `planned` (whose
-    folder is used again where it is at hand). `timeout` is in seconds, `memory` in bytes.
+    folder is used again where it is at hand). `drift`: a plan that looks for drift, and for which nobody waits: all
+    others go first. `timeout` is in seconds, `memory` in bytes.
     """
 
     id: str
@@ -66,6 +70,7 @@ class Execution:
     state: StateAccess | None = None
     plan: bytes = field(default=b"", repr=False)
     planned: str = ""
+    drift: bool = False
     timeout: float = 600.0
     memory: int = 4 << 30
 
@@ -109,3 +114,14 @@ class Yield:
     shown: bytes = field(default=b"", repr=False)
     errored: bytes = field(default=b"", repr=False)
     outputs: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What an execution that runs elsewhere tells of itself. `lines` are a piece of its lines, from byte `at` of them.
+    `left` comes with the last report."""
+
+    report: Report
+    lines: bytes = field(default=b"", repr=False)
+    at: int = 0
+    left: Yield | None = None

@@ -83,6 +83,7 @@ class Planned:
     `unknown` marks the values of `after` that nobody knows yet, `secret_before` and `secret_after` those that are not
     shown: trees of the values' shape, or True for a whole one. `replaces` are the paths that force a replacement,
     `previous` the address that it moves from, `importing` the id that it is imported by, `why` the tool's reason.
+    `outside`: the world is otherwise than the state says, and somebody else than the tool made it so.
     """
 
     ref: Ref
@@ -97,6 +98,7 @@ class Planned:
     previous: str = ""
     importing: str = ""
     why: str = ""
+    outside: bool = False
 
     def __repr__(self) -> str:
         return f"Planned({self.ref}, {self.actions})"
@@ -121,7 +123,8 @@ class Comparison:
     `verified` holds the fingerprints of objects whose pair was looked at or skipped. `strays` are
     uids of objects that the unit once applied, as far as the cluster tells, and that nobody asked about.
     `artifact` names the saved plan that the pairs are of, `made` at that time (epoch seconds); "" and 0 where there
-    is none.
+    is none. `cosmetic` are the addresses of what is otherwise in the world than in a stack's state, and leads to no
+    change, `warned` what its tool and its own checks say of it.
     """
 
     pairs: tuple[Pair, ...]
@@ -130,13 +133,16 @@ class Comparison:
     strays: Mapping[Ref, str] = field(default_factory=dict)
     artifact: str = ""
     made: float = 0.0
+    cosmetic: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """On whose behalf the target acts. `operation` is "" while only looking. Without a `cluster` it is a stack's, and
     then `tool` says how it is planned and applied, and what was planned before `since` (epoch seconds) does not count;
-    `aside`: somebody looks, beside the unit's own turns.
+    `drift`: that is so because drift is to be looked for, and for nothing else; `held`: drift that was found waits, and
+    is asked about. `aside`: somebody looks, beside the unit's own turns.
 
     `account` is NAMESPACE/NAME of the service account that writes and dry runs are made as, "" for Kedge's own. `pin`
     is noted on what is applied, so that a rollback is not forgotten with the database."""
@@ -151,5 +157,7 @@ class Scope:
     pin: str = ""
     tool: StackTool | None = None
     since: float = 0.0
+    drift: bool = False
+    held: bool = False
     timeout: float = 0.0
     aside: bool = False

@@ -92,7 +92,8 @@ class Plan:
 
     `rendered` is the digest of the placed rendered set, whose bytes the store keeps. `blocked` are sentences that
     say why it can not be applied at all; `removal` marks the plan that takes a whole unit away. `claimants` are
-    the units that own objects of this plan: it is blocked until they let go.
+    the units that own objects of this plan: it is blocked until they let go. `holes` are the values of other units
+    that are not there yet (`shop/db.endpoint`): the plan is shown and can be agreed to, and its set is not kept.
     """
 
     id: str
@@ -108,11 +109,12 @@ class Plan:
     removal: bool = False
     made_at: float = 0.0
     claimants: tuple[str, ...] = ()
+    holes: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Nothing to do. Hooks run only where something changes, or where a person asked for a sync."""
-        return not self.changes and not self.steps
+        return not self.changes and not self.steps and not self.holes
 
     @property
     def whole(self) -> bool:
@@ -122,7 +124,7 @@ class Plan:
     @property
     def done_before(self) -> bool:
         """Whether all that Git states is there, and hooks are left of a try that failed."""
-        return not (self.changes or self.removal or self.needs or self.blocked or self.whole)
+        return not (self.changes or self.removal or self.needs or self.blocked or self.whole or self.holes)
 
     @property
     def drift_only(self) -> bool:

@@ -11,6 +11,7 @@ from kedge.model.declaration import (
     SyncSection,
     TargetSection,
     ValueType,
+    WindowSection,
 )
 from kedge.model.errors import Where
 from kedge.model.execution import Tool
@@ -69,6 +70,7 @@ class SecretInput:
 class StackTool:
     """How a stack's files are planned and applied. `variables` is canonical JSON text, in which `{"$input": NAME}`
     stands for an input; `plan_as` and `apply_as` name Credentials; `every` is in seconds.
+    In `windows` drift is looked for, without any at any time.
     `modules` are beginnings of addresses that modules may be from, `secrets` the inputs that are not in `variables`.
     `harmless`: drift is repaired only where that deletes and replaces nothing."""
 
@@ -79,6 +81,7 @@ class StackTool:
     plan_as: str = ""
     apply_as: str = ""
     every: float = 3600.0
+    windows: tuple[WindowSection, ...] = ()
     harmless: bool = False
     modules: tuple[str, ...] = ()
     secrets: tuple[SecretInput, ...] = ()

@@ -28,6 +28,7 @@ _BOUND = re.compile(
     re.ASCII,
 )
 _HYPHEN = re.compile(r"\s*(\S+)\s+-\s+(\S+)\s*\Z")
+PESSIMISTIC = "~>"
 _SPELLED = {"=>": ">=", "=<": "<=", "~>": "~", "": "="}
 _DIGITS = 18
 
@@ -105,9 +106,12 @@ class Bound:
         return version >= self.version and self._same(version)
 
     def _same(self, version: Version) -> bool:
-        """`~` holds the minor version, where one was told; `^` the first number that is not zero."""
+        """`~` holds the minor version, where one was told; `^` the first number that is not zero; `~>` all numbers but
+        the last that was told."""
         ours, theirs = self.version, version
-        if self.operator == "~":
+        if self.operator == PESSIMISTIC:
+            kept = max(0, self.told - 1)
+        elif self.operator == "~":
             kept = min(self.told, 2)
         elif ours.major or self.told < 2:
             kept = min(self.told, 1)
@@ -136,15 +140,17 @@ def _admits(bounds: Sequence[Bound], version: Version) -> bool:
     return all(bound.admits(version) for bound in bounds)
 
 
-def parse(text: str) -> Range:
+def parse(text: str, *, tool: bool = False) -> Range:
     """The range that `text` writes: bounds with `=`, `!=`, `>`, `<`, `>=`, `<=`, `~`, `^`, wildcards (`1.x`, `*`) and
-    hyphens (`1.2 - 1.4`), together by comma or space, alternatives by `||`. Raises Invalid for anything else."""
+    hyphens (`1.2 - 1.4`), together by comma or space, alternatives by `||`. `tool`: of OpenTofu or Terraform, whose
+    users mean by `~> 1.2` anything below 2, and by `~> 1.2.3` anything below 1.3; to Masterminds' semver it is another
+    `~`. Raises Invalid for anything else."""
     if not text.strip() or len(text) > _LONGEST:
         raise Invalid("a range of versions is wanted, such as “>=1.2 <2”, “~1.4” or “1.x”")
-    return Range(text, tuple(_row(part, text) for part in text.split("||")))
+    return Range(text, tuple(_row(part, text, tool) for part in text.split("||")))
 
 
-def _row(part: str, text: str) -> tuple[Bound, ...]:
+def _row(part: str, text: str, tool: bool) -> tuple[Bound, ...]:
     hyphen = _HYPHEN.match(part)
     if hyphen is not None:
         part = f">={hyphen[1]} <={hyphen[2]}"
@@ -153,7 +159,7 @@ def _row(part: str, text: str) -> tuple[Bound, ...]:
         match = _BOUND.match(part, place)
         if match is None:
             break
-        found.append(_bound(match))
+        found.append(_bound(match, tool))
         place = match.end()
     if not found or place < len(part.rstrip()) or part.rstrip().endswith(","):
         shown = text[:60]
@@ -161,11 +167,12 @@ def _row(part: str, text: str) -> tuple[Bound, ...]:
     return tuple(found)
 
 
-def _bound(match: re.Match[str]) -> Bound:
+def _bound(match: re.Match[str], tool: bool) -> Bound:
     operator, *parts, pre, build = match.groups()
     told = next((index for index, part in enumerate(parts) if part is None or part in _ANY), 3)
     major, minor, patch = [int(part[:_DIGITS]) for part in parts[:told]] + [0] * (3 - told)
-    return Bound(_SPELLED.get(operator, operator), Version(major, minor, patch, pre or "", build or ""), told)
+    spelled = operator if tool and operator == PESSIMISTIC else _SPELLED.get(operator, operator)
+    return Bound(spelled, Version(major, minor, patch, pre or "", build or ""), told)
 
 
 def newest(wanted: Range, named: Iterable[tuple[str, T]], *, loose: bool = False) -> tuple[str, T] | None:

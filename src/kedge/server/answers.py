@@ -50,13 +50,16 @@ class OneUnit:
 class PlanAnswer:
     """`plan` is null where nothing is to be done or waited for; `fresh` says whether it was made for this request.
 
-    `live` is the commit that is in force now, "" before the first run.
+    `live` is the commit that is in force now, "" before the first run. `approved` is the plan that the newest approval
+    (by `approvedBy`) was of, where that is not of this plan.
     """
 
     unit: str
     plan: Plan | None
     fresh: bool
     live: str
+    approved: Plan | None = None
+    approvedBy: str = ""
     schemaVersion: str = views.SCHEMA
 
 

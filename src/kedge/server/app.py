@@ -9,7 +9,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from kedge import __version__
-from kedge.server import backend, fleet, operating, probes, reading, secrets, states, stream, tracing, webhooks, wishing
+from kedge.server import (
+    backend,
+    errands,
+    fleet,
+    operating,
+    probes,
+    reading,
+    secrets,
+    states,
+    stream,
+    tracing,
+    webhooks,
+    wishing,
+)
 from kedge.server.desk import Desk
 from kedge.server.guard import Guard
 from kedge.server.hub import Hub
@@ -44,7 +57,20 @@ def build(desk: Desk, hosts: frozenset[str] = frozenset()) -> FastAPI:
 
     app = FastAPI(title="Kedge", version=__version__, lifespan=life, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.desk, app.state.hub, app.state.meters = desk, hub, meters
-    for room in (probes, reading, wishing, operating, fleet, tracing, secrets, stream, webhooks, backend, states):
+    for room in (
+        probes,
+        reading,
+        wishing,
+        operating,
+        fleet,
+        tracing,
+        secrets,
+        stream,
+        webhooks,
+        backend,
+        states,
+        errands,
+    ):
         app.include_router(room.router)
     install(app)
     app.add_middleware(Guard, hosts=hosts, served=meters.served)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kedge.model.enlistment import Head, RootState
 from kedge.model.errors import Where
 from kedge.model.origin import spoken
 from kedge.model.unit import Unit
-from kedge.ports import Head, RootState
 from kedge.server import views
 
 CONFIG = "kedge.yaml"

@@ -13,7 +13,7 @@ from kedge.model.health import Ailment
 from kedge.model.operation import Sight
 from kedge.model.person import Person
 from kedge.model.ref import Ref
-from kedge.ports import Clock, Store
+from kedge.ports import Clock, Errands, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Desk:
     `verified` answers for a unit when a turn last found it as Git states, written down or not; `late` why that is too
     long ago, "" while it is not. `ailments` are those of every cluster that units live in.
     `secret_moved` is told the name of a secret that was kept or deleted.
-    `states` is the built-in state backend.
+    `states` is the built-in state backend, `errands` what executions elsewhere ask, None where there are none.
     `follow` takes a listener that is told a unit and its version (0: it is gone) after each of its turns.
     """
 
@@ -53,3 +53,4 @@ class Desk:
     ailments: Callable[[], Mapping[str, Ailment | None]] = dict
     secret_moved: Callable[[str], None] = lambda name: None
     states: StateBackend | None = None
+    errands: Errands | None = None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from kedge.ports import UnitQuery
+from kedge.model.fleet import UnitQuery
 from kedge.server import answers, views
 from kedge.server.access import Reader
 from kedge.server.answers import answer

@@ -2,8 +2,8 @@
 
 - Host: loopback, or a name this server is known by, so that a rebinding name reaches nothing.
 - Origin, where a browser sends one: the same host, so that a foreign page changes nothing.
-- A body: JSON, at most `BODY_LIMIT` bytes, within `BODY_SECONDS`; read before it is handed on. A state is larger: it is
-  read by its handler, once it knows who sends it.
+- A body: JSON, at most `BODY_LIMIT` bytes, within `BODY_SECONDS`; read before it is handed on. A state and what an
+  execution brings home are larger: they are read by their handlers, once those know who sends them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kedge.model.errors import Invalid
+from kedge.model.execution import LARGEST_WORD
 from kedge.model.state import LARGEST_STATE
 from kedge.server.problems import problem
 
@@ -26,6 +27,7 @@ BODY_SECONDS = 30.0
 STATE_SECONDS = 120.0
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 STATES = "/state/"
+EXECUTIONS = "/executions/"
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -131,6 +133,8 @@ def limit_of(path: str) -> int:
     """Bytes of a body. A state that a person pushes is a text within JSON, which makes it longer."""
     if path.startswith(STATES):
         return LARGEST_STATE
+    if path.startswith(EXECUTIONS):
+        return LARGEST_WORD
     return 2 * LARGEST_STATE if path.startswith("/api/") and path.endswith("/state/push") else BODY_LIMIT
 
 

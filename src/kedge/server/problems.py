@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from kedge.model.errors import Conflict, Denied, Invalid, KedgeError, Unavailable
+from kedge.model.errors import Conflict, Denied, Invalid, KedgeError, Planning, Unavailable
 from kedge.server.access import Unauthenticated
 
 MEDIA = "application/problem+json"
@@ -35,7 +35,7 @@ def status_of(error: KedgeError) -> int:
 
 
 def problem(status: int, what: str, *, where: str = "", why: str = "", hint: str = "", kind: str = "") -> Response:
-    """One problem. `class` is one of Invalid, Denied, Conflict, Unavailable, Bug."""
+    """One problem. `class` is one of Invalid, Denied, Conflict, Unavailable, Planning (ask again), Bug."""
     named = kind or _CLASSES.get(status, "Invalid" if status < 500 else "Bug")
     body: dict[str, Any] = {"what": what, "where": where, "why": why, "hint": hint, "class": named}
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
@@ -47,7 +47,8 @@ async def _ours(request: Request, error: Exception) -> Response:
         raise error
     status = status_of(error)
     first, *rest = error.problems
-    response = problem(status, first.text, where=str(first.where), why="; ".join(p.text for p in rest), hint=first.hint)
+    why, kind = "; ".join(p.text for p in rest), "Planning" if isinstance(error, Planning) else ""
+    response = problem(status, first.text, where=str(first.where), why=why, hint=first.hint, kind=kind)
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = error.scheme
     if isinstance(error, Unavailable) and error.retry_after is not None:

@@ -8,13 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from kedge.control.road.operate import family_of
+from kedge.engine.gate import outdated
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Invalid
 from kedge.model.family import Child, Family
+from kedge.model.fleet import UnitQuery
 from kedge.model.health import Status
 from kedge.model.operation import Owned, Sight
 from kedge.model.ref import Ref, UnitName
-from kedge.ports import UnitQuery
 from kedge.server import answers, concerns, views
 from kedge.server.access import Named, Reader
 from kedge.server.answers import answer
@@ -135,7 +136,10 @@ async def plan(request: Request, person: Reader, name: Named, fresh: bool = Fals
     desk = desk_of(request)
     dossier = await dossier_of(desk, name)
     made = (await desk.commands.plan(name)).plan if fresh else dossier.plan
-    return answer(answers.PlanAnswer(str(name), made, fresh, live_commit(dossier)))
+    given = outdated(made, dossier.approvals) if made is not None else None
+    approved = await desk.store.plan(given.plan) if given is not None else None
+    by = given.person if given is not None and approved is not None else ""
+    return answer(answers.PlanAnswer(str(name), made, fresh, live_commit(dossier), approved, by))
 
 
 @router.get("/{project}/{name}/objects", response_model=answers.Objects)

@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
+from kedge.engine.delivery import drift_due
 from kedge.engine.vigilance import last_verified
 from kedge.model.declaration import ApproveSection, SyncSection, TargetSection
 from kedge.model.dossier import Approval, Dossier, Shown, Sync
+from kedge.model.enlistment import Head, RootState
+from kedge.model.fleet import UnitRow
 from kedge.model.operation import Operation, Outcome
 from kedge.model.origin import spoken
 from kedge.model.output import Published
 from kedge.model.plan import Needs, Plan
 from kedge.model.source import Revision, SourceSpec
-from kedge.model.unit import StackTool
-from kedge.ports import Head, RootState, UnitRow
 
 SCHEMA = "kedge.dev/v1"
 """`schemaVersion` of every answer: it changes when a field is taken away or means something else."""
@@ -70,6 +71,7 @@ class PlanSummary:
     blocked: tuple[str, ...]
     removal: bool
     madeAt: float
+    holes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +130,20 @@ class UnitLine:
 
 @dataclass(frozen=True, slots=True)
 class ToolView:
-    """What plans and applies a stack. `every` is in seconds."""
+    """What plans and applies a stack. `every` is in seconds, `drift` when drift is looked for next (epoch seconds),
+    None before the first plan."""
 
     name: str
     version: str
     planAs: str
     applyAs: str
     every: float
+    drift: float | None
 
 
-def _tool(tool: StackTool | None) -> ToolView | None:
-    return None if tool is None else ToolView(tool.name, tool.version, tool.plan_as, tool.apply_as, tool.every)
+def _tool(dossier: Dossier, now: float) -> ToolView | None:
+    tool, due = dossier.unit.tool, drift_due(dossier, now)
+    return None if tool is None else ToolView(tool.name, tool.version, tool.plan_as, tool.apply_as, tool.every, due)
 
 
 def _put_out(output: Published) -> str:
@@ -149,8 +154,9 @@ def _put_out(output: Published) -> str:
 @dataclass(frozen=True, slots=True)
 class UnitView:
     """One unit: what is declared, what is live, what is going on. `applied`: Synced, or not for what others make of it.
-    `late` is why its verification is too old. `turnDue`: somebody asked for something, and what is shown is from before
-    it."""
+    `late` is why its verification is too old; `cosmetic` are resources that were changed outside, of no effect on what
+    is declared, `warned` what a stack's tool and its own checks say. `turnDue`: somebody asked for something, and what
+    is shown is from before it."""
 
     name: str
     project: str
@@ -175,6 +181,8 @@ class UnitView:
     why: str
     applied: bool
     drifted: tuple[str, ...]
+    cosmetic: tuple[str, ...]
+    warned: tuple[str, ...]
     lastVerified: float | None
     verifiedAge: float | None
     late: str
@@ -309,6 +317,7 @@ def summary(plan: Plan | None) -> PlanSummary | None:
         plan.blocked,
         plan.removal,
         plan.made_at,
+        plan.holes,
     )
 
 
@@ -352,7 +361,7 @@ def unit(dossier: Dossier, known: Verification, now: float) -> UnitView:
         declaredAt=str(declared.where),
         source=source,
         target=declared.target,
-        tool=_tool(declared.tool),
+        tool=_tool(dossier, now),
         inputs={given.name: str(given) for given in declared.inputs},
         outputs={output.name: _put_out(output) for output in dossier.outputs},
         renderer=rendering.renderer if rendering is not None else "",
@@ -364,6 +373,8 @@ def unit(dossier: Dossier, known: Verification, now: float) -> UnitView:
         **_shown(shown),
         applied=shown.sync is Sync.SYNCED or shown.applied,
         drifted=shown.drifted,
+        cosmetic=shown.cosmetic,
+        warned=shown.warned,
         lastVerified=verified,
         verifiedAge=age(verified, now),
         late=known.late,
@@ -376,7 +387,7 @@ def unit(dossier: Dossier, known: Verification, now: float) -> UnitView:
         pin=_pin(dossier),
         suspended=dossier.suspended,
         removed=dossier.removed,
-        trouble=_trouble(dossier),
+        trouble=_trouble(dossier, now),
         objects=len(dossier.inventory),
         runs=dossier.runs,
         turnDue=dossier.due is not None and dossier.due <= now,
@@ -405,9 +416,13 @@ def _pin(dossier: Dossier) -> PinView | None:
     return PinView(pin.run, pin.actor, pin.reason, pin.at, pin.expires, commit)
 
 
-def _trouble(dossier: Dossier) -> TroubleView | None:
+def _trouble(dossier: Dossier, now: float) -> TroubleView | None:
+    """A time for the next try that has gone by was kept otherwise: the plan is held, or a run is under way."""
     trouble = dossier.trouble
-    return None if trouble is None else TroubleView(trouble.text, trouble.attempts, trouble.at, trouble.again)
+    if trouble is None:
+        return None
+    again = trouble.again if trouble.again is not None and trouble.again > now else None
+    return TroubleView(trouble.text, trouble.attempts, trouble.at, again)
 
 
 def source(head: Head, now: float, asked: tuple[float, float | None] | None = None) -> SourceView:

@@ -31,6 +31,8 @@ _DEPTH = 5
 """How deep submodules, and charts, may be in one another."""
 _MOST = 1_000
 """Files in Git LFS, submodules and charts of one source."""
+_BESIDE = FILE_LIMIT
+"""Bytes of all the files in Git LFS outside of the unit's folder: what is more is not brought unasked."""
 
 
 _NOTED = ("repository", "ref", "commit", "version", "digest")
@@ -182,10 +184,13 @@ class AssembledSource:
     async def _large(self, work: _Work, snapshot: Snapshot, content: Content) -> None:
         if not isinstance(snapshot, GitSnapshot):
             return
-        small = [e for e in snapshot.entries(work.assembly.path, recurse=True) if 0 < e.size <= POINTER_SIZE]
-        pointers = {entry: found for entry in small if (found := lfs.pointer(snapshot.raw(entry))) is not None}
+        pointers = _pointers(snapshot, work.assembly.path)
         if len(pointers) > _MOST:
             raise Invalid(f"there are more than {_MOST} files in Git LFS")
+        every = _pointers(snapshot, "") if work.assembly.path else pointers
+        beside = every.keys() - pointers.keys()  # a values file, a base: who can tell which of them is read
+        if len(every) <= _MOST and sum(every[entry].size for entry in beside) <= _BESIDE:
+            pointers = every
         for entry, found in pointers.items():
             key = f"lfs {found.oid}"
             commit = content.find(key)
@@ -243,6 +248,12 @@ class AssembledSource:
         except (Unavailable, KeyError, ValueError):
             return None
         return Revision(repository, ref, commit, version=version, digest=digest)
+
+
+def _pointers(snapshot: GitSnapshot, folder: str) -> dict[Entry, lfs.Pointer]:
+    """What stands for a file in Git LFS, in a folder and below."""
+    small = [entry for entry in snapshot.entries(folder, recurse=True) if 0 < entry.size <= POINTER_SIZE]
+    return {entry: found for entry in small if (found := lfs.pointer(snapshot.raw(entry))) is not None}
 
 
 def _write(content: Content, work: _Work, others: Mapping[str, str]) -> pygit2.Oid:

@@ -34,7 +34,7 @@ _DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 _COMMON = {"os": "linux", "architecture": "amd64"}
 """Of several builds of one artifact, the one that is taken: what is made for no machine comes first."""
 _CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-_PACKED = re.compile(r"application/.*\btar(?:[+.]gzip)?\Z")
+_PACKED = re.compile(r"application/.*\btar(?:[+.](?:gzip|zstd))?\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
@@ -124,7 +124,7 @@ def layer_of(raw: bytes) -> Layer:
     chosen = next((layer for layer in found if layer["mediaType"] == _CHART), found[0] if found else None)
     if chosen is None:
         kinds = ", ".join(str(layer.get("mediaType"))[:80] for layer in layers[:5] if isinstance(layer, dict))
-        raise Invalid(f"the artifact holds no archive (tar, packed by gzip): {kinds or 'it is empty'}")
+        raise Invalid(f"the artifact holds no archive (tar, packed by gzip or zstd): {kinds or 'it is empty'}")
     notes = manifest.get("annotations") or {}
     created = notes.get("org.opencontainers.image.created", "") if isinstance(notes, dict) else ""
     return Layer(chosen["digest"], chosen["size"], chosen["mediaType"] == _CHART, str(created)[:60])

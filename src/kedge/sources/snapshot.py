@@ -28,6 +28,8 @@ pygit2.option(Option.SET_CACHE_MAX_SIZE, TREES_REMEMBERED)
 POINTER, POINTER_SIZE = b"version https://git-lfs.github.com/spec/v1\n", 1024
 """How what stands for a file in Git LFS begins, and how large it is at most."""
 
+_FETCHED = "source.lfs: true has those below source.path fetched, and others of 16 MiB together"
+
 KINDS = {
     FileMode.BLOB: EntryKind.FILE,
     FileMode.BLOB_EXECUTABLE: EntryKind.FILE,
@@ -156,7 +158,7 @@ class GitSnapshot:
         raw = self.raw(entry)
         if raw.startswith(POINTER) and len(raw) <= POINTER_SIZE:
             told = f"{entry.path} is kept in Git LFS, and what is in Git only stands for it"
-            raise Invalid(told, where=Where(entry.path), hint="source.lfs: true has those below source.path fetched")
+            raise Invalid(told, where=Where(entry.path), hint=_FETCHED)
         return raw
 
     def raw(self, entry: Entry) -> bytes:

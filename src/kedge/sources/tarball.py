@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kedge.model.errors import Invalid
@@ -25,8 +25,10 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")
 _RECORD = re.compile(rb"(\d{1,6}) ([^=\n]+)=")
 _NAMED = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a named pipe"}
 _FILES = (b"0", b"\0")
-_GZIP = b"\x1f\x8b"
-_OTHERS = {b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_WINDOW = 8 << 20
+"""Bytes that a decoder of zstd keeps at hand: what every decoder has to, by RFC 8878."""
+_OTHERS = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
 
@@ -60,8 +62,8 @@ class _Next:
 
 
 def files(raw: bytes, limits: Limits = LIMITS) -> Iterator[File]:
-    """The files of a tar archive, packed by gzip or not, in its order. Raises Invalid, at the latest when a bound is
-    reached; what was answered before is then to be thrown away."""
+    """The files of a tar archive, packed by gzip, by zstd or not, in its order. Raises Invalid, at the latest when a
+    bound is reached; what was answered before is then to be thrown away."""
     stream = _Stream(raw, limits)
     seen, told, extras = 0, _Next(), 0
     while (header := stream.read(_BLOCK)) != bytes(_BLOCK):
@@ -116,12 +118,13 @@ class _Stream:
             raise Invalid(f"the archive has {len(raw)} bytes, more than the {limits.packed} that are read")
         other = next((name for begin, name in _OTHERS.items() if raw.startswith(begin)), "")
         if other:
-            raise Invalid(f"the archive is packed by {other}", hint="only tar is read, packed by gzip or not")
+            raise Invalid(f"the archive is packed by {other}", hint="only tar is read, packed by gzip or zstd or not")
         self._raw = memoryview(raw)
         self._place = 0
         self._left = limits.unpacked
         self._limit = limits.unpacked
         self._packed = raw[:2] == _GZIP
+        self._unpack = _unzstd(raw) if raw.startswith(_ZSTD) else None
         self._inflate = zlib.decompressobj(wbits=31)
         self._members = 1
         self._ready = bytearray()
@@ -146,6 +149,8 @@ class _Stream:
         return self.read(-(-size // _BLOCK) * _BLOCK)[:size]
 
     def _more(self) -> bytes:
+        if self._unpack is not None:
+            return self._unpack(_SLICE)
         if not self._packed:
             return self._slice()
         while True:
@@ -169,6 +174,21 @@ class _Stream:
         piece = bytes(self._raw[self._place : self._place + _SLICE])
         self._place += len(piece)
         return piece
+
+
+def _unzstd(raw: bytes) -> Callable[[int], bytes]:
+    """Answers at most as many bytes as it is asked for, b"" at the end."""
+    import zstandard
+
+    reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(raw, read_across_frames=True)
+
+    def read(size: int) -> bytes:
+        try:
+            return reader.read(size)
+        except zstandard.ZstdError as error:
+            raise Invalid(f"the archive is not packed by zstd, or broken: {error}") from None
+
+    return read
 
 
 def _check_sum(header: bytes) -> None:

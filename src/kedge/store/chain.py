@@ -10,8 +10,7 @@ from hashlib import sha256
 
 from sqlalchemy import bindparam, select, update
 
-from kedge.model.event import Event
-from kedge.ports import ChainReport, Witness
+from kedge.model.event import ChainReport, Event, Witness
 from kedge.store import codec
 from kedge.store.session import Session, Statement, inserting
 from kedge.store.tables import events, installation, sealer

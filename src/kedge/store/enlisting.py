@@ -11,12 +11,12 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from kedge.engine.delivery import followers
 from kedge.model.declaration import Cluster, Credential, OnRemove
 from kedge.model.dossier import Dossier
+from kedge.model.enlistment import Enlisted, Enlistment, Head
 from kedge.model.errors import Conflict
 from kedge.model.ref import UnitName
 from kedge.model.rule import HealthRule
 from kedge.model.unit import Unit
 from kedge.policy.guard import many
-from kedge.ports import Enlisted, Enlistment, Head
 from kedge.store import chain, codec
 from kedge.store.recording import Desk, write_labels
 from kedge.store.rows import declaration_digest, row_of

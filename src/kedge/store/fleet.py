@@ -12,8 +12,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from kedge.model.dossier import Sync
 from kedge.model.errors import Invalid
+from kedge.model.fleet import Page, UnitQuery, UnitRow
 from kedge.model.health import Status
-from kedge.ports import Page, UnitQuery, UnitRow
 from kedge.store.rows import folded
 from kedge.store.session import Row, Session, Statement
 from kedge.store.tables import labels, units

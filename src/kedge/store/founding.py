@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import insert, select, update
 
 from kedge.model.errors import Invalid
-from kedge.ports import Entropy, Installation
+from kedge.model.installation import Installation
+from kedge.ports import Entropy
 from kedge.store import chain
 from kedge.store.session import Session, Statement
 from kedge.store.tables import installation, sealer

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 
 from kedge.model.declaration import Cluster, Credential
 from kedge.model.dossier import Dossier
+from kedge.model.enlistment import Head, RootState
 from kedge.model.event import Event
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation
 from kedge.model.plan import Plan
 from kedge.model.rule import HealthRule
+from kedge.model.source import Revision
 from kedge.model.unit import Unit
-from kedge.ports import Head, RootState
 from kedge.store import codec
 from kedge.store.claiming import inventory_of
 from kedge.store.session import Row, Session, Statement
@@ -112,19 +114,30 @@ class Recalled:
             self._known.popitem(last=False)
 
 
+def recall(session: Session, name: str, recalled: Recalled) -> Dossier | None:
+    """The unit where it is stored as it is recalled, by one statement; None where `load` has to be asked."""
+    row = session.one(_UNIT, at=name)
+    known = recalled.get(name, row[:-1]) if row is not None else None
+    return None if row is None or known is None else _headed(name, row, known, recalled)
+
+
 def load(session: Session, name: str, recalled: Recalled) -> Dossier | None:
     row = session.one(_UNIT, at=name)
-    if row is None:
-        return None
-    *own, head = row
-    stored = tuple(own)
-    known = recalled.get(name, stored) or _dossier(session, name, stored)
-    # The head moves without a write to any unit: one row serves all that use the (repository, ref).
-    newest = codec.decode(head, Head, "head").revision if head else None
+    return None if row is None else _headed(name, row, _dossier(session, name, row[:-1]), recalled)
+
+
+def _headed(name: str, row: Row, known: Dossier, recalled: Recalled) -> Dossier:
+    """The head moves without a write to any unit: one row serves all that use the (repository, ref)."""
+    newest = _newest(row[-1]) if row[-1] else None
     if newest is not None and newest != known.head:
         known = replace(known, head=newest)
-    recalled.put(name, stored, known)
+    recalled.put(name, row[:-1], known)
     return known
+
+
+@lru_cache(maxsize=64)
+def _newest(head: str) -> Revision | None:
+    return codec.decode(head, Head, "head").revision
 
 
 def _dossier(session: Session, name: str, row: Row) -> Dossier:

@@ -12,8 +12,8 @@ from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict, Invalid
 from kedge.model.operation import Operation
 from kedge.model.plan import Plan
+from kedge.model.record import Record
 from kedge.model.unit import Unit
-from kedge.ports import Record
 from kedge.store import chain, codec
 from kedge.store.claiming import claim
 from kedge.store.rows import VISIBLE, in_force, row_of
@@ -56,7 +56,11 @@ _RUN = Statement(
 _LAST_RUN = Statement(select(func.max(operations.c.number)).where(operations.c.unit == bindparam("at")))
 _BEGIN_RUN = Statement(insert(operations), [column.name for column in operations.columns])
 _MOVE_RUN = Statement(
-    update(operations).where(operations.c.unit == bindparam("at"), operations.c.number == bindparam("run")),
+    update(operations).where(
+        operations.c.unit == bindparam("at"),
+        operations.c.number == bindparam("run"),
+        operations.c.id == bindparam("what"),
+    ),
     ("plan", "rendered", "finished", "result", "body"),
 )
 _DECLARED = Upsert(declared)
@@ -199,15 +203,14 @@ def _write_run(session: Session, operation: Operation, unit: Unit) -> None:
         "result": operation.result.value if operation.result else "",
         "body": codec.encode(operation, f"run {operation.number} of {name}"),
     }
-    known = session.one(_RUN, at=name, run=operation.number)
-    if known is None:
-        # The declaration as it stands when the run begins: a rollback to this run brings it back.
-        body = codec.encode(unit, name)
-        digest = codec.digest(body)
-        session.run(_DECLARED, digest=digest, body=body)
-        begun = {"number": operation.number, "id": operation.id, "started": operation.started, "declared": digest}
-        session.run(_BEGIN_RUN, unit=name, **begun, **moving)
-    elif known[0] != operation.id:
-        raise Invalid(f"run {operation.number} of {name} is {known[0]}; {operation.id} cannot take its place")
-    else:
-        session.run(_MOVE_RUN, at=name, run=operation.number, **moving)
+    if session.run(_MOVE_RUN, at=name, run=operation.number, what=operation.id, **moving):
+        return
+    other = session.one(_RUN, at=name, run=operation.number)
+    if other is not None:
+        raise Invalid(f"run {operation.number} of {name} is {other[0]}; {operation.id} cannot take its place")
+    # The declaration as it stands when the run begins: a rollback to this run brings it back.
+    body = codec.encode(unit, name)
+    digest = codec.digest(body)
+    session.run(_DECLARED, digest=digest, body=body)
+    begun = {"number": operation.number, "id": operation.id, "started": operation.started, "declared": digest}
+    session.run(_BEGIN_RUN, unit=name, **begun, **moving)

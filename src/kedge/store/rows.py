@@ -71,7 +71,7 @@ def row_of(dossier: Dossier) -> dict[str, Any]:
 def holds_of(dossier: Dossier) -> set[str]:
     """What must not be collected while the dossier stands, as `blob:DIGEST` and `plan:ID`."""
     blobs = {each.rendered for each in (dossier.rendering, dossier.pin, dossier.plan) if each is not None}
-    plans = {dossier.plan.id} if dossier.plan else set()
+    plans = {approval.plan for approval in dossier.approvals} | ({dossier.plan.id} if dossier.plan else set())
     for operation in (dossier.operation, dossier.last):
         if operation is not None:
             blobs.add(operation.rendered)

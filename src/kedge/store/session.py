@@ -107,11 +107,9 @@ class Session:
         return self._cursor.fetchall()
 
     def one(self, statement: Statement, /, **values: Any) -> Row | None:
-        self._execute(statement, values)
-        row: Row | None = self._cursor.fetchone()
-        if row is not None:
-            self._cursor.fetchall()  # ends the statement: an open one would hold its snapshot
-        return row
+        """Of a statement that answers one row at most."""
+        rows = self.all(statement, **values)
+        return rows[0] if rows else None
 
     def run(self, statement: Statement, /, **values: Any) -> int:
         """Answers how many rows it touched."""
@@ -139,6 +137,5 @@ class Session:
 def _ordered(order: tuple[str, ...] | None, fixed: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
     if order is None:
         return {**fixed, **values}
-    if fixed and len(values) < len(order):
-        return tuple(values[name] if name in values else fixed[name] for name in order)
-    return tuple(values[name] for name in order)
+    held = {**fixed, **values} if fixed and len(values) < len(order) else values
+    return tuple([held[name] for name in order])

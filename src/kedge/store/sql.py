@@ -14,29 +14,19 @@ from typing import TypeVar
 
 from kedge.model.declaration import Cluster, Credential
 from kedge.model.dossier import Dossier
+from kedge.model.enlistment import Enlisted, Enlistment, Head, RootState
 from kedge.model.errors import Invalid
-from kedge.model.event import Event
+from kedge.model.event import ChainReport, Event, Witness
+from kedge.model.fleet import Page, UnitQuery, UnitRow
+from kedge.model.installation import Installation
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation
 from kedge.model.plan import Plan
+from kedge.model.record import Record
 from kedge.model.ref import Ref, UnitName
 from kedge.model.rule import HealthRule
 from kedge.model.unit import Unit
-from kedge.ports import (
-    ChainReport,
-    Clock,
-    Enlisted,
-    Enlistment,
-    Entropy,
-    Head,
-    Installation,
-    Page,
-    Record,
-    RootState,
-    UnitQuery,
-    UnitRow,
-    Witness,
-)
+from kedge.ports import Clock, Entropy
 from kedge.store import (
     chain,
     claiming,
@@ -148,6 +138,12 @@ class SqlStore:
     def _desk(self) -> recording.Desk:
         return recording.Desk(self._clock.now(), self._vault)
 
+    def _glance(self, work: Callable[[Session], T]) -> T:
+        """Work of a single statement: a transaction around it would cost more than it."""
+        if self._closed:
+            raise closed()
+        return self._quick.glance(work)
+
     def _look(self, work: Callable[[Session], T]) -> T:
         if self._closed:
             raise closed()
@@ -161,7 +157,9 @@ class SqlStore:
         return self._installation
 
     async def load(self, name: UnitName) -> Dossier | None:
-        return self._look(lambda session: reading.load(session, str(name), self._recalled))
+        unit, recalled = str(name), self._recalled
+        known = self._glance(lambda session: reading.recall(session, unit, recalled))
+        return known or self._look(lambda session: reading.load(session, unit, recalled))
 
     async def record(self, record: Record) -> Dossier:
         desk = self._desk()
@@ -190,7 +188,7 @@ class SqlStore:
         return await self._scans.do(lambda session: reading.declared_elsewhere(session, root))
 
     async def heads(self) -> Sequence[Head]:
-        return self._look(reading.known_heads)
+        return self._glance(reading.known_heads)
 
     async def set_head(self, head: Head, events: tuple[Event, ...] = ()) -> None:
         def write(session: Session) -> None:
@@ -203,16 +201,16 @@ class SqlStore:
         await self._writes.do(lambda session: enlisting.drop_head(session, repository, ref))
 
     async def roots(self) -> Sequence[RootState]:
-        return self._look(reading.known_roots)
+        return self._glance(reading.known_roots)
 
     async def clusters(self) -> Sequence[Cluster]:
-        return self._look(reading.clusters)
+        return self._glance(reading.clusters)
 
     async def credentials(self) -> Sequence[Credential]:
-        return self._look(reading.credentials)
+        return self._glance(reading.credentials)
 
     async def rules(self) -> Sequence[HealthRule]:
-        return self._look(reading.rules)
+        return self._glance(reading.rules)
 
     async def keep(self, name: str, value: str | None, event: Event) -> None:
         await self._writes.do(lambda session: keeping.keep(session, self._vault, name, value, event))
@@ -221,7 +219,7 @@ class SqlStore:
         return self._look(lambda session: keeping.kept(session, self._vault, name))
 
     async def kept_names(self) -> Sequence[str]:
-        return self._look(keeping.names)
+        return self._glance(keeping.names)
 
     async def claims(self, cluster: str, refs: Sequence[Ref]) -> Mapping[Ref, str]:
         return self._look(lambda session: claiming.holders(session, cluster, tuple(refs)))
@@ -230,13 +228,13 @@ class SqlStore:
         return await self._scans.do(lambda session: reading.runs(session, unit, before, limit))
 
     async def operation(self, unit: str, number: int) -> Operation | None:
-        return self._look(lambda session: reading.operation(session, unit, number))
+        return self._glance(lambda session: reading.operation(session, unit, number))
 
     async def plan(self, plan: str) -> Plan | None:
-        return self._look(lambda session: reading.plan(session, plan))
+        return self._glance(lambda session: reading.plan(session, plan))
 
     async def frozen(self, unit: str, number: int) -> Unit | None:
-        return self._look(lambda session: reading.frozen(session, unit, number))
+        return self._glance(lambda session: reading.frozen(session, unit, number))
 
     async def rendered(self, digest: str) -> tuple[Manifest, ...] | None:
         return await self._scans.do(lambda session: reading.rendered(session, self._vault, digest))

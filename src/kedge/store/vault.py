@@ -21,6 +21,8 @@ LARGEST = 256 * 1024 * 1024
 """Bytes of a rendered set, unpacked."""
 
 _NONCE = 12
+_KEY_ID = 8
+"""Bytes of a key's id, which is written as hex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Sealed:
 
 
 def key_id(key: bytes) -> str:
-    return sha256(b"kedge key id\0" + key).hexdigest()[:16]
+    return sha256(b"kedge key id\0" + key).hexdigest()[: 2 * _KEY_ID]
 
 
 class Vault:
@@ -62,6 +64,16 @@ class Vault:
             raise Unavailable(
                 f"{name} does not decrypt: it was damaged or changed", hint="restore the database from a backup"
             ) from error
+
+    def seal_file(self, name: str, text: bytes) -> bytes:
+        """As one piece: the key's id, the nonce, what is encrypted."""
+        sealed = self.seal(name, text)
+        return sealed.key_id.encode() + sealed.nonce + sealed.data
+
+    def open_file(self, name: str, raw: bytes) -> bytes:
+        """Raises as `open`."""
+        key, nonce = raw[: 2 * _KEY_ID], raw[2 * _KEY_ID :][:_NONCE]
+        return self.open(name, Sealed(key.decode("ascii", "replace"), nonce, raw[2 * _KEY_ID + _NONCE :]))
 
     def seal_packed(self, name: str, text: bytes, level: int = 6) -> Sealed:
         """Compressed first: what is encrypted no longer compresses."""

@@ -117,6 +117,13 @@ class Reader:
     def read(self, works: Sequence[Work]) -> list[Answer]:
         return [self._read(work) for work in works]
 
+    def glance(self, work: Callable[[Session], T]) -> T:
+        """A work of one statement, which is of one moment by itself. Raises as the work, and Unavailable."""
+        try:
+            return work(self._session)
+        except sqlite.Error as error:
+            raise sqlite.explain(error, self._path) from error
+
     def _read(self, work: Work) -> Answer:
         session = self._session
         try:

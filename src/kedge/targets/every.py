@@ -13,9 +13,10 @@ from kedge.model.operation import Outcome, Sight
 from kedge.model.output import Output, OutputPlace
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Step
+from kedge.model.recovery import Recovered
 from kedge.model.ref import Ref
 from kedge.model.rule import HealthRule
-from kedge.ports import Live, Log, Recovered, Target
+from kedge.ports import Live, Log, Target
 from kedge.targets.opentofu import OpenTofuTarget
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedge.cli.views.plan import SCHEMA, View, as_json, clean, columns, cut, fenced, text
+from kedge.cli.views.plan import SCHEMA, Approved, View, as_json, clean, columns, cut, fenced, text
 from kedge.model.change import Act, Change, FieldAct, FieldChange, Finding, Hidden, Severity
 from kedge.model.plan import Needs, Phase, Plan, Step, StepKind
-from kedge.model.ref import Ref, UnitName
+from kedge.model.ref import STACKS, Ref, UnitName
 from kedge.model.source import Revision
 
 WEB = Ref("apps", "Deployment", "web", "web")
@@ -63,6 +63,65 @@ def test_a_plan_reads_as_designed() -> None:
 
 def test_an_empty_plan_says_so() -> None:
     assert text(plan()) == 'shop/web@prod  main 81d0c2e  "raise replicas" by Mona\n    nothing to do\n'
+
+
+def test_a_hole_is_shown_by_its_name_in_its_place() -> None:
+    url = FieldChange("data.url", FieldAct.GAIN, "", '"postgres://‹shop/db.endpoint›:5432"')
+    why = "as rendered: it holds what is not known yet"
+    waiting = plan(
+        Change(Ref("", "ConfigMap", "web", "web"), Act.CREATE, (url,), why=why),
+        Change(Ref("", "Service", "web", "web"), Act.CREATE),
+        needs=Needs(("every plan of this unit needs approval",), ("group:sre",)),
+        holes=("shop/db.endpoint",),
+    )
+    assert text(waiting).splitlines()[1:] == [
+        '  + ConfigMap web/web  data.url  + "postgres://‹shop/db.endpoint›:5432"',
+        "                       as rendered: it holds what is not known yet",
+        "  + Service web/web",
+        "needs 1 of group:sre: every plan of this unit needs approval",
+        "waits for shop/db.endpoint: shown as ‹shop/db.endpoint›, filled once it is there",
+        "2 to create",
+    ]
+    assert as_json(waiting)["holes"] == ["shop/db.endpoint"]
+
+
+def test_what_a_stack_lets_go_of_is_shown() -> None:
+    """A plan with a `removed` block that destroys nothing could not be shown at all."""
+    queue = Ref(STACKS, "aws_sqs_queue", "", "aws_sqs_queue.jobs")
+    step = Step("s", StepKind.ARTIFACT, Act.UPDATE, queue, Phase.SYNC)
+    changes = [Change(queue, act, drift=act is Act.CREATE) for act in Act]
+    shown = text(replace(plan(*changes), steps=(step,)))
+    assert ". aws_sqs_queue.jobs  no longer managed  it stays as it is" in shown
+    assert "- aws_sqs_queue.jobs  deleted\n" in shown
+    assert "drift: the world changed, Git did not" in shown
+    assert shown.endswith("1 to create, 1 to update, 1 to replace, 1 to delete, 1 to forget\n")
+
+
+def test_what_lies_between_an_approval_and_now_is_shown() -> None:
+    """What was approved and is not to be done any more was named nowhere."""
+    queue, role, user = (
+        Ref(STACKS, kind, "", f"{kind}.a") for kind in ("aws_sqs_queue", "aws_iam_role", "aws_iam_user")
+    )
+
+    def to(value: str) -> Change:
+        return Change(queue, Act.UPDATE, (FieldChange("delay", FieldAct.CHANGE, "1", value),), effect=value)
+
+    then = plan(to("2"), Change(role, Act.CREATE, effect="r"))
+    now = plan(to("3"), Change(user, Act.DELETE, effect="u"))
+    approved = Approved.of(now, then, "mona")
+    assert text(now, View(), approved).splitlines()[-6:] == [
+        "not what mona approved (effects 7c41…):",
+        "  came since: delete aws_iam_user.a",
+        "  is not to be done any more:",
+        "    + aws_iam_role.a",
+        "  is to be done otherwise; approved was:",
+        "    ~ aws_sqs_queue.a  delay  1 → 2",
+    ]
+    told = as_json(now, approved)["approved"]
+    assert [one["ref"]["name"] for one in told["dropped"]] == ["aws_iam_role.a"]
+    assert [one["ref"]["name"] for one in told["added"]] == ["aws_iam_user.a"]
+    assert [one["approved"]["fields"][0]["after"] for one in told["altered"]] == ["2"]
+    assert as_json(now)["approved"] is None
 
 
 def test_a_removal_is_written_large_and_needs_no_revision() -> None:

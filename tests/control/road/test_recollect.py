@@ -9,7 +9,7 @@ from tests.doors.memory_target import MemoryTarget
 from tests.doors.town import Town, file, in_town, unit
 
 from kedge.model.errors import Unavailable
-from kedge.ports import Recovered
+from kedge.model.recovery import Recovered
 
 
 def test_a_unit_does_nothing_before_its_cluster_has_told_what_it_owns(

@@ -12,8 +12,8 @@ from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Invalid
 from kedge.model.operation import Cause
 from kedge.model.person import Person
+from kedge.model.record import Record
 from kedge.model.ref import UnitName
-from kedge.ports import Record
 
 MONA = Person("mona", ("sre",))
 PIA = Person("pia", ("dev",))

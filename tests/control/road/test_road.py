@@ -13,7 +13,7 @@ from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Conflict, Denied, Invalid, Unavailable
 from kedge.model.operation import Cause, Result
 from kedge.model.person import Person
-from kedge.ports import Record
+from kedge.model.record import Record
 
 MONA = Person("mona", ("sre",))
 PIA = Person("pia", ("dev",))

@@ -80,6 +80,31 @@ def test_the_time_in_which_nobody_was_at_work_does_not_count() -> None:
     in_town(story)
 
 
+@pytest.mark.parametrize("down", [False, True])
+def test_restarts_again_and_again_give_a_run_little_more_than_its_time(down: bool) -> None:
+    """Its time was written down when something had come of it. A run that waited, or could not even ask, began to count
+    anew with every restart, and never ended."""
+
+    async def story(town: Town) -> None:
+        await town.open(file("Deployment", "a", seconds=10_000), sync=SyncSection(timeout=400))
+        for _ in range(5):
+            await asyncio.sleep(90)
+            await restarted(town)
+            if down:
+                town.kedge.target.before = away
+        await asyncio.sleep(200)
+        (first,) = await runs_of(town)
+        if down:
+            assert first.spent > 400
+        else:
+            assert (first.result, first.message[:21]) == (Result.FAILED, "timed out after 400 s")
+
+    async def away(what: str) -> None:
+        raise Unavailable("the cluster does not answer")
+
+    in_town(story)
+
+
 @pytest.mark.parametrize("jump", JUMPS)
 def test_an_object_that_looks_sick_right_after_it_was_applied_keeps_its_grace(jump: float) -> None:
     async def story(town: Town) -> None:

@@ -12,9 +12,9 @@ from tests.doors.town import Town, file, in_town, unit
 from kedge.clock import SystemClock, SystemEntropy
 from kedge.control.shift.rounds import POLL, Rounds
 from kedge.model.dossier import Sync
+from kedge.model.enlistment import Head
 from kedge.model.origin import Assembly, Part, of_assembly, spoken
 from kedge.model.source import Revision
-from kedge.ports import Head
 from kedge.spawn import Spawner
 
 

@@ -224,11 +224,14 @@ def test_a_key_of_somebody_else_cannot_bring_control_characters_into_a_message()
 
 
 @pytest.mark.parametrize("name", ["currentState", "overallStatus", "PostgresClusterStatus"])
-def test_a_state_of_a_part_counts_but_does_not_suspend_the_whole(name: str) -> None:
+def test_a_state_of_a_part_counts_but_suspends_the_whole_only_where_nothing_else_is_said(name: str) -> None:
     assert judge(thing({name: "UpdateFailed"})).status is Status.DEGRADED
     assert judge(thing({name: "Updating"})).status is Status.PROGRESSING
     assert judge(thing({name: "Missing"})).status is Status.HEALTHY
-    assert judge(thing({name: "Paused"})).status is Status.HEALTHY
+    assert judge(thing({name: "Paused", "phase": "Running"})).status is Status.HEALTHY
+    assert judge(thing({name: "Paused", "conditions": [condition("Ready")]})).status is Status.HEALTHY
+    assert judge(thing({name: "Paused"})).status is Status.SUSPENDED
+    assert judge(thing({name: "Disabled"})).status is Status.HEALTHY
 
 
 @pytest.mark.parametrize(

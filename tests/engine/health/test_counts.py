@@ -35,3 +35,23 @@ def test_a_fraction_is_read_as_kubectl_prints_it() -> None:
     assert found is not None
     assert "1 of 3" in found.message
     assert judge_counts({"status": {"ready": "3/3", "path": "/1/2", "n": "1/3/4"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({"keyspaces": {"a": {"desiredShards": 2, "readyShards": 1}}}, "status.keyspaces.a.readyShards: 1 of 2"),
+        ({"availableNodes": 2, "expectedNodes": 3}, "status.availableNodes: 2 of 3"),
+        ({"readyInstances": 1}, "status.readyInstances: 1 of 4"),
+        ({"instances": 1}, "status.instances: 1 of 4"),
+    ],
+)
+def test_what_is_ready_is_counted_against_what_is_wanted(status: dict[str, Any], told: str) -> None:
+    found = judge_counts({"spec": {"instances": 4}, "status": status})
+
+    assert found is not None
+    assert found.message == told
+
+
+def test_numbers_that_are_no_such_pair_say_nothing() -> None:
+    assert judge_counts({"spec": {"nodes": 3}, "status": {"readyNodes": 3, "ready": 1, "desired": "x"}}) is None

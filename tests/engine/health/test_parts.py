@@ -22,6 +22,15 @@ def test_a_part_that_has_failed_is_named_with_its_path() -> None:
     assert health.message == "status.shards[1].phase is Failed: disk full"
 
 
+def test_errors_in_a_list_count_unless_the_object_has_got_over_them() -> None:
+    by_pod = {"byPod": [{"id": "a", "errors": [{"code": "rego", "message": "unexpected eof"}]}]}
+
+    assert judge(thing(by_pod)).message == "status.byPod[0].errors: unexpected eof"
+    assert judge(thing({"problems": ["no such output"]})).status is Status.DEGRADED
+    assert judge(thing({"errors": [], "problems": 3})).status is Status.HEALTHY
+    assert judge(thing({"status": "Completed", "errors": ["an old one"]})).status is Status.HEALTHY
+
+
 def test_what_a_status_tells_of_the_past_is_past() -> None:
     assert [where for where, _ in parts({"history": [{"phase": "Failed"}], "lastRun": {"state": "Error"}})] == []
 

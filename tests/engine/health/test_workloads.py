@@ -61,6 +61,17 @@ def test_a_deployment_past_its_deadline_is_degraded() -> None:
     assert "has timed out" in health.message
 
 
+def test_a_deployment_past_its_deadline_says_who_refused_its_pods() -> None:
+    """The quota was named until the deadline, and from then on only that there had been one."""
+    late = [condition("Progressing", "False", "ProgressDeadlineExceeded", "ReplicaSet “web-1” has timed out")]
+    health = judge(
+        deployment(conditions=[*late, condition("ReplicaFailure", "True", "FailedCreate", "exceeded quota")])
+    )
+
+    assert health.status is Status.DEGRADED
+    assert health.message.endswith("exceeded quota")
+
+
 def test_a_paused_deployment_is_suspended_even_past_its_deadline() -> None:
     late = deployment(conditions=[condition("Progressing", "False", "ProgressDeadlineExceeded")])
     late["spec"]["paused"] = True

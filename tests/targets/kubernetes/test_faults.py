@@ -131,5 +131,8 @@ def test_after_the_faults_it_is_as_desired_and_at_rest(fields: Any, seed: int) -
     @staged
     async def scene(world: World) -> None:
         await story(world, seed)
+        came.append(seed)
 
+    came: list[int] = []
     scene(fields)
+    assert came == [seed]

@@ -49,7 +49,8 @@ def check_command(directory: Path, render: bool, admin: Path | None, root: str, 
         place = f" {finding.ref}" if finding.ref else ""
         click.echo(clean(f"{unit}{place}: {finding.severity} {finding.rule}: {finding.text}"))
     for name in checked.elsewhere:
-        say(f"{name} is built from another repository, or from encrypted files: not rendered here")
+        told = "is built from another repository, or from encrypted files: not rendered here"
+        say(f"{name} {told} (see kedge render --declared)")
     total = len(checked.problems) + len(checked.findings)
     say(f"{len(checked.units)} units, {f'{total} problems and findings' if total else 'nothing wrong'}")
     return code

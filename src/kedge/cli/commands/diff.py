@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, 
     """
     from kedge.cli.plans import plan_of, show
     from kedge.cli.views.human import say
+    from kedge.cli.views.plan import Approved
     from kedge.model.errors import Invalid
 
     output = output_of(given)
@@ -42,7 +44,8 @@ def diff_command(words: tuple[str, ...], pending: bool, hidden: bool, old: str, 
     if plan is None:
         say("nothing waits")
         return 0
-    return show(plan, output, hidden=hidden, since=found["live"])
+    approved = Approved.of(plan, plan_of(found.get("approved")), str(found.get("approvedBy", "")))
+    return show(plan, output, hidden=hidden, since=found["live"], approved=approved)
 
 
 def _is_stack(word: str) -> bool:
@@ -62,10 +65,11 @@ def _live(words: tuple[str, ...], pending: bool, given: dict[str, Any]) -> Any:
     from kedge.cli.client import unit_path
     from kedge.cli.kinds import unit_name
     from kedge.cli.names import resolve
+    from kedge.cli.waiting import planned
 
     server = server_of(given)
     name = resolve(server, unit_name(words, "diff"))
-    return server.get(f"{unit_path(name)}/plan", fresh=not pending)
+    return planned(lambda: server.get(f"{unit_path(name)}/plan", fresh=not pending))
 
 
 def _offline(words: tuple[str, ...], old: str, new: str, given: dict[str, Any]) -> Any:
@@ -73,7 +77,7 @@ def _offline(words: tuple[str, ...], old: str, new: str, given: dict[str, Any]) 
     from kedge.cli.rendering import Wish, name_of, rendered, rendered_at
     from kedge.model.errors import Invalid
 
-    wish = Wish(**{key: given[key] for key in ("name", "namespace", "values", "sets", "declared", "unit", "secrets")})
+    wish = Wish(**{field.name: given[field.name] for field in fields(Wish)})
     if not old and not new:
         before, after = rendered([Path(word) for word in words], wish)
         return compared(before, after, name_of(wish))

@@ -33,6 +33,12 @@ def with_rendering(command: Any) -> Any:
             metavar="NAME=FILE",
             help="A secret in place of the store's; may be repeated.",
         ),
+        click.option("--fetch", is_flag=True, help="Fetch what is declared to be elsewhere: charts, other sources."),
+        click.option(
+            "--credentials",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="A file with the Credentials to fetch with.",
+        ),
         click.option("--set", "sets", multiple=True, metavar="A.B=VALUE", help="One value; may be repeated."),
     ):
         command = add(command)

@@ -47,6 +47,7 @@ def rollback_command(name: str, to: str, lasting: float, via: str, repository: P
     from kedge.cli.names import resolve
     from kedge.cli.plans import plan_of, show
     from kedge.cli.views.human import moment, say
+    from kedge.cli.waiting import planned
     from kedge.model.errors import Unavailable
     from kedge.model.source import shortened
 
@@ -58,7 +59,7 @@ def rollback_command(name: str, to: str, lasting: float, via: str, repository: P
         return back_by_git(server, full, to, Way(repository, branch), act, output)
     path = unit_path(full)
     wish = {"to": to, "reason": act.reason, "lasting": lasting}
-    found = server.post(f"{path}/rollback:preview", wish)
+    found = planned(lambda: server.post(f"{path}/rollback:preview", wish))
     plan, pin = plan_of(found["plan"]), found["pin"]
     if plan is None:
         raise Unavailable(f"the server previews no plan for {full}")

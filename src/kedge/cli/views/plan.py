@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kedge.engine.effects import Difference, difference
 from kedge.model.change import Act, Change, FieldAct, FieldChange, Finding, Severity
 from kedge.model.origin import spoken
 from kedge.model.plan import Needs, Plan, Step, StepKind
@@ -19,9 +20,8 @@ from kedge.model.source import shortened
 
 SCHEMA = "kedge.dev/plan/v1"
 
-_SIGNS = {Act.CREATE: "+", Act.UPDATE: "~", Act.REPLACE: "±", Act.DELETE: "-"}
-_COLOURS = {"+": "32", "~": "33", "±": "35", "-": "31", "!": "31;1", "dim": "2"}
-_ORDER = {Act.CREATE: 0, Act.UPDATE: 0, Act.REPLACE: 0, Act.DELETE: 1}
+_SIGNS = {Act.CREATE: "+", Act.UPDATE: "~", Act.REPLACE: "±", Act.DELETE: "-", Act.FORGET: "."}
+_COLOURS = {"+": "32", "~": "33", "±": "35", "-": "31", ".": "35", "!": "31;1", "dim": "2"}
 _WIDEST_NAME = 48
 _WIDEST_PATH = 56
 _VALUE = 60
@@ -41,6 +41,19 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Approved:
+    """The plan that somebody approved, where it is not the one that is shown, and what lies between the two."""
+
+    plan: Plan
+    by: str
+    between: Difference
+
+    @classmethod
+    def of(cls, now: Plan, approved: Plan | None, by: str) -> Approved | None:
+        return None if approved is None else cls(approved, by, difference(approved.changes, now.changes))
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     sign: str
     name: str
@@ -49,11 +62,12 @@ class _Row:
     dim: bool = False
 
 
-def text(plan: Plan, how: View = View()) -> str:
-    """The whole plan, ending in a newline."""
+def text(plan: Plan, how: View = View(), approved: Approved | None = None) -> str:
+    """The whole plan, ending in a newline; below it how it differs from the one that was approved."""
     lines = [_head(plan, how)]
     lines += _aligned(list(_rows(plan, how)), how)
     lines += _tail(plan, how)
+    lines += _since_approved(approved, how) if approved is not None else []
     return "\n".join(lines) + "\n"
 
 
@@ -97,7 +111,7 @@ def needs(wanted: Needs) -> str:
 def _rows(plan: Plan, how: View) -> Iterator[_Row]:
     if plan.empty:
         yield _Row(" ", "nothing to do")
-    for change in sorted(plan.changes, key=lambda change: _ORDER[change.act]):
+    for change in sorted(plan.changes, key=lambda change: change.act is Act.DELETE):
         yield from _change(change, plan, how)
     for step in plan.steps:
         if step.kind is StepKind.HOOK and step.act is not Act.DELETE:
@@ -116,7 +130,7 @@ def _change(change: Change, plan: Plan, how: View) -> Iterator[_Row]:
     yield _Row(sign, name, path, value)
     for path, value in cells[1:]:
         yield _Row(" ", "", path, value)
-    for note in _notes(change):
+    for note in _notes(change, plan):
         yield _Row(" ", "", note)
     if change.rejection:
         yield _Row("!", "", f"refused: {clean(change.rejection)}")
@@ -129,17 +143,19 @@ def _first(change: Change, plan: Plan) -> list[tuple[str, str]]:
     if change.act is Act.REPLACE:
         return [("REPLACE", "deleted and created anew")]
     if change.act is Act.DELETE:
-        return [("deleted" if plan.removal else "pruned last, after the rest is healthy", "")]
+        return [("deleted" if plan.removal or plan.whole else "pruned last, after the rest is healthy", "")]
+    if change.act is Act.FORGET:
+        return [("no longer managed", "it stays as it is")]
     return []
 
 
-def _notes(change: Change) -> Iterator[str]:
+def _notes(change: Change, plan: Plan) -> Iterator[str]:
     if change.adopts:
         yield f"adopted from {clean(change.adopts)}"
     if change.why:
         yield clean(change.why)
     if change.drift:
-        yield "drift: the cluster changed, Git did not"
+        yield f"drift: the {'world' if plan.whole else 'cluster'} changed, Git did not"
 
 
 def _field(change: FieldChange) -> tuple[str, str]:
@@ -192,8 +208,25 @@ def _tail(plan: Plan, how: View) -> Iterator[str]:
     if plan.needs is not None:
         yield from (f"needs {needs(plan.needs)}: {clean(reason)}" for reason in plan.needs.reasons)
     yield from (f"blocked: {clean(sentence)}" for sentence in plan.blocked)
+    yield from (f"waits for {clean(hole)}: shown as ‹{clean(hole)}›, filled once it is there" for hole in plan.holes)
     if plan.changes:
         yield plan.summary()
+
+
+def _since_approved(approved: Approved, how: View) -> Iterator[str]:
+    """What came is in the plan itself; what went, and how it was approved otherwise, is nowhere else."""
+    then, between = approved.plan, approved.between
+    yield f"not what {clean(approved.by)} approved (effects {then.effects[:4]}…):"
+    yield from (f"  came since: {change.act} {clean(str(change.ref))}" for change in between.added)
+    for title, changes in (
+        ("is not to be done any more:", between.dropped),
+        ("is to be done otherwise; approved was:", tuple(before for before, _ in between.altered)),
+    ):
+        if changes:
+            yield f"  {title}"
+            yield from (
+                f"  {line}" for line in _aligned([row for one in changes for row in _change(one, then, how)], how)
+            )
 
 
 def _severities(findings: tuple[Finding, ...]) -> str:
@@ -252,8 +285,9 @@ def cut(value: str, width: int) -> str:
     return "".join(kept) + "…"
 
 
-def as_json(plan: Plan) -> dict[str, Any]:
-    """The plan for programs. Values in it are masked already; `schemaVersion` changes when a field changes meaning."""
+def as_json(plan: Plan, approved: Approved | None = None) -> dict[str, Any]:
+    """The plan for programs. Values in it are masked already; `schemaVersion` changes when a field changes meaning.
+    `approved` is what an approval was of that is not of this plan: null where there is none."""
     return {
         "schemaVersion": SCHEMA,
         "id": plan.id,
@@ -281,6 +315,19 @@ def as_json(plan: Plan) -> dict[str, Any]:
         if plan.needs
         else None,
         "blocked": list(plan.blocked),
+        "holes": list(plan.holes),
+        "approved": _approved_json(approved) if approved is not None else None,
+    }
+
+
+def _approved_json(approved: Approved) -> dict[str, Any]:
+    between = approved.between
+    return {
+        "by": approved.by,
+        "effects": approved.plan.effects,
+        "added": [_change_json(change) for change in between.added],
+        "dropped": [_change_json(change) for change in between.dropped],
+        "altered": [{"approved": _change_json(a), "now": _change_json(b)} for a, b in between.altered],
     }
 
 

@@ -34,6 +34,7 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
     yield "source", f"{source['repository']} {source['ref']} {source['path']}".strip()
     if unit["tool"]:
         yield "tool", f"{unit['tool']['name']} {unit['tool']['version']}".strip()
+        yield "next look", _next_look(unit["tool"].get("drift"))
         yield "outputs", ", ".join(f"{name} = {value}" for name, value in unit["outputs"].items())
     else:
         where = f", namespace {target['namespace']}" if target["namespace"] else ""
@@ -41,6 +42,9 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
         yield "objects", str(unit["objects"])
         yield "outputs", ", ".join(f"{name} = {value}" for name, value in unit["outputs"].items())
     yield "drifted", ", ".join(unit["drifted"])
+    yield "cosmetic", _cosmetic(unit.get("cosmetic", ()))
+    for warning in unit.get("warned", ()):
+        yield "warning", one_line(warning)
     yield from _doings(unit)
     if wide:
         yield "labels", ", ".join(f"{key}={value}" for key, value in unit["labels"].items())
@@ -55,12 +59,21 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
         yield "notes", "; ".join(unit["notes"])
 
 
+def _next_look(due: float | None) -> str:
+    return f"for drift, from {moment(due)} on" if due is not None else ""
+
+
+def _cosmetic(addresses: Sequence[str]) -> str:
+    """Changed outside, and nothing that the code says: no drift."""
+    return f"changed outside, of no effect on what is declared: {', '.join(addresses)}" if addresses else ""
+
+
 def _doings(unit: Row) -> Iterator[tuple[str, str]]:
     run, last, plan, pin, trouble = unit["run"], unit["lastRun"], unit["plan"], unit["pin"], unit["trouble"]
     if run:
         yield "running", f"run {run['number']} ({run['cause']}) by {run['actor']}: {run['waiting'] or 'at work'}"
     if last:
-        yield "last run", f"{last['number']} ({last['cause']}) by {last['actor']}: {last['result']} {last['message']}"
+        yield "last run", f"{last['number']} ({last['cause']}) by {last['actor']}: {one_line(_ended(last))}"
     if plan and not run:
         yield "pending", f"{plan['summary']}, effects {plan['effects'][:12]}"
         if plan["needs"]:
@@ -72,8 +85,13 @@ def _doings(unit: Row) -> Iterator[tuple[str, str]]:
     if unit["removed"] is not None:
         yield "removed", f"its declaration left Git at {moment(unit['removed'])}"
     if trouble:
+        times = "once" if trouble["attempts"] == 1 else f"{trouble['attempts']} times"
         again = f", again at {moment(trouble['again'])}" if trouble["again"] else ""
-        yield "trouble", f"{one_line(trouble['text'])} ({trouble['attempts']} times{again})"
+        yield "trouble", f"{one_line(trouble['text'])} ({times}{again})"
+
+
+def _ended(run: Row) -> str:
+    return f"{run['result']}: {run['message']}" if run["message"] else str(run["result"])
 
 
 def _verified(unit: Row) -> str:

@@ -10,16 +10,17 @@ from kedge.control.road.preview import PIN_SECONDS, patiently, preview_rollback,
 from kedge.control.road.propose import Proposal, propose
 from kedge.control.road.restore import restoration
 from kedge.engine.delivery import finished
-from kedge.engine.gate import may_approve
+from kedge.engine.gate import agreed_to, may_approve
 from kedge.model.dossier import Approval, Dossier, Pin, Wish
 from kedge.model.errors import Conflict, Denied, Invalid
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Result
 from kedge.model.person import Person
+from kedge.model.record import Record
 from kedge.model.ref import UnitName
 from kedge.model.restoration import Restoration
 from kedge.model.unit import Unit
-from kedge.ports import Record, Ring
+from kedge.ports import Ring
 
 _TRIES = 8
 
@@ -117,12 +118,14 @@ class Commands:
                 )
             given = Approval(
                 plan.effects,
-                tuple(c.effect for c in plan.changes),
+                agreed_to(plan),
                 person.name,
                 person.groups,
                 reason,
                 self.doors.clock.now(),
                 break_glass,
+                plan.holes,
+                plan.id,
             )
             if not break_glass and not may_approve(given, plan.needs.by):
                 raise Denied(f"{person.name} may not approve {name}: needs {', '.join(plan.needs.by)}")
@@ -210,7 +213,8 @@ def _said(kind: str, before: Dossier, after: Dossier) -> str:
         return f"pinned to run {after.pin.run}"
     if kind in ("plan.approved", "plan.glass-broken") and before.plan is not None:
         word = "approved" if kind == "plan.approved" else "broke the glass for"
-        return f"{word} effects {before.plan.effects[:12]}: {before.plan.summary()}"
+        told = f"{word} effects {before.plan.effects[:12]}: {before.plan.summary()}"
+        return f"{told}, before {', '.join(before.plan.holes)} is there" if before.plan.holes else told
     if kind == "operation.cancelled" and before.operation is not None:
         return f"cancelled run {before.operation.number}, and suspended"
     return {"unit.sync": "asked for a sync", "unit.suspended": "suspended", "unit.resumed": "resumed"}.get(kind, kind)

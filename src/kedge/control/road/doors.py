@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 
 from kedge.model.declaration import TargetSection
 from kedge.model.dossier import Dossier
+from kedge.model.fleet import UnitQuery
+from kedge.model.installation import Installation
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Operation
 from kedge.model.pair import Scope
+from kedge.model.recovery import Recovered
 from kedge.model.ref import UnitName
 from kedge.model.unit import Unit
-from kedge.ports import Clock, Entropy, Installation, Recovered, Renderer, Source, Store, Target, UnitQuery
+from kedge.ports import Clock, Entropy, Renderer, Source, Store, Target
 
 PAGE = 1000
 CACHE_BYTES = 32 * 1024 * 1024

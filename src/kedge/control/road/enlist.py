@@ -19,13 +19,14 @@ from kedge.engine.health.trying import problems_of
 from kedge.engine.resolve import Resolved, resolve
 from kedge.engine.trust import Trust
 from kedge.model.declaration import Cluster, Credential, Declaration, Project, Root
+from kedge.model.enlistment import Enlisted, Enlistment, Head, RootState
 from kedge.model.errors import Invalid, Problem, Where
 from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
 from kedge.model.ref import UnitName
 from kedge.model.rule import HealthRule
 from kedge.model.source import Entry, EntryKind, Revision
-from kedge.ports import Enlisted, Enlistment, Head, RootState, Snapshot
+from kedge.ports import Snapshot
 
 ADMIN = "admin"
 _REMEMBERED = 20_000

@@ -27,14 +27,17 @@ from kedge.model.operation import Cause, Operation, Outcome, Result, Sight
 from kedge.model.output import Published
 from kedge.model.pair import Scope
 from kedge.model.plan import Step
+from kedge.model.record import Record
 from kedge.model.ref import Ref
 from kedge.model.unit import Unit
-from kedge.ports import Record
 
 AT_ONCE = 500
 """Steps after which a long run writes down how far it has come."""
 _TRIES = 8
 _AWAITED = 15.0
+_NOTED = 60.0
+"""Seconds of its own time after which an open run is written down although nothing has come of it: a restart gives it
+no more than these."""
 
 
 async def perform(doors: Doors, dossier: Dossier) -> Dossier:
@@ -171,12 +174,14 @@ async def _act(
 
 async def _pause(doors: Doors, dossier: Dossier, operation: Operation, until: float | None) -> Dossier:
     health = await look_at(doors, dossier)
+    spent = doors.runtime.spent(operation, doors.clock.monotonic())
+    due = None if until is None else min(until, operation.started + _NOTED * (spent // _NOTED + 1))
 
     def paused(current: Dossier) -> Dossier:
         shown = shown_running(current, operation, health)
-        return replace(current, operation=operation, shown=shown, due=until)
+        return replace(current, operation=operation, shown=shown, due=due)
 
-    if paused(dossier) == dossier:
+    if paused(dossier) == dossier and spent - operation.spent < _NOTED:
         return dossier
     return await write_down(doors, dossier, lambda current: Record(paused(current), operation=operation))
 

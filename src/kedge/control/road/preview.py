@@ -17,8 +17,9 @@ from kedge.model.person import Person
 PIN_SECONDS = 7 * 24 * 3600.0
 """How long a pin holds before it alerts, unless the person says otherwise."""
 
-PATIENCE = 50.0
-"""Seconds that somebody who asks for a plan waits for a tool to make it: less than the command line waits for us."""
+PATIENCE = 10.0
+"""Seconds that one question for a plan waits for a tool to make it; then it is told how far that is, and whoever wants
+the plan asks again."""
 
 _AGAIN = 0.2
 _SEARCHED = 200

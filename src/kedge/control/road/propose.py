@@ -6,22 +6,22 @@ wanted ─► furnish ─► Target.compare ─► diff ─► policy ─► mak
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kedge.control.road.doors import Doors
-from kedge.control.road.render import Furnished, furnish
+from kedge.control.road.render import Furnished, furnish, furnish_with_holes
 from kedge.engine import inventory
-from kedge.engine.delivery import Wanted, asked_since, wanted
+from kedge.engine.delivery import Wanted, asked, wanted
 from kedge.engine.diff import diff
 from kedge.engine.effects import bound, effects
 from kedge.engine.holding import UNIT
 from kedge.engine.hooks import is_hook
 from kedge.engine.moving import Move, elsewhere, leaves, leaving, move, place_of, refuse_another_kind, settled_in
 from kedge.engine.plan import Draft, came_through, carried_out, make_plan, unsettled
-from kedge.model.change import Act, Change, Finding
+from kedge.model.change import Act, Change, Finding, Severity
 from kedge.model.dossier import Dossier, Home
-from kedge.model.errors import Invalid
+from kedge.model.errors import Awaited, Invalid
 from kedge.model.manifest import Desired
 from kedge.model.pair import Comparison, Pair, Seen
 from kedge.model.plan import Plan
@@ -55,22 +55,31 @@ class Proposal:
 
 
 async def propose(
-    doors: Doors, dossier: Dossier, wish: Wanted | None = None, *, sweep: bool = False, aside: bool = False
+    doors: Doors,
+    dossier: Dossier,
+    wish: Wanted | None = None,
+    *,
+    sweep: bool = False,
+    aside: bool = False,
+    holes: Collection[str] = (),
 ) -> Proposal:
     """What would have to be done now for `wish`, by default what the unit should be. `sweep` dry-runs every object,
-    whatever the watch says; `aside`: somebody only looks, and no turn's plan of a stack is given up for it.
+    whatever the watch says; `aside`: somebody only looks, and no turn's plan of a stack is given up for it. Where a
+    value of another unit is not there yet, the plan has a hole; with `holes` also where these are there.
 
-    Raises Invalid (it does not render), Unavailable (the source or the cluster does not answer), Denied (the cluster
-    refuses us).
+    Raises Awaited (a value is not there yet, and nothing can be shown before), Invalid (it does not render),
+    Unavailable (the source or the cluster does not answer), Denied (the cluster refuses us).
     """
     wish = wish or wanted(dossier)
     refuse_another_kind(dossier, wish.unit)
-    furnished = await furnish(doors, dossier, wish)
+    furnished = await _furnished(doors, dossier, wish, holes)
     if wish.unit.tool is not None and not wish.removal:
         _refuse_code(wish.unit, furnished.desired)
     home = await doors.target.home(doors.scope(wish.unit))
     going = _removed(dossier, wish, home) if wish.removal else move(dossier, wish.unit, home)
-    home, dossier = settled_in(dossier.home, home), replace(dossier, inventory=going.inventory)
+    home = settled_in(dossier.home, home)
+    if going.inventory is not dossier.inventory:
+        dossier = replace(dossier, inventory=going.inventory)
     comparison = await _compare(doors, dossier, wish, furnished.desired, (sweep, aside))
     key = bound(doors.installation.effects_key, place_of(home, _next(dossier, wish)))
     changes = await _changes(key, dossier, comparison, removal=wish.removal)
@@ -87,7 +96,10 @@ async def propose(
         inventory=dossier.inventory,
         destructive=_destructive(dossier, wish, furnished.desired, doing),
         along=taken_along(doing),
-        findings=_findings(wish, furnished.desired, doing),
+        findings=(
+            *_findings(wish, furnished.desired, doing),
+            *(Finding(Severity.WARNING, "stack", text) for text in comparison.warned),
+        ),
         claimed=claimed,
         artifact=comparison.artifact,
         holders=await _holders(doors, claimed, doing),
@@ -100,6 +112,19 @@ async def propose(
         now=comparison.made or doors.clock.now(),
     )
     return Proposal(wish, furnished, comparison, make_plan(draft), home, going)
+
+
+async def _furnished(doors: Doors, dossier: Dossier, wish: Wanted, holes: Collection[str]) -> Furnished:
+    lacking = Awaited(f"{wish.unit.name} can not be shown without {', '.join(holes)}")
+    if not holes:
+        try:
+            return await furnish(doors, dossier, wish)
+        except Awaited as error:
+            lacking = error
+    furnished = await furnish_with_holes(doors, wish, holes)
+    if furnished is None:
+        raise lacking
+    return furnished
 
 
 async def _holders(doors: Doors, claimed: Mapping[Ref, str], changes: Sequence[Change]) -> dict[str, Dossier]:
@@ -140,7 +165,8 @@ async def _compare(
     scope = doors.scope(wish.unit)
     owned = tuple(entry.ref for entry in dossier.inventory)
     if wish.unit.tool is not None:
-        scope = replace(scope, aside=aside, since=asked_since(dossier, doors.clock.now()))
+        since = asked(dossier, doors.clock.now())
+        scope = replace(scope, aside=aside, since=since.since, drift=since.drift, held=since.held)
         known = inventory.known(dossier.inventory)
         return await doors.target.compare(scope, desired, known, owned if wish.removal else ())
     if wish.removal:

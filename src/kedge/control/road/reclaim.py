@@ -17,8 +17,8 @@ from kedge.model.dossier import Dossier
 from kedge.model.event import Event
 from kedge.model.operation import Did, Operation, Owned
 from kedge.model.person import AUTOMATION
+from kedge.model.record import Record
 from kedge.model.ref import Ref
-from kedge.ports import Record
 
 
 async def reclaimed(doors: Doors, dossier: Dossier, strays: Mapping[Ref, str]) -> Dossier:

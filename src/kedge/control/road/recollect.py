@@ -14,7 +14,8 @@ from kedge.model.dossier import Dossier
 from kedge.model.event import Event
 from kedge.model.operation import Owned
 from kedge.model.person import AUTOMATION
-from kedge.ports import Record, Recovered
+from kedge.model.record import Record
+from kedge.model.recovery import Recovered
 
 _NOTE = 200
 

@@ -12,29 +12,32 @@ A commit, a drift event, a timer, an approval and a rollback arrive here as no m
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from kedge.control.road.doors import Doors, Turn
+from kedge.control.road.follow import upstream
 from kedge.control.road.perform import ended_event, look, look_at, perform, put_out
 from kedge.control.road.propose import Proposal, leaving_already, propose
 from kedge.control.road.reclaim import reclaimed
 from kedge.control.road.recollect import recollected
-from kedge.control.road.render import furnish
+from kedge.control.road.render import abreast, furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible, unheard
-from kedge.engine.delivery import Wanted, drift_due, finished, in_force, settled, shown_held, shown_verified, wanted
-from kedge.engine.gate import Verdict, cause_of, gate, pin_expired
+from kedge.engine.delivery import Wanted, drift_due, finished, in_force, shown_held, shown_verified, wanted
+from kedge.engine.gate import Verdict, approved, cause_of, gate, pin_expired
+from kedge.engine.holes import carried
 from kedge.engine.moving import departed, elsewhere, refuse_another_kind
 from kedge.engine.overruled import seen_overruled
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
-from kedge.model.dossier import Approval, Dossier, Sync, Wish
+from kedge.model.dossier import Approval, Dossier, Shown, Sync, Wish
 from kedge.model.errors import Awaited, Denied, Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
 from kedge.model.person import AUTOMATION
 from kedge.model.plan import Plan
+from kedge.model.record import Record
 from kedge.model.ref import UnitName
-from kedge.ports import Record
 
 PATIENCE = 900.0
 """Seconds beyond its timeout in which the apply of a stack, which is interrupted then, may end in order."""
@@ -87,7 +90,7 @@ async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
 async def _planning(doors: Doors, dossier: Dossier, error: Awaited) -> Turn:
     """A stack's plan is being made: nothing is wrong, and its end rings. What is known so far stays in sight, but for a
     wish that nobody has compared yet."""
-    known = dossier.applied is not None and dossier.applied == dossier.head and dossier.wish is None
+    known = dossier.applied is not None and dossier.wish is None and await abreast(doors, dossier)
     shown = replace(dossier.shown, sync=dossier.shown.sync if known else Sync.UNKNOWN, why=str(error), applied=False)
     again = doors.clock.now() + (error.retry_after or PLANNING)
     after = replace(dossier, shown=shown, trouble=None)
@@ -118,7 +121,10 @@ async def _kept_true(doors: Doors, dossier: Dossier) -> Turn | None:
 async def _decide(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     if proposal.plan.empty:
         return await _verified(doors, dossier, proposal)
-    verdict = gate(dossier, proposal.plan, doors.clock.now(), await _upstream(doors, dossier, proposal))
+    verdict = gate(dossier, proposal.plan, doors.clock.now(), await upstream(doors, dossier, proposal))
+    if verdict.approval and any(approval.holes for approval in dossier.approvals):
+        dossier = await _carried(doors, dossier, proposal)
+        verdict = gate(dossier, proposal.plan, doors.clock.now(), await upstream(doors, dossier, proposal))
     if not verdict.go and proposal.plan.done_before and dossier.wish is None:
         return await _verified(doors, dossier, proposal, verdict)  # what Git states is there; hooks are tried again
     if not verdict.go:
@@ -126,28 +132,18 @@ async def _decide(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     return await _carry_on(doors, await _begin(doors, dossier, proposal))
 
 
-async def _upstream(doors: Doors, dossier: Dossier, proposal: Proposal) -> str:
-    """What the unit has to come after and that is not there yet, as a sentence; "" when nothing holds it."""
-    if proposal.plan.removal:
-        return await _followed(doors, dossier)
-    if proposal.plan.drift_only:
-        return ""
-    for name in proposal.wanted.unit.after:
-        before = await doors.store.load(name)
-        if before is None:
-            return f"waits for {name}, which is not declared"
-        if not settled(before):
-            return f"waits for {name}: {before.shown.why or before.shown.health.status}"
-    return ""
-
-
-async def _followed(doors: Doors, dossier: Dossier) -> str:
-    """What left Git together with the unit, comes after it and is still there, as a sentence."""
-    for name in dossier.followers:
-        other = await doors.store.load(name)
-        if other is not None and other.removed is not None:
-            return f"waits until {name} is removed, which comes after it"
-    return ""
+async def _carried(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
+    """With what approvals say that were given while a value was not there yet: see `kedge.engine.holes.carried`."""
+    approvals = dossier.approvals
+    for holes in dict.fromkeys(approval.holes for approval in approvals if approval.holes):
+        try:
+            shown = await propose(doors, dossier, proposal.wanted, holes=holes)
+        except (Awaited, Invalid):
+            continue  # what was agreed to can not be shown any more
+        if shown.plan.holes == holes:
+            now = proposal.plan, proposal.desired
+            approvals = carried(approvals, (shown.plan, shown.desired), now)
+    return replace(dossier, approvals=approvals)
 
 
 async def _superseded(doors: Doors, dossier: Dossier) -> bool:
@@ -243,8 +239,9 @@ async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
         message=f"run {operation.number} ({cause}): {plan.summary()}",
         operation=identity,
     )
-    begun = replace(
-        _remembered(dossier, proposal),
+    begun = _remembered(
+        dossier,
+        proposal,
         operation=operation,
         plan=plan,
         inventory=inventory.before(proposal.move.inventory, plan),
@@ -296,36 +293,48 @@ async def _supersede(doors: Doors, dossier: Dossier, lost: str) -> Dossier:
 async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal, held: Verdict | None = None) -> Turn:
     """Desired equals live. Written down only where it is news. `held`: hooks of a run that failed wait to be tried."""
     live = [pair.ref for pair in proposal.comparison.pairs]
-    now = doors.clock.now()
+    now, made = doors.clock.now(), proposal.comparison.made
+    looked = bool(made) or proposal.wanted.unit.tool is None  # a stack without a new plan was not
     known = inventory.verified(
         proposal.move.inventory, proposal.desired.manifests, proposal.comparison.fingerprints, live
     )
     plan, trouble, again = (dossier.plan, dossier.trouble, held.until) if held is not None else (None, None, None)
-    after = replace(_remembered(dossier, proposal), inventory=known, plan=plan, trouble=trouble, wish=None)
-    after = replace(after, due=_until(after, now, again))
     told = seen_overruled(dossier.overruled, proposal.comparison.pairs, inventory.refs(known))
-    after = replace(after, overruled=told, outputs=await put_out(doors, after))
+    after = _remembered(
+        dossier, proposal, inventory=known, plan=plan, trouble=trouble, wish=None, verified=made or dossier.verified,
+        overruled=told,
+    )  # fmt: skip
+    outputs = await put_out(doors, after)
     left = [pair.ref for pair in proposal.comparison.pairs if leaving_already(pair)]
     shown = shown_verified(after, await look(doors, after), left, now)
-    after = replace(after, shown=shown, applied=proposal.plan.revision or dossier.applied)
-    looked = proposal.wanted.unit.tool is None or bool(proposal.comparison.made)
-    if looked:
-        after = replace(after, verified=proposal.comparison.made or dossier.verified)
-        after = replace(after, due=_until(after, now, again))
+    shown = _told(shown, dossier, proposal)
+    applied = proposal.plan.revision or dossier.applied
+    after = replace(after, due=_until(after, now, again), outputs=outputs, shown=shown, applied=applied)
     if after == dossier:
         return Turn(dossier, after.due, proved=looked)
     if proposal.wanted.removal:
         after = replace(after, due=now)  # nothing of it is there: it is let go, or applied where it moves to
     # Keep the set: the unit's removal needs its hooks, and its commit may be gone by then.
     kept = (proposal.plan.rendered, proposal.desired.manifests) if _rendered_anew(dossier, after) else None
-    at = proposal.comparison.made or (now if looked else dossier.verified)
+    at = made or (now if looked else dossier.verified)
     recorded = await doors.store.record(Record(replace(after, verified=at), _expiry(dossier, now), rendered=kept))
     return Turn(recorded, recorded.due, proved=looked)
 
 
+def _told(shown: Shown, dossier: Dossier, proposal: Proposal) -> Shown:
+    """With what the newest plan of a stack tells beside its changes; where none was made, the one before, unless that
+    it failed."""
+    found, before = proposal.comparison, dossier.shown
+    cosmetic = found.cosmetic if found.made else before.cosmetic
+    warned = found.warned if found.made else found.warned or before.warned
+    if (cosmetic, warned) == (shown.cosmetic, shown.warned):
+        return shown
+    return replace(shown, cosmetic=cosmetic, warned=warned)
+
+
 def _until(dossier: Dossier, now: float, again: float | None = None) -> float | None:
     """When to come back: at `again`, or before that when a pin expires, or drift of a stack is to be looked for."""
-    times = [at for at in (again, drift_due(dossier)) if at is not None]
+    times = [at for at in (again, drift_due(dossier, now)) if at is not None]
     if dossier.pin is not None and dossier.pin.expires > now:
         times.append(dossier.pin.expires)
     return min(times, default=None)
@@ -344,11 +353,14 @@ async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Ver
     """Remember the plan and why it waits; tell it once."""
     health = await look_at(doors, dossier)
     plan = proposal.plan
-    shown = shown_held(dossier, plan, verdict.waiting, health)
+    if plan.holes and plan.needs is not None and approved(plan, plan.needs, dossier.approvals):
+        plan = replace(plan, needs=None)  # whoever is asked has agreed: it is the value that is waited for
+    shown = _told(shown_held(dossier, plan, verdict.waiting, health), dossier, proposal)
     same = dossier.plan is not None and _as_before(dossier.plan, plan)
     held = dossier.plan if same and not plan.whole else plan
-    wish, now = dossier.wish if verdict.approval else None, doors.clock.now()
-    after = replace(_rendered(dossier, proposal), plan=held, shown=shown, wish=wish)
+    wish, now = dossier.wish if verdict.approval or plan.holes else None, doors.clock.now()
+    trouble = None if plan.holes else dossier.trouble  # nothing is wrong while a value is waited for
+    after = _rendered(dossier, proposal, plan=held, shown=shown, wish=wish, trouble=trouble)
     until = _until(after, now, verdict.until)
     after = replace(after, due=until)
     if after == dossier:
@@ -405,12 +417,12 @@ def _rendered_anew(before: Dossier, after: Dossier) -> bool:
     return before.rendering is None or before.rendering.rendered != after.rendering.rendered
 
 
-def _remembered(dossier: Dossier, proposal: Proposal) -> Dossier:
-    """What a plan that is begun, or found to be done already, tells of the unit: where it is, and its rendering."""
-    target = proposal.wanted.unit.target
-    return replace(_rendered(dossier, proposal), cluster=target.cluster, namespace=target.namespace, home=proposal.home)
+def _remembered(dossier: Dossier, proposal: Proposal, **more: Any) -> Dossier:
+    """What a plan that is begun, or found to be done already, tells of the unit: where it is, and its rendering. `more`
+    fields are replaced with these: a dossier takes its time to copy."""
+    target, home = proposal.wanted.unit.target, proposal.home
+    return _rendered(dossier, proposal, cluster=target.cluster, namespace=target.namespace, home=home, **more)
 
 
-def _rendered(dossier: Dossier, proposal: Proposal) -> Dossier:
-    rendering = proposal.furnished.rendering
-    return dossier if rendering is None else replace(dossier, rendering=rendering)
+def _rendered(dossier: Dossier, proposal: Proposal, **more: Any) -> Dossier:
+    return replace(dossier, rendering=proposal.furnished.rendering or dossier.rendering, **more)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from kedge.control.road.doors import Doors
-from kedge.engine.delivery import Wanted, render_holds
+from kedge.engine.delivery import Wanted, render_holds, wanted
+from kedge.engine.holes import doubles, with_holes
 from kedge.engine.inputs import filled, missing
 from kedge.model.dossier import Dossier, Rendering
 from kedge.model.errors import Absent, Awaited, Invalid, Unavailable
@@ -27,7 +29,8 @@ HOLE = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Furnished:
-    """A placed set, and the rendering to remember for it (None for a pin's or a removal's frozen set)."""
+    """A placed set, and the rendering to remember for it (None for a pin's or a removal's frozen set, and for one with
+    holes)."""
 
     desired: Desired
     rendering: Rendering | None
@@ -54,27 +57,50 @@ async def furnish(doors: Doors, dossier: Dossier, wanted: Wanted) -> Furnished:
     """
     if wanted.rendered or wanted.removal:
         return await _frozen(doors, wanted)
-    wanted = replace(wanted, unit=await _supplied(doors, wanted.unit))
+    unit = await _supplied(doors, wanted.unit) if wanted.unit.inputs else wanted.unit
     if wanted.revision is None:
         raise Unavailable(
             f"no commit of {wanted.unit.source.repository} {spoken(wanted.unit.source.ref)} is known yet",
             hint="kedge get source says why",
         )
-    return await _fresh(doors, dossier, wanted.unit, wanted.revision)
+    return await _fresh(doors, dossier, unit, wanted.revision)
+
+
+async def furnish_with_holes(doors: Doors, wanted: Wanted, holes: Collection[str] = ()) -> Furnished | None:
+    """The placed set of an application with a hole for each value that is not there, and for each of `holes` although
+    it is: see `kedge.engine.holes`. None where it has none, or can not be shown. Raises Unavailable as `furnish`."""
+    unit, key = wanted.unit, doors.installation.effects_key
+    if wanted.revision is None or wanted.rendered or wanted.removal:
+        return None
+    try:
+        twice = doubles(unit, await _known(doors, unit), holes, key)
+        if twice is None:
+            return None
+        sets = [await rendered(doors, wanted.revision, one) for one in (twice.first, twice.second)]
+        desired = with_holes(sets[0], sets[1], twice.stands, key)
+        return None if desired is None else Furnished(await doors.target.place(doors.scope(unit), desired), None)
+    except Invalid:
+        return None  # what the files ask of the value a stand-in has not: they are judged once it is there
 
 
 async def _supplied(doors: Doors, unit: Unit) -> Unit:
     """The unit with the values of the units that it reads. Raises Awaited while one is not there, Invalid as
     `filled`."""
+    known = await _known(doors, unit)
+    if hole := missing(unit, known):
+        raise Awaited(hole, retry_after=HOLE)
+    return filled(unit, known)
+
+
+async def _known(doors: Doors, unit: Unit) -> dict[str, Published]:
+    """What the units that it reads have put out, by the input's name."""
     known: dict[str, Published] = {}
     for given in unit.inputs:
         upstream = await doors.store.load(given.unit)
         outputs = {output.name: output for output in (upstream.outputs if upstream is not None else ())}
         if given.output in outputs:
             known[given.name] = outputs[given.output]
-    if hole := missing(unit, known):
-        raise Awaited(hole, retry_after=HOLE)
-    return filled(unit, known)
+    return known
 
 
 async def _frozen(doors: Doors, wanted: Wanted) -> Furnished:
@@ -101,6 +127,20 @@ async def _fresh(doors: Doors, dossier: Dossier, unit: Unit, revision: Revision)
     doors.rendered.put(placed.digest, placed.manifests)
     rendering = Rendering(revision, spec, desired.reads, desired.digest, placed.digest, desired.renderer, desired.notes)
     return Furnished(placed, replace(rendering, guessed=placed.guessed))
+
+
+async def abreast(doors: Doors, dossier: Dossier) -> bool:
+    """Whether what Git wants of the unit now is what it was last found, or made, to be. Where nobody can tell, its own
+    turn does; renders nothing."""
+    wish, last = wanted(dossier), dossier.rendering
+    if wish.rendered or wish.removal or wish.revision is None or last is None:
+        return True
+    try:
+        unit = await _supplied(doors, wish.unit) if wish.unit.inputs else wish.unit
+        spec = spec_of(unit, doors.renderer.version, await _stamp(doors, unit))
+        return last.spec == spec and _holds(doors, last, wish.revision)
+    except (Awaited, Invalid, Unavailable):
+        return True
 
 
 async def rendered(doors: Doors, revision: Revision, unit: Unit) -> Desired:

@@ -118,17 +118,26 @@ def _moved(now: Snapshot, then: Snapshot, paths: Iterable[str]) -> list[str]:
 
 
 async def _also_read(doors: Doors, dossier: Dossier, moved: Collection[str]) -> list[str]:
-    """A sentence for each other unit that reads what goes back: it goes back with it."""
+    """A sentence for each other unit that reads what goes back, or a folder above it: it goes back with it. A chart is
+    read as a folder."""
     part = parts_of(dossier.unit.source.repository, dossier.unit.source.ref)[0]
     found: dict[str, list[str]] = {}
     for key in await doors.store.sources():
         for prefix in prefixes_of(*key, part):
-            wanted = {f"{prefix}{path}": path for path in moved}
+            wanted = {path: {*_above(f"{prefix}{path}")} for path in moved}
             for unit, reads in await doors.store.readers(*key):
-                shared = sorted(wanted[path] for path in wanted.keys() & set(reads))
+                shared = sorted(path for path, above in wanted.items() if above.intersection(reads))
                 if shared and unit != str(dossier.name):
                     found.setdefault(unit, []).extend(shared)
     return [f"{unit} reads of it too, and goes back with it: {_few(paths)}" for unit, paths in sorted(found.items())]
+
+
+def _above(path: str) -> Iterable[str]:
+    """The path, and every folder that it is in."""
+    yield path
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _few(paths: Sequence[str]) -> str:

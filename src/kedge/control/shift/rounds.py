@@ -14,12 +14,12 @@ from itertools import count
 from kedge.control.road.doors import Doors
 from kedge.control.shift.readers import Readers
 from kedge.model.dossier import Dossier
+from kedge.model.enlistment import Head
 from kedge.model.errors import KedgeError
 from kedge.model.event import Event
 from kedge.model.origin import followed_by_parts, parts_of, range_of, spoken
 from kedge.model.person import AUTOMATION
 from kedge.model.source import Revision
-from kedge.ports import Head
 from kedge.spawn import Spawner
 
 POLL = 60.0

@@ -20,11 +20,11 @@ from kedge.model.declaration import Credential
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
+from kedge.model.fleet import UnitQuery
 from kedge.model.person import AUTOMATION
 from kedge.model.ref import Ref, UnitName
 from kedge.model.source import Revision
 from kedge.model.unit import Unit
-from kedge.ports import UnitQuery
 from kedge.spawn import Spawner
 
 SWEEP = 6 * 3600.0

@@ -14,8 +14,8 @@ from kedge.model.dossier import Dossier
 from kedge.model.errors import Conflict, Denied, Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.person import AUTOMATION
+from kedge.model.record import Record
 from kedge.model.ref import UnitName
-from kedge.ports import Record
 from kedge.spawn import Spawner
 
 LIMIT = 85

@@ -11,13 +11,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from kedge.control.road.doors import Doors
+from kedge.engine.delivery import unverified_for
 from kedge.engine.vigilance import Kinds, Lateness, Limits, Place, View, Word, lateness
 from kedge.model.dossier import Dossier, Sync
 from kedge.model.errors import Unavailable
 from kedge.model.event import Event
+from kedge.model.fleet import UnitRow
 from kedge.model.health import Ailment
 from kedge.model.person import AUTOMATION
-from kedge.ports import UnitRow
 
 LOOK = 15.0
 """Seconds between two looks at what has grown old."""
@@ -67,7 +68,8 @@ class Vigil:
             known = max((at for at in (known, self._steady(recorded)) if at is not None), default=None)
         kinds = frozenset(entry.ref.group_kind for entry in dossier.inventory if not entry.hook)
         kinds = self._kinds.setdefault(kinds, kinds)
-        self._words[unit] = Word(dossier.unit.target.cluster, dossier.shown.sync, known, recorded, kinds)
+        limit = unverified_for(dossier.unit, self._doors.clock.now(), SWEEPS)
+        self._words[unit] = Word(dossier.unit.target.cluster, dossier.shown.sync, known, recorded, kinds, limit)
 
     def proved(self, unit: str) -> None:
         """A turn found the unit as Git states. It is written down only where that is news, and remembered here."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Literal
 
 from kedge.control.road.doors import Turn
-from kedge.engine.delivery import settled
+from kedge.engine.delivery import settled, under_way
 
-Awaited = tuple[Literal["settled", "let go", "spoke"], str]
+Awaited = tuple[Literal["settled", "let go", "spoke", "arrived"], str]
 """What a unit waits for: that another one is synced and healthy, that it lets go of an object, that it puts out
-something else."""
+something else, that nothing of it is left to be applied."""
 
 
 class Waiting:
@@ -60,6 +60,8 @@ def _brought(unit: str, turn: Turn) -> Iterator[Awaited]:
         yield "let go", unit
     if turn.dossier is not None and settled(turn.dossier):
         yield "settled", unit
+    if turn.dossier is not None and not under_way(turn.dossier):
+        yield "arrived", unit
     if turn.spoke:
         yield "spoke", unit
 
@@ -71,6 +73,8 @@ def _awaited(turn: Turn) -> Iterator[Awaited]:
         yield "settled", str(upstream)
     for given in turn.dossier.unit.inputs:
         yield "spoke", str(given.unit)
+        if turn.dossier.plan is not None:
+            yield "arrived", str(given.unit)
     for follower in turn.dossier.followers:
         yield "let go", str(follower)
     if turn.dossier.plan is not None:

@@ -13,9 +13,10 @@ from kedge.engine import states
 from kedge.engine.statefile import read_state, renumbered, state_digest
 from kedge.model.errors import Conflict, Invalid, Unavailable
 from kedge.model.execution import StateAccess
+from kedge.model.installation import Installation
 from kedge.model.output import StateHead
 from kedge.model.state import Origin, StateChange, StateFacts, StateGrant, StateLock, StateText
-from kedge.ports import Clock, Installation, StateStore
+from kedge.ports import Clock, StateStore
 
 LARGEST_INFO = 16 * 1024
 """Bytes of what a tool says of itself when it takes a lock."""

@@ -11,6 +11,7 @@ from kedge.engine.gate import may_approve
 from kedge.engine.statefile import read_state, renumbered
 from kedge.engine.states import Will
 from kedge.engine.stateview import StateDifference, StateView
+from kedge.model.declaration import ApproveSection
 from kedge.model.dossier import Approval
 from kedge.model.errors import Conflict, Denied, Invalid
 from kedge.model.event import Event
@@ -160,15 +161,18 @@ class StateKeeper:
         return Told(change.events[0].message, change.version)
 
     async def _trusted(self, unit: UnitName, asked: Asked) -> tuple[Event, ...]:
-        """Whoever may approve the unit's plans may do this; anybody else has to break the glass, which is loud."""
+        """Whoever may approve the unit's plans may do this, where one person's approval is enough; anybody else has to
+        break the glass, which is loud."""
         dossier = await self.store.load(unit)
-        by = dossier.unit.approve.by if dossier is not None else ()
+        rule = dossier.unit.approve if dossier is not None else ApproveSection()
         person = asked.person
-        if may_approve(Approval("", (), person.name, person.groups, "", self._now), by):
+        agreed = may_approve(Approval("", (), person.name, person.groups, "", self._now), rule.by)
+        if agreed and rule.count <= 1:
             return ()
         if not asked.break_glass:
+            who = f"{rule.count} of {', '.join(rule.by) or 'those who may approve'}"
             raise Denied(
-                f"{person.name} may not touch the state of {unit}: needs {', '.join(by)}",
+                f"{person.name} may not touch the state of {unit}{' alone' if agreed else ''}: needs {who}",
                 hint="--break-glass --reason TEXT does it all the same, loudly",
             )
         if not asked.reason:

@@ -13,16 +13,18 @@ from typing import Any
 
 from kedge.engine.health.counts import judge_counts
 from kedge.engine.health.generation import unobserved
-from kedge.engine.health.parts import conditions_of_parts, judge_part, parts
+from kedge.engine.health.parts import conditions_of_parts, judge_part, parts, told_errors
 from kedge.engine.health.read import LIST_LIMIT, clean, conditions, flag, mapping, sentence, text, whole
-from kedge.engine.health.standard import judge_conditions
-from kedge.engine.health.words import awaits_person, ends, is_pending, is_state, state_of, words
+from kedge.engine.health.standard import judge_conditions, judge_pending
+from kedge.engine.health.words import awaits_person, ends, is_pending, is_state, prose_tells_failure, state_of, words
 from kedge.model.health import Health, Status
 
 _HELD = ("suspend", "suspended", "paused", "pause")  # Flux, Argo Rollouts, Cluster API, operators for databases
 _WHOLE = frozenset({Status.MISSING, Status.SUSPENDED})  # of a part, as in `databaseState`, no word on the whole
 _ON = frozenset({"running", "started", "active", "created", "accepted"})
+_NESTED = ("status", "phase")  # Argo CD's own kinds have a status.health.status, Volcano's a status.state.phase
 _BOOLEANS = ("healthy", "ready", "readyToUse", "isReady", "isHealthy")
+_DONE = ("applied", "available", "created", "deployed", "installed", "programmed", "provisioned", "synced", "valid")
 _FAILURES = ("failureMessage", "failureReason", "errorMessage", "errorDescription", "error")
 
 
@@ -34,30 +36,43 @@ def judge_by_convention(obj: Mapping[str, Any]) -> Health | None:
     stale = unobserved(obj)
     if stale is not None:
         return stale
-    found = _worst(list(filter(None, _evidence(obj)))) or _worst(list(filter(None, _hints(obj))))
-    if found is not None and found.status is Status.PROGRESSING and awaits_person(*_said(obj)):
+    state = _by_state(obj)
+    found = _worst(list(filter(None, _evidence(obj, state)))) or _worst(list(filter(None, _hints(obj))))
+    if found is None or found.status is not Status.PROGRESSING:
+        return found
+    if state is not None and state.status is Status.SUSPENDED:  # it is not ready because it rests
+        return state
+    if awaits_person(*_said(obj)):
         return Health(Status.SUSPENDED, sentence("waits for a person", text(obj, "status", "message") or found.message))
     return found
 
 
-def _evidence(obj: Mapping[str, Any]) -> Iterator[Health | None]:
+def _evidence(obj: Mapping[str, Any], state: Health | None) -> Iterator[Health | None]:
     generation = whole(obj, "metadata", "generation")
-    yield judge_conditions(conditions(obj), generation)
+    moving = state is not None and state.status in (Status.PROGRESSING, Status.SUSPENDED)
+    found = conditions(obj)
+    if state is not None and state.status is Status.HEALTHY:  # a service, which has arrived when it runs
+        found = tuple(condition for condition in found if words(condition.type) != ("running",))
+    yield judge_conditions(found, generation, moving)
     for where, entries in conditions_of_parts(mapping(obj, "status"), generation):
         judged = judge_conditions(entries, generation)
         yield Health(judged.status, sentence(where, judged.message)) if judged is not None else None
     for where, entry in parts(mapping(obj, "status")):
         yield judge_part(where, entry)
-    state = _by_state(obj)
     yield state
     if state is None or state.status is not Status.HEALTHY:
         yield _by_failure(obj)
+        yield told_errors("status", mapping(obj, "status"))
     yield judge_counts(obj)
 
 
 def _hints(obj: Mapping[str, Any]) -> Iterator[Health | None]:
     """Weaker words, for an object that says nothing definite: the states of its parts, conditions still to come."""
     status = mapping(obj, "status")
+    for name in list(status)[:LIST_LIMIT]:
+        word = text(status, name) if isinstance(name, str) and is_state(name) else ""
+        if state_of(word) is Status.SUSPENDED and word.lower() != "disabled":  # which a part of it may be for good
+            yield Health(Status.SUSPENDED, f"its {_short(name)} is {word}")
     for where, entry in parts(status):
         if entry.get("conditions") == []:
             yield Health(Status.PROGRESSING, f"{where} has no conditions yet")
@@ -67,6 +82,7 @@ def _hints(obj: Mapping[str, Any]) -> Iterator[Health | None]:
             yield Health(found.status, f"{where}: {found.message}") if found is not None and weighs else None
     if status.get("conditions") == []:
         yield Health(Status.PROGRESSING, "its controller has not set a condition yet")
+    yield judge_pending(conditions(obj))
 
 
 def _said(obj: Mapping[str, Any]) -> Iterator[str]:
@@ -107,13 +123,14 @@ def _by_state(obj: Mapping[str, Any]) -> Health | None:
     kind = text(obj, "kind")
     found = [_state_word(status, name, said, ends(kind)) for name in names]
     found += [_state_flag(status, name, said) for name in _BOOLEANS]
+    if not status.get("conditions"):  # which say it better
+        found += [_state_flag(status, name, said) for name in _DONE]
     return _worst(list(filter(None, found)))
 
 
 def _state_word(status: Mapping[str, Any], name: str, said: str, ending: bool = False) -> Health | None:
     """`ending`: the object is a run, a backup, …; one that runs, or was started, has not arrived."""
-    # Argo CD's own kinds nest the word once more: status.health.status.
-    word = text(status, name) or text(status, name, "status")
+    word = text(status, name) or next(filter(None, (text(status, name, inner) for inner in _NESTED)), "")
     meaning = state_of(word)
     if meaning is None or (meaning in _WHOLE and len(words(name[:100])) > 1):
         return None
@@ -128,7 +145,8 @@ def _state_flag(status: Mapping[str, Any], name: str, said: str) -> Health | Non
         return None
     if value:
         return Health(Status.HEALTHY, f"it reports {name}: true")
-    bad = Status.DEGRADED if name in ("healthy", "isHealthy") else Status.PROGRESSING
+    failed = name in ("healthy", "isHealthy", "valid") or (name in _DONE and prose_tells_failure(said))
+    bad = Status.DEGRADED if failed else Status.PROGRESSING
     return Health(bad, sentence(f"it reports {name}: false", said))
 
 

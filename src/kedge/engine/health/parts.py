@@ -14,6 +14,7 @@ from kedge.model.health import Health, Status
 DEPTH = 3  # steps below the status; deeper ones tell of the parts' own parts
 PARTS_LIMIT = 1_000  # of one object, however they nest
 
+_COMPLAINTS = (("errors",), ("problems",))
 _PAST = vocabulary("history last previous old log logs events backups attempts runs records recent related")
 
 
@@ -37,6 +38,17 @@ def judge_part(where: str, part: Mapping[str, Any]) -> Health | None:
         if isinstance(name, str) and is_state(name) and state_of(word := text(part, name)) is Status.DEGRADED:
             why = text(part, "message") or text(part, "reason")
             return Health(Status.DEGRADED, sentence(f"{where}.{name} is {word}", why))
+    return told_errors(where, part)
+
+
+def told_errors(where: str, part: Mapping[str, Any]) -> Health | None:
+    """A list of errors with something in it: Gatekeeper's `byPod[].errors`, Logging's `problems`."""
+    for name in list(part)[:LIST_LIMIT]:
+        if not (isinstance(name, str) and isinstance(part[name], list) and words(name[:100])[-1:] in _COMPLAINTS):
+            continue
+        for entry in part[name][:1]:
+            told = clean(entry) if isinstance(entry, str) else text(entry, "message") or text(entry, "reason")
+            return Health(Status.DEGRADED, sentence(f"{where}.{clean(name)[:100]}", told))
     return None
 
 

@@ -27,7 +27,8 @@ _VERDICTS = frozenset({"accepted", "valid", "admitted", "refs", "compliant", "he
 _GOOD = vocabulary(
     "ready available healthy succeeded complete completed established synced synchronized reconciled programmed "
     "accepted admitted valid successful deployed installed applied promoted compliant refs success configured released "
-    "provisioned created initialized bound"
+    "provisioned created initialized bound scheduled imported "
+    "formed"
 )
 _ARRIVED = _GOOD | vocabulary("running finished done")
 _YET = vocabulary("pending waiting progressing reconciling creating updating initializing progress installing")
@@ -35,11 +36,12 @@ _OF_NOW = frozenset({"unhealthy", "degraded"})  # while a condition is Unknown: 
 _RETRYING = "ProgressingWithRetry"
 
 
-def judge_conditions(found: Sequence[Condition], generation: int | None) -> Health | None:
+def judge_conditions(found: Sequence[Condition], generation: int | None, moving: bool = False) -> Health | None:
     """What conditions say together, or None where none of them is of a known type.
 
     Sources: kstatus (Stalled and Reconciling first, then Ready), the Kubernetes API conventions (polarity by type,
     reason as a word, observedGeneration), gitops-engine's and Argo CD's habit of reading a failure out of the reason.
+    `moving`: whether something else than a condition says that work goes on.
     """
     known = [condition for condition in found if condition.type]
     resting = next((c for c in known if c.true and is_resting(c.type)), None)
@@ -49,7 +51,19 @@ def judge_conditions(found: Sequence[Condition], generation: int | None) -> Heal
     if asking is not None:
         return Health(Status.SUSPENDED, _told("waits for a person", asking))
     current = [condition for condition in known if not outdated(condition, generation)]
-    return _broken(current) or _reconciling(known) or _open(current) or _stale(known, generation) or _settled(current)
+    return (
+        _broken(current, moving)
+        or _reconciling(known)
+        or _open(current)
+        or _stale(known, generation)
+        or _settled(current)
+    )
+
+
+def judge_pending(found: Sequence[Condition]) -> Health | None:
+    """A condition of any type that is False for now (`QuotaReserved`, Pending); for want of anything definite."""
+    yet = next((c for c in found if c.false and _YET.intersection(words(c.reason))), None)
+    return Health(Status.PROGRESSING, _told("", yet)) if yet is not None else None
 
 
 def judge_kstatus(found: Sequence[Condition]) -> Health | None:
@@ -62,12 +76,12 @@ def judge_kstatus(found: Sequence[Condition]) -> Health | None:
     return None
 
 
-def _broken(found: Sequence[Condition]) -> Health | None:
+def _broken(found: Sequence[Condition], moving: bool) -> Health | None:
     """A condition that is bad when True, a good one that is refused or failed, an end that was no success."""
     bad = next((c for c in found if c.true and is_negative(c.type)), None)
     if bad is not None:
         return Health(Status.DEGRADED, _told("", bad))
-    moving = any(c.true and is_moving(c.type) for c in found)
+    moving = moving or any(c.true and is_moving(c.type) for c in found)
     failed = next((c for c in found if _has_failed(c, moving)), None)
     return Health(Status.DEGRADED, _told("", failed)) if failed is not None else None
 
@@ -125,14 +139,14 @@ def _is_good(kind: str) -> bool:
 def _has_failed(condition: Condition, moving: bool) -> bool:
     """Whether a condition says that waiting will not help: by its reason, else its type, else its words.
 
-    Words alone are weak evidence, and none while another condition says that work goes on.
+    Words alone are weak evidence, and none while something else says that work goes on.
     """
     parts = words(condition.type)
     last = parts[-1] if parts else ""
     if condition.true:
         return last in _ENDS and tells_failure(condition.reason)
     if not (_is_good(condition.type) or is_moving(condition.type)):
-        return False
+        return condition.false and not is_negative(condition.type) and tells_failure(condition.reason)
     reason = frozenset(words(condition.reason))
     if tells_failure(condition.reason) and (condition.false or not reason & _OF_NOW):
         return True
@@ -144,7 +158,7 @@ def _has_failed(condition: Condition, moving: bool) -> bool:
         return False
     if last == "healthy":
         return True
-    if _YET.intersection(words(condition.reason)):
+    if last == "scheduled" or _YET.intersection(words(condition.reason)):  # a place may still become free
         return False
     return last in _VERDICTS or (not moving and prose_tells_failure(condition.message))
 

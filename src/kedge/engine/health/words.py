@@ -20,9 +20,9 @@ def vocabulary(text: str) -> frozenset[str]:
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _FAILED = vocabulary(
-    "fail fails failed failure failures error errors err invalid denied forbidden unauthorized rejected refused crash "
-    "crashed backoff timeout exceeded unsupported misconfigured expired aborted degraded unhealthy broken exception "
-    "unreachable unprocessable incorrect incompatible"
+    "fail fails failed failing failure failures error errors err invalid denied forbidden unauthorized rejected "
+    "refused crash crashed backoff timeout exceeded unsupported misconfigured expired aborted degraded unhealthy "
+    "broken exception unreachable unprocessable incorrect incompatible cancelled canceled"
 )
 _FAILED_PAIRS = frozenset(
     {("not", "found"), ("timed", "out"), ("not", "allowed"), ("not", "permitted"), ("back", "off")}
@@ -35,20 +35,25 @@ _PROSE = re.compile(
     re.IGNORECASE,
 )
 
-_PERSON = re.compile(r"\b(approval|manual(ly)?|intervention|confirmation)\b|Approval|Manual(ly)?(?![a-z])", re.ASCII)
+_PERSON = re.compile(
+    r"\b(approval|manual(ly)?|intervention|confirmation|user action)\b|Approval|Manual(ly)?(?![a-z])", re.ASCII
+)
 _ENDING = vocabulary(
     "backup benchmark build experiment export import job migration pipelinerun report restore restoration run scan "
     "task test upgrade workflow"
 )
 _REFUSAL = re.compile(r"\b(not(?! yet)|cannot|already exists?|mismatch)\b", re.IGNORECASE)
 _NEGATIVE = vocabulary(
-    "failed failure failures error errors degraded stalled invalid terminal unhealthy rejected expired orphan orphaned "
-    "conflict conflicted violated violation deadlock"
+    "failed failure failures error errors degraded stalled invalid terminal unhealthy rejected expired orphan "
+    "orphaned conflict conflicted violated violation deadlock missing pressure unavailable unreachable "
+    "unsupported"
 )
+_MATCH = vocabulary("match matched matches matching")
 _MOVING = vocabulary(
     "reconciling progressing issuing updating upgrading installing creating provisioning initializing scaling "
     "migrating deploying restarting pending terminating deleting restoring progress"
 )
+_WAYS = (("up",), ("down",), ("out",), ("in",))
 _RESTING = vocabulary("paused suspended stopped hibernated ignored")
 
 _WELL = vocabulary(
@@ -58,22 +63,25 @@ _WELL = vocabulary(
     "synced up uptodate valid verified"
 )
 _UNDERWAY = vocabulary(
-    "accepting building cloning creation deployment draining inprogress new notready notreconciled planned queued "
-    "requested scheduled submitted unready update upgrade yellow"
+    "accepting bootstrap building cloning creation deployment draining inprogress new notready notreconciled "
+    "planned queued requested scheduled submitted unready update upgrade yellow"
 )
 _BAD = vocabulary(
-    "abandoned aborted broken cancelled canceled conflict crashed dead degraded denied error errored expired fail "
-    "failed failing failure incompatible invalid lost noncompliant notcompliant offline red rejected timeout timedout "
-    "unavailable unhealthy unreachable"
+    "abandoned abnormal aborted broken cancelled canceled conflict crashed critical dead degraded denied error "
+    "errored expired fail failed failing failure faulted incompatible invalid lost noncompliant notcompliant "
+    "offline red rejected timeout timedout unavailable unhealthy unreachable"
 )
-_STATES = vocabulary("phase state status health stage compliant")
+_STATES = vocabulary("phase state status health stage compliant robustness")
 KNOWN = 2_000  # words of controllers that are remembered: a cluster has some hundreds
 
 _STATE: dict[str, Status] = {
     **dict.fromkeys(_WELL, Status.HEALTHY),
     **dict.fromkeys(_UNDERWAY, Status.PROGRESSING),
     **dict.fromkeys(_BAD, Status.DEGRADED),
-    **dict.fromkeys(vocabulary("disabled hibernated paused sleeping stopped suspended"), Status.SUSPENDED),
+    **dict.fromkeys(
+        vocabulary("disabled halted hibernated paused poweredoff poweroff sleeping stopped suspended suspending"),
+        Status.SUSPENDED,
+    ),
     **dict.fromkeys(vocabulary("missing notfound"), Status.MISSING),
     "unknown": Status.UNKNOWN,
 }
@@ -100,23 +108,32 @@ def prose_tells_failure(message: str) -> bool:
 
 @lru_cache(maxsize=KNOWN)
 def is_negative(kind: str) -> bool:
-    """Whether a condition of this type is bad when True: `Failed`, `FetchFailed`, `HasErrors`, `InvalidSpec`."""
-    parts = words(kind)
+    """Whether a condition of this type is bad when True: `Failed`, `HasErrors`, `InvalidSpec`, `NoMatchingX`."""
+    parts = words(kind.rpartition("/")[2])
+    if parts[:1] == ("no",) and _MATCH.intersection(parts):
+        return True
     if not parts or any(part in _DENIED and part != "not" for part in parts):
         return False
-    return parts == ("not", "ready") or parts[0] == "invalid" or parts[-1] in _NEGATIVE
+    return (
+        parts == ("not", "ready") or parts[-2:] == ("not", "found") or parts[0] == "invalid" or parts[-1] in _NEGATIVE
+    )
 
 
 @lru_cache(maxsize=KNOWN)
 def is_moving(kind: str) -> bool:
-    """Whether a condition of this type means work going on when True: `Reconciling`, `Issuing`, `RollingUpdate`."""
+    """Whether a condition of this type means work going on when True: `Issuing`, `RollingUpdate`, `ScalingUp`."""
     parts = words(kind)
-    return bool(parts) and (parts[-1] in _MOVING or parts in (("rolling", "update"), ("running",)))
+    if parts[:1] == ("rolling",) or parts == ("running",):
+        return True
+    return bool(parts) and (parts[-1] in _MOVING or (parts[0] in _MOVING and parts[1:] in _WAYS))
 
 
 def is_resting(kind: str) -> bool:
-    """Whether a condition of this type means held back on purpose when True: `Paused`, `Suspended`."""
-    return words(kind) in {(word,) for word in _RESTING}
+    """Whether a condition of this type means held back on purpose when True: `Stopped`, `ReconciliationPaused`."""
+    parts = words(kind)
+    if _DENIED.intersection(parts):
+        return False
+    return (len(parts) == 1 and parts[0] in _RESTING) or parts[-1:] in (("paused",), ("suspended",))
 
 
 def is_pending(kind: str) -> bool:
@@ -151,7 +168,7 @@ def state_of(phase: str) -> Status | None:
         return whole
     if tells_failure(phase):
         return Status.DEGRADED
-    if awaits_person(phase):
+    if awaits_person(phase, " ".join(parts)):
         return Status.SUSPENDED
     if parts[-2:] == ("not", "ready"):
         return Status.PROGRESSING

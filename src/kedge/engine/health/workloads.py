@@ -18,12 +18,13 @@ def judge_deployment(obj: Mapping[str, Any], now: float | None) -> Health:
     """
     found = conditions(obj)
     progress, available = find(found, "Progressing"), find(found, "Available")
-    if progress is not None and progress.reason == "ProgressDeadlineExceeded":
-        return Health(Status.DEGRADED, sentence("the rollout made no progress before its deadline", progress.message))
-    wanted = count(obj, "spec", "replicas", default=1)
-    have, updated, ready, able = _status(obj, "replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     failure = find(found, "ReplicaFailure")
     refused = failure.message if failure is not None and failure.true else ""
+    if progress is not None and progress.reason == "ProgressDeadlineExceeded":
+        why = refused or progress.message
+        return Health(Status.DEGRADED, sentence("the rollout made no progress before its deadline", why))
+    wanted = count(obj, "spec", "replicas", default=1)
+    have, updated, ready, able = _status(obj, "replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     if updated < wanted:
         return _waiting(f"{_pods(wanted - updated, wanted)} not updated to the new revision yet", refused)
     if have > wanted:

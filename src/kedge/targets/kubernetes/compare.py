@@ -25,6 +25,7 @@ from kedge.targets.kubernetes.along import with_company
 from kedge.targets.kubernetes.awaited import definable, homeless, lacking, wanted_of
 from kedge.targets.kubernetes.gather import gathered
 from kedge.targets.kubernetes.owners import hands, judged_owner, pointed, without_declared, without_surplus
+from kedge.targets.kubernetes.quota import refused_by_moved_quotas
 from kedge.targets.kubernetes.replicas import overridden, scalable, scaled_in
 from kedge.targets.kubernetes.scopes import GroupKind, defined_in
 from kedge.targets.kubernetes.site import Site
@@ -76,6 +77,8 @@ async def compare_set(
     open_ones = [manifest for manifest in manifests if manifest.ref not in unchanged]
     setting = await _setting(site, scope, desired, open_ones, since)
     looks = await gathered([*(_look(setting, manifest) for manifest in open_ones)])
+    if rendered := refused_by_moved_quotas([look.pair for look in looks]):
+        looks = [replace(look, pair=rendered.get(look.pair.ref, look.pair)) for look in looks]
     _declare_awaited(setting, [manifest for manifest in (look.awaited for look in looks) if manifest is not None])
     leftovers = await gathered([*(_leftover(setting, ref) for ref in extra)])
     gone = await with_company(site, marks.owner_text(scope.installation, scope.unit), [p for p in leftovers if p])
@@ -141,10 +144,12 @@ async def _look(setting: Setting, manifest: Manifest) -> Look:
     if ref in setting.scaled:
         live = await site.client.get(kind, ref.namespace, ref.name)
     body = await site.sendable(manifest, setting.scaled if live is not None else frozenset(), live)
+    if manifest.holes:
+        return await _untried(setting, kind, manifest, body, "it holds what is not known yet")
     answer = await site.client.apply(kind, ref.namespace, ref.name, body, dry_run=True)
     if answer.refusal is not None:
         if "does not support dry run" in answer.refusal.text:
-            return await _untried(setting, kind, manifest, body, answer.refusal)
+            return await _untried(setting, kind, manifest, body, f"the cluster can not try it: {answer.refusal.text}")
         cleared = await _taken_back(setting, kind, manifest, body)
         return cleared or await _refused(setting, kind, manifest, answer.refusal)
     if answer.created:
@@ -184,9 +189,10 @@ def _seen(setting: Setting, manifest: Manifest, slot: Slot, answer: Mapping[str,
     )
 
 
-async def _untried(setting: Setting, kind: Kind, manifest: Manifest, body: bytes, refusal: Refusal) -> Look:
-    """A webhook with side effects forbids dry runs: values decide, and a moved wish is applied as it is rendered."""
-    ref, why = manifest.ref, f"the cluster can not try it: {refusal.text}"
+async def _untried(setting: Setting, kind: Kind, manifest: Manifest, body: bytes, why: str) -> Look:
+    """A webhook with side effects forbids dry runs, or there is a hole: values decide, and a moved wish is applied as
+    it is rendered."""
+    ref = manifest.ref
     found = await setting.site.client.get(kind, ref.namespace, ref.name)
     if found is None:
         return Look(Presumed(ref, manifest, why))

@@ -295,11 +295,12 @@ class Index:
 
     def learn(self, obj: Mapping[str, Any]) -> Slot:
         """Take the answer to a write of our own: the watch will tell the same a little later, or something newer."""
-        slot = self._slot_of(obj)
-        held = self._slots.get(slot.ref)
+        held = self._slots.get(ref_of(obj))
+        told = held if held is not None and _shows(held, obj.get("metadata") or {}) else None
+        slot = told or self._slot_of(obj)
         if slot.ref in self._writing:
             self._expected[slot.ref] = slot
-        if held is not None and not newer(slot.version, held.version):
+        if told is not None or (held is not None and not newer(slot.version, held.version)):
             return slot
         for watch in self._watches.values():
             if watch.key[:2] == slot.ref.group_kind:
@@ -396,10 +397,18 @@ def _state(slot: Slot) -> tuple[Status, bool, str, bool]:
 def _is_old_news(slot: Slot, metadata: Mapping[str, Any]) -> bool:
     """Whether a watch tells what `slot` already shows, or what was before: most often the echo of our own write, which
     is a third of all that a watch tells while a fleet changes."""
-    version = str(metadata.get("resourceVersion") or "")
-    if slot.uid != str(metadata.get("uid") or ""):
-        return False
-    return (version == slot.version != "" and bool(slot.owner)) or not newer(version, slot.version)
+    version, uid = _version(metadata)
+    return slot.uid == uid and (_shows(slot, metadata) or not newer(version, slot.version))
+
+
+def _shows(slot: Slot, metadata: Mapping[str, Any]) -> bool:
+    """Whether `slot` is of this very version."""
+    return (slot.version, slot.uid) == _version(metadata) and slot.version != "" and bool(slot.owner)
+
+
+def _version(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """Resource version and uid."""
+    return str(metadata.get("resourceVersion") or ""), str(metadata.get("uid") or "")
 
 
 def _nobody(slot: Slot) -> None:

@@ -70,14 +70,24 @@ def without_declared(mark: Owner | None, desired: Mapping[str, Any]) -> Owner | 
     return None if mark is not None and stated is not None and stated.kind == mark.kind else mark
 
 
-def owners_fingerprint(obj: Mapping[str, Any], value: bytes) -> str:
-    """The drift fingerprint: of field ownership and of the values that are ours, or of the object's `value` where the
-    server keeps no record of owners."""
+def owners_fingerprint(obj: Mapping[str, Any]) -> str:
+    """The drift fingerprint: of field ownership and of the values that are ours, or of all values where the server
+    keeps no record of owners."""
     found = marks.managed_fields_of(obj)
     if not found:
-        return f"value:{sha256(value).hexdigest()}"
+        return f"value:{sha256(_value_of(obj)).hexdigest()}"
     ours = orjson.dumps(held(obj, found, MANAGER), option=orjson.OPT_SORT_KEYS)
     return sha256(fingerprint(found, MANAGER, BY_HAND).encode() + ours).hexdigest()
+
+
+_MOVING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+
+
+def _value_of(obj: Mapping[str, Any]) -> bytes:
+    """What somebody may have written into an object: everything but status and the server's own bookkeeping."""
+    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _MOVING}
+    kept = {key: value for key, value in obj.items() if key not in ("status", "metadata", "apiVersion")}
+    return orjson.dumps({**kept, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
 
 
 def hands(obj: Mapping[str, Any], *, adopt: Owner | None = None) -> tuple[str, ...]:

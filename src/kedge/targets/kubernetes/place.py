@@ -87,7 +87,8 @@ def _placed(scope: Scope, manifest: Manifest, namespaced: bool, cache: PlaceCach
     if made is None:
         made = _stamped(scope, manifest, namespace)
         cache.put(key, made)
-    return made if made.where == manifest.where else replace(made, where=manifest.where)
+    same = (made.where, made.holes) == (manifest.where, manifest.holes)
+    return made if same else replace(made, where=manifest.where, holes=manifest.holes)
 
 
 def _stamped(scope: Scope, manifest: Manifest, namespace: str) -> Manifest:

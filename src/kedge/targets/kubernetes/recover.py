@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from kedge.kube.discovery import Kind
 from kedge.model.errors import Denied, Unavailable
+from kedge.model.recovery import Recovered
 from kedge.model.ref import Ref
-from kedge.ports import Recovered
 from kedge.targets.kubernetes import marks
 from kedge.targets.kubernetes.gather import gathered
 from kedge.targets.kubernetes.site import Site

@@ -69,7 +69,7 @@ def slot_of(obj: Mapping[str, Any], now: float, judging: Judging = PLAIN, report
         ref=ref_of(obj),
         uid=str(metadata.get("uid") or ""),
         version=str(metadata.get("resourceVersion") or ""),
-        fingerprint=owners_fingerprint(obj, value_of(obj)),
+        fingerprint=owners_fingerprint(obj),
         health=health,
         gated=gated,
         owner=intern(marks.owner_of(obj)),
@@ -87,16 +87,6 @@ def bare(obj: Mapping[str, Any]) -> dict[str, Any]:
     """The object without managedFields: an account of the past that is as large as the object itself."""
     metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
     return {**obj, "metadata": metadata}
-
-
-_MOVING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
-
-
-def value_of(obj: Mapping[str, Any]) -> bytes:
-    """What somebody may have written into an object: everything but status and the server's own bookkeeping."""
-    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _MOVING}
-    kept = {key: value for key, value in obj.items() if key not in ("status", "metadata", "apiVersion")}
-    return orjson.dumps({**kept, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
 
 
 def newer(one: str, other: str) -> bool:

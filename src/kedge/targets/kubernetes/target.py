@@ -14,9 +14,10 @@ from kedge.model.operation import Outcome, Sight
 from kedge.model.output import Output, OutputPlace
 from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Step, StepKind
+from kedge.model.recovery import Recovered
 from kedge.model.ref import Ref
 from kedge.model.rule import HealthRule
-from kedge.ports import Clock, Entropy, Recovered
+from kedge.ports import Clock, Entropy
 from kedge.spawn import Spawner
 from kedge.targets.kubernetes.act import Deed, apply, delete, replace
 from kedge.targets.kubernetes.compare import compare_set

@@ -7,18 +7,19 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from kedge.engine.statefile import read_state
 from kedge.model.errors import Awaited, Conflict, Invalid, Planning, Unavailable
 from kedge.model.execution import Ending, Report, Task
 from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Did, Outcome, Sight
 from kedge.model.output import Output, OutputPlace, StateHead
-from kedge.model.pair import Comparison, Known, Planned, Scope
+from kedge.model.pair import Comparison, Known, Scope
 from kedge.model.plan import Step
 from kedge.model.ref import Ref, stack_ref
 from kedge.ports import Clock, Entropy, Exec, States
 from kedge.targets.opentofu.bundle import Bundle, Means, bundle_of, execution_of
 from kedge.targets.opentofu.live import StackLive
-from kedge.targets.opentofu.shown import outputs_of, pairs_of
+from kedge.targets.opentofu.shown import Shown, outputs_of, shown_of
 
 LASTS = 3600.0
 """Seconds in which a saved plan is good for what it was made for. Afterwards the world may have moved: a new one."""
@@ -41,7 +42,7 @@ class _Plans:
     key: str = ""
     id: str = ""
     failed: int = 0
-    pairs: tuple[Planned, ...] | None = None
+    shown: Shown | None = None
     artifact: str = ""
 
 
@@ -53,10 +54,13 @@ class OpenTofuTarget:
         self._environment = environment
         self._plans: dict[tuple[str, bool], _Plans] = {}
         self._closed: set[str] = set()
+        self._cut: dict[str, str] = {}
         self._rings: list[Callable[[str, Ref, str], None]] = []
         for report in exec.reports():  # an apply uses its plan up
             plans = _Plans(_key_in(report.id), report.id) if report.task.plans else _Plans()
             self._plans[report.unit, False] = plans
+            if report.task is Task.APPLY:  # one that failed, perhaps: it is looked into before the next plan
+                self._cut[report.unit] = "" if report.ending is Ending.SUCCEEDED else report.id
         exec.subscribe(self._ended)
         self._live = StackLive(exec, states)
 
@@ -79,52 +83,102 @@ class OpenTofuTarget:
         going = ref in extra
         head = await self._states.head(scope.unit)
         print_ = _fingerprint(head)
-        if not going and not scope.since and Known(ref, manifest.digest, print_) in known:
-            return Comparison((), (ref,), (Known(ref, manifest.digest, print_),))
+        await self._refuse_cut(scope.unit, head)
+        task = Task.DESTROY if going else Task.PLAN
+        key = sha256(f"{scope.unit} {manifest.digest} {print_} {task}".encode()).hexdigest()[:20]
+        settled = not going and Known(ref, manifest.digest, print_) in known
+        if settled and not scope.since and not scope.held and not self._unread(scope, key):
+            return Comparison((), (ref,), (Known(ref, manifest.digest, print_),), warned=self._unlooked(scope, key))
         if going and not bundle_of(manifest).backend and head is None:
             return Comparison(())
-        task = Task.DESTROY if going else Task.PLAN
-        report = await self._planned(scope, bundle_of(manifest), task, f"{manifest.digest} {print_} {task}")
+        scope = replace(scope, drift=scope.drift and settled)
+        report = await self._planned(scope, manifest, task, key)
         plans = self._plans[_place(scope)]
-        if plans.pairs is None:
+        if plans.shown is None:
             made = await self._exec.result(report.id)
-            plans.pairs = pairs_of(made.shown, None if going else manifest)
+            plans.shown = shown_of(made.shown, None if going else manifest, report.problems)
             plans.artifact = f"{report.id}:{sha256(made.plan).hexdigest()}"
         fingerprints = (Known(ref, manifest.digest, print_),)
-        return Comparison(plans.pairs, (), fingerprints, artifact=plans.artifact, made=report.finished or 0.0)
+        return Comparison(
+            plans.shown.pairs,
+            (),
+            fingerprints,
+            artifact=plans.artifact,
+            made=report.finished or 0.0,
+            cosmetic=plans.shown.cosmetic,
+            warned=plans.shown.warned,
+        )
 
-    async def _planned(self, scope: Scope, bundle: Bundle, task: Task, basis: str) -> Report:
+    async def _refuse_cut(self, unit: str, head: StateHead | None) -> None:
+        """Raises Invalid while a state that could not be read is all that tells what an apply has made: a plan would
+        make it again. It is over when somebody has given the stack another state, or has removed that file."""
+        id = self._cut.get(unit, "")
+        report = self._exec.report(id) if id else None
+        if report is None or report.ending is None:
+            return
+        mended = head is not None and head.at > (report.finished or 0.0)
+        why = "" if mended else _unreadable((await self._exec.result(id)).errored)
+        if not why:
+            del self._cut[unit]
+            return
+        raise Invalid(
+            f"what the apply {id} has made is not on record: {why}",
+            hint=f"mend executions/{id}/errored.tfstate in the data directory and give it to kedge state push {unit}; "
+            "once that file is removed, Kedge goes on from the state that it has",
+        )
+
+    def _unread(self, scope: Scope, key: str) -> bool:
+        """Whether a plan was begun that nobody has read yet: a window that closes meanwhile does not make it void."""
+        plans = self._plans.get(_place(scope))
+        if plans is None or plans.key != key or plans.shown is not None:
+            return False
+        report = self._exec.report(plans.id)
+        ending = report.ending if report is not None else Ending.LOST
+        return ending is None or (ending is Ending.SUCCEEDED and not self._outlived(report))
+
+    def _unlooked(self, scope: Scope, key: str) -> tuple[str, ...]:
+        """That drift was looked for in vain, where that is not tried again before its next time has come."""
+        plans = self._plans.get(_place(scope))
+        report = self._exec.report(plans.id) if plans is not None and plans.key == key else None
+        if report is None or report.ending not in (Ending.FAILED, Ending.LOST):
+            return ()
+        return (f"drift was looked for in vain: {_failure('plan', report)}",)
+
+    def _outlived(self, report: Report | None) -> bool:
+        return report is None or self._clock.now() - (report.finished or 0.0) > LASTS
+
+    async def _planned(self, scope: Scope, manifest: Manifest, task: Task, key: str) -> Report:
         """The report of a plan that succeeded and still counts."""
-        key = sha256(f"{scope.unit} {basis}".encode()).hexdigest()[:20]
         plans = self._plans.setdefault(_place(scope), _Plans())
         other = self._plans.get((scope.unit, not scope.aside))
         if plans.key != key and other is not None and other.key == key:
             plans = self._plans[_place(scope)] = replace(other)
         report = self._exec.report(plans.id) if plans.id else None
-        if report is not None and plans.key != key and report.ending is None:
+        stale = report is None or plans.key != key or report.started < scope.since
+        if report is not None and stale and report.ending is None:
             await self._exec.stop(report.id, "superseded by a newer wish")
-        if report is None or plans.key != key or report.ending is Ending.STOPPED or report.started < scope.since:
-            report = await self._plan(scope, bundle, task, key)
+        if report is None or stale or report.ending is Ending.STOPPED:
+            report = await self._plan(scope, manifest, task, key)
         if report.ending is None:
             raise Planning(_at_work(report), retry_after=_LOOKED_AFTER)
         await self._close(report)
         now = self._clock.now()
         if report.ending is Ending.SUCCEEDED:
-            if now - (report.finished or 0.0) > LASTS:
-                raise Planning(_at_work(await self._plan(scope, bundle, task, key)), retry_after=_LOOKED_AFTER)
+            if self._outlived(report):
+                raise Planning(_at_work(await self._plan(scope, manifest, task, key)), retry_after=_LOOKED_AFTER)
             plans.failed = 0
             return report
         again = (report.finished or 0.0) + min(_LONGEST_PAUSE, AGAIN * 2.0**plans.failed)
         if (report.finished or 0.0) <= now < again:  # else the clock was set back
             raise Unavailable(_failure("plan", report), retry_after=again - now)
         failed = plans.failed + 1
-        report = await self._plan(scope, bundle, task, key)
+        report = await self._plan(scope, manifest, task, key)
         self._plans[_place(scope)].failed = failed
         raise Planning(_at_work(report), retry_after=_LOOKED_AFTER)
 
-    async def _plan(self, scope: Scope, bundle: Bundle, task: Task, key: str) -> Report:
+    async def _plan(self, scope: Scope, manifest: Manifest, task: Task, key: str) -> Report:
         id = f"{task}-{key}-{self._entropy.token(4)}"
-        await self._begin(scope, bundle, id, task)
+        await self._begin(scope, bundle_of(manifest), id, task)
         self._plans[_place(scope)] = _Plans(key, id)
         await self._tidy(scope.unit)
         return self._known(id)
@@ -147,7 +201,7 @@ class OpenTofuTarget:
             state=state,
             timeout=scope.timeout,
         )
-        execution = execution_of(bundle, id, scope.unit, task, means)
+        execution = replace(execution_of(bundle, id, scope.unit, task, means), drift=scope.drift)
         await self._exec.start(replace(execution, planned=planned[0], plan=planned[1]))
 
     async def _secrets(self, bundle: Bundle) -> dict[str, str]:
@@ -160,13 +214,17 @@ class OpenTofuTarget:
         return found
 
     async def _tidy(self, unit: str) -> None:
-        """Forget the oldest ended executions of a stack, but for the last few and what may still be applied."""
+        """Forget the oldest ended executions of a stack, but for the last few, what may still be applied, and the one
+        that tells what the stack puts out."""
         keep = {plans.id for aside in (False, True) if (plans := self._plans.get((unit, aside))) is not None}
+        if (last := self._last_good(unit)) is not None:
+            keep.add(last.id)
         ended = [report for report in self._exec.reports() if report.unit == unit and report.ending is not None]
         for report in ended[:-_KEPT]:
             if report.id not in keep:
-                await self._exec.forget(report.id)
-                self._closed.discard(report.id)
+                with suppress(Conflict):  # it is applied just now, or has what is nowhere else
+                    await self._exec.forget(report.id)
+                    self._closed.discard(report.id)
 
     async def act(self, scope: Scope, step: Step, manifest: Manifest | None) -> Outcome:
         """Begin the apply, or find that it was begun before; its end is for `look` to tell."""
@@ -206,7 +264,12 @@ class OpenTofuTarget:
                 # Where the state has moved on without it, it is kept beside it, on record, for a person to compare:
                 # waiting would never make it fit.
                 with suppress(Conflict):
-                    await self._states.bring_home(report.unit, report.id, errored)
+                    try:
+                        await self._states.bring_home(report.unit, report.id, errored)
+                    except Invalid:
+                        if not _unreadable(errored):
+                            raise
+                        self._cut[report.unit] = report.id
         await self._states.revoke(report.id)
         self._closed.add(report.id)
 
@@ -221,9 +284,16 @@ class OpenTofuTarget:
         head = await self._states.head(unit)
         if head is not None:
             return head.outputs
-        applied = [report for report in self._exec.reports() if report.unit == unit and report.task is Task.APPLY]
-        done = [report.id for report in applied if report.ending is Ending.SUCCEEDED]
-        return outputs_of((await self._exec.result(done[-1])).outputs) if done else ()
+        last = self._last_good(unit)
+        if last is None:
+            raise Unavailable(f"no execution of {unit} is kept that tells what it puts out")
+        return outputs_of((await self._exec.result(last.id)).outputs)
+
+    def _last_good(self, unit: str) -> Report | None:
+        """Plans and applies alike end by asking a backend of the code's own for its outputs."""
+        ended = [report for report in self._exec.reports() if report.unit == unit]
+        good = [report for report in ended if report.ending is Ending.SUCCEEDED]
+        return max(good, key=lambda report: report.finished or 0.0, default=None)
 
 
 def _place(scope: Scope) -> tuple[str, bool]:
@@ -253,6 +323,17 @@ def _failure(what: str, report: Report) -> str:
         return f"the {what} was killed before it ended"
     told = "; ".join(report.problems[:3]) or report.told or "it said nothing"
     return f"the {what} {'was interrupted' if report.ending is Ending.STOPPED else 'failed'}: {told}"
+
+
+def _unreadable(errored: bytes) -> str:
+    """Why a state that an apply left behind can not be read, "" where it can, or there is none: a disk that is full
+    cuts it short."""
+    try:
+        if errored:
+            read_state(errored, b"", nameless=True)
+    except Invalid as error:
+        return f"the state that it left behind ({len(errored)} bytes) was cut short or damaged: {error}"
+    return ""
 
 
 def _sight(scope: Scope, ref: Ref, report: Report | None, fingerprint: str) -> Sight:

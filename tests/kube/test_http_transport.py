@@ -13,8 +13,8 @@ from aiohttp import web
 from kedge import http
 from kedge.certificate import self_signed
 from kedge.clock import SystemClock
-from kedge.kube import aiohttp_transport
-from kedge.kube.aiohttp_transport import AiohttpTransport, open_transport
+from kedge.kube import http1, http_transport
+from kedge.kube.http_transport import HttpTransport, open_transport
 from kedge.kube.kubeconfig import Access
 from kedge.kube.transport import Lost, Refused
 from kedge.model.errors import Unavailable
@@ -42,7 +42,7 @@ async def serve() -> AsyncIterator[Serve]:
         await runner.cleanup()
 
 
-async def get(transport: AiohttpTransport, path: str = "/api") -> object:
+async def get(transport: HttpTransport, path: str = "/api") -> object:
     return await transport.request("GET", path, {}, {"accept": "application/json"}, b"")
 
 
@@ -66,7 +66,7 @@ async def test_a_request_arrives_as_it_was_asked(serve: Serve) -> None:
     await transport.close()
 
 
-@pytest.mark.parametrize("size", [0, 1, aiohttp_transport.AT_ONCE, aiohttp_transport.AT_ONCE + 1, 3 << 20])
+@pytest.mark.parametrize("size", [0, 1, http1.AT_ONCE, http1.AT_ONCE + 1, 3 << 20])
 async def test_a_body_of_any_size_arrives_whole(serve: Serve, size: int) -> None:
     async def measure(request: web.Request) -> web.StreamResponse:
         body = b"".join([chunk async for chunk in request.content.iter_any()])
@@ -139,15 +139,14 @@ async def test_an_answer_without_end_is_unavailable(serve: Serve, monkeypatch: p
             return answer
         return answer
 
-    real = http.read
-    monkeypatch.setattr(http, "read", lambda answer: real(answer, 1_000_000))
+    monkeypatch.setattr(http, "RESPONSE_LIMIT", 1_000_000)
     transport = open_transport(Access(await serve(flood)))
     with pytest.raises(Unavailable, match="1000000 bytes allowed"):
         await get(transport)
     await transport.close()
 
 
-async def lines_of(transport: AiohttpTransport) -> list[bytes]:
+async def lines_of(transport: HttpTransport) -> list[bytes]:
     return [line async for line in transport.watch("/watch", {})]
 
 
@@ -175,7 +174,7 @@ async def test_a_line_without_end_is_unavailable(serve: Serve, monkeypatch: pyte
             return answer
         return answer
 
-    monkeypatch.setattr(aiohttp_transport, "MAX_LINE", 100_000)
+    monkeypatch.setattr(http_transport, "MAX_LINE", 100_000)
     transport = open_transport(Access(await serve(flood)))
     with pytest.raises(Unavailable, match="a line of more than"):
         await lines_of(transport)
@@ -231,7 +230,7 @@ async def test_a_client_certificate_is_shown_and_leaves_no_file(
 ) -> None:
     made, key, folder = certificate
     room = tmp_path_factory.mktemp("room")
-    monkeypatch.setattr(aiohttp_transport.tempfile, "tempdir", str(room))
+    monkeypatch.setattr(http_transport.tempfile, "tempdir", str(room))
     url = await serve(echo, server_tls(folder, clients=True))
     transport = open_transport(Access(url, ca=made, certificate=made, key=key))
     assert (await get(transport)).status == 200
@@ -240,7 +239,10 @@ async def test_a_client_certificate_is_shown_and_leaves_no_file(
 
 
 async def test_closing_before_the_first_request_is_fine() -> None:
-    await open_transport(Access("https://127.0.0.1:1")).close()
+    transport = open_transport(Access("https://127.0.0.1:1"))
+    await transport.close()
+    with pytest.raises((Unavailable, RuntimeError)):
+        await get(transport)
 
 
 async def test_a_client_certificate_that_the_server_refuses_is_told_as_such(

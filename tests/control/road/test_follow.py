@@ -1,0 +1,121 @@
+"""Units of one commit that come after each other, or read each other's values, are applied in that order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.control.road.test_holes import DB, MONA, agree, database, opened, reader
+from tests.doors.town import WEB, Town, file, in_town, unit
+
+from kedge.model.dossier import Dossier
+from kedge.model.ref import UnitName
+from kedge.model.unit import Input, OutputField
+
+API = UnitName("shop", "api")
+
+
+def page(words: str) -> tuple[str, bytes]:
+    return file("ConfigMap", "a", url=f"{words} http://${{host}}:80")
+
+
+async def ran(town: Town, name: UnitName) -> list[tuple[float, float]]:
+    """When each run of a unit began and ended, the oldest first."""
+    return [(run.started, run.finished or 0.0) for run in reversed(await town.store.operations(str(name)))]
+
+
+async def dossier(town: Town, name: UnitName) -> Dossier:
+    found = await town.dossier(str(name))
+    assert found is not None
+    return found
+
+
+def test_of_a_commit_that_changes_a_value_and_its_reader_the_reader_is_applied_once_with_the_new_value() -> None:
+    """It was applied with the old value first, and with the new one once that was there."""
+
+    async def story(town: Town) -> None:
+        await opened(town, page("old"), web=reader())
+        await agree(town, DB)
+        assert [len(await ran(town, name)) for name in (DB, WEB)] == [1, 1]
+        town.push(database("db.other"), page("new"))
+        await asyncio.sleep(30)
+        waits = "waits for shop/db: 1 to update; waits for 1 approval: every plan of this unit needs approval"
+        assert (await town.web()).shown.why == f"1 to update; {waits}"
+        await agree(town, DB)
+        (_, changed), (_, applied) = await ran(town, DB), await ran(town, WEB)
+        assert changed[1] <= applied[0]
+        (config,) = [thing.body for ref, thing in town.cluster.things.items() if ref.name == "a"]
+        assert config["spec"]["url"] == "new http://db.other:80"
+
+    in_town(story)
+
+
+def test_who_is_asked_for_by_a_person_does_not_wait_for_values_to_come() -> None:
+    async def story(town: Town) -> None:
+        await opened(town, page("old"), web=reader())
+        await agree(town, DB)
+        town.push(database("db.other"), page("new"))
+        await asyncio.sleep(30)
+        await town.kedge.commands.sync(MONA, WEB, "it burns")
+        await asyncio.sleep(30)
+        assert (await town.web()).runs == 2
+
+    in_town(story)
+
+
+def test_a_value_that_stays_as_it_is_lets_its_reader_go_on() -> None:
+    """Its upstream was changed, and puts out the same: nothing tells the reader of a new value."""
+
+    async def story(town: Town) -> None:
+        await opened(town, page("old"), web=reader())
+        await agree(town, DB)
+        name, data = file("ConfigMap", "more")
+        town.push(database("db.local"), (name.replace("apps/web", "apps/db"), data), page("new"))
+        await asyncio.sleep(30)
+        assert (await town.web()).runs == 1
+        await agree(town, DB)
+        assert (await town.web()).runs == 2
+
+    in_town(story)
+
+
+def test_a_reader_waits_for_what_its_values_are_made_of() -> None:
+    """shop/web reads shop/api, which reads shop/db: where the first and the last change, the one between is not left
+    out because nothing of it has moved yet."""
+
+    async def story(town: Town) -> None:
+        api = file("ConfigMap", "api", endpoint="api at ${host}")
+        middle = reader(name=API, outputs=(OutputField("endpoint", "ConfigMap/api", "spec.endpoint"),))
+        web = reader(after=())
+        web = unit(inputs=(Input("host", API, "endpoint"),), render=web.render)
+        await town.live()
+        upstream = unit(DB, outputs=(OutputField("endpoint", "ConfigMap/db", "spec.endpoint"),))
+        town.source.commit(dict([database("one"), (api[0].replace("apps/web", "apps/api"), api[1]), page("old")]))
+        await town.enlist({"shop/web": web, "shop/api": middle, "shop/db": upstream})
+        await asyncio.sleep(60)
+        assert [len(await ran(town, name)) for name in (DB, API, WEB)] == [1, 1, 1]
+        town.push(database("two"), (api[0].replace("apps/web", "apps/api"), api[1]), page("new"))
+        await asyncio.sleep(300)
+        assert [len(await ran(town, name)) for name in (DB, API, WEB)] == [2, 2, 2]
+
+    in_town(story)
+
+
+def test_of_a_commit_that_changes_two_the_one_that_comes_after_is_applied_after_the_other() -> None:
+    """Both were looked at at once: the first was still what it had been before the commit, and taken for there."""
+
+    async def story(town: Town) -> None:
+        def both(number: int) -> list[tuple[str, bytes]]:
+            slow: Any = file("Deployment", "db", seconds=20, n=number)
+            return [file("ConfigMap", "a", n=number), (slow[0].replace("apps/web", "apps/db"), slow[1])]
+
+        await town.live()
+        town.source.commit(dict(both(1)))
+        await town.enlist({"shop/web": unit(after=(DB,)), "shop/db": unit(DB)})
+        await asyncio.sleep(120)
+        town.push(*both(2))
+        await asyncio.sleep(120)
+        (_, first), (_, second) = await ran(town, DB), await ran(town, WEB)
+        assert first[1] <= second[0]
+
+    in_town(story)
