@@ -33,6 +33,21 @@ from kedge.spawn import Spawner
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version", "/webhooks/push"})
 """The paths that ask for no token."""
 
+ROOMS = (
+    probes.router,
+    reading.router,
+    wishing.router,
+    operating.router,
+    fleet.router,
+    tracing.router,
+    secrets.router,
+    stream.router,
+    webhooks.router,
+    backend.router,
+    states.router,
+    errands.router,
+)
+
 
 def build(desk: Desk, hosts: frozenset[str] = frozenset()) -> FastAPI:
     """The ASGI application over `desk`. `hosts` are names, beside loopback's, under which it is reached.
@@ -55,23 +70,18 @@ def build(desk: Desk, hosts: frozenset[str] = frozenset()) -> FastAPI:
             hub.close()
             await spawner.close()
 
-    app = FastAPI(title="Kedge", version=__version__, lifespan=life, openapi_url=None, docs_url=None, redoc_url=None)
+    # The rooms' own routes, and not `include_router`: that builds each of them once more, at the first request.
+    routes = [route for room in ROOMS for route in room.routes]
+    app = FastAPI(
+        title="Kedge",
+        version=__version__,
+        lifespan=life,
+        routes=routes,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.desk, app.state.hub, app.state.meters = desk, hub, meters
-    for room in (
-        probes,
-        reading,
-        wishing,
-        operating,
-        fleet,
-        tracing,
-        secrets,
-        stream,
-        webhooks,
-        backend,
-        states,
-        errands,
-    ):
-        app.include_router(room.router)
     install(app)
     app.add_middleware(Guard, hosts=hosts, served=meters.served)
     return app
