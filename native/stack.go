@@ -29,11 +29,12 @@ func stack(j *job, options json.RawMessage) error {
 	var spec struct {
 		Tool          string   `json:"tool"`
 		VariableFiles []string `json:"variableFiles"`
+		Workspace     string   `json:"workspace"`
 	}
 	if err := json.Unmarshal(o.Spec, &spec); err != nil {
 		return err
 	}
-	s := &gathered{tree: j.tree, tofu: spec.Tool == "opentofu", parser: hclparse.NewParser(), files: map[string]bool{}, modules: map[string]bool{}}
+	s := &gathered{tree: j.tree, tofu: spec.Tool == "opentofu", parser: hclparse.NewParser(), files: map[string]bool{}, codes: map[string]bool{}, modules: map[string]bool{}}
 	if err := s.module(o.Folder); err != nil {
 		return err
 	}
@@ -44,6 +45,11 @@ func stack(j *job, options json.RawMessage) error {
 	}
 	if s.parsed == 0 {
 		return fail("invalid", o.Folder, "there is no file in %q that %s reads", o.Folder, spec.Tool)
+	}
+	if spec.Workspace != "" && s.facts.Backend == "" {
+		if err := s.named(spec.Workspace); err != nil {
+			return err
+		}
 	}
 	body := map[string]any{
 		"apiVersion": "kedge.dev/v1alpha1", "kind": "Stack", "metadata": map[string]any{"name": o.Name},
@@ -83,6 +89,7 @@ type gathered struct {
 	tofu    bool
 	parser  *hclparse.Parser
 	files   map[string]bool
+	codes   map[string]bool // files that the tool reads as its code
 	modules map[string]bool
 	bundle  []bundled
 	facts   facts
@@ -235,6 +242,7 @@ func (s *gathered) code(name string, own bool) ([]string, error) {
 		return nil, said(name, problems)
 	}
 	s.parsed++
+	s.codes[name] = true
 	var calls []string
 	for _, block := range content.Blocks {
 		switch block.Type {

@@ -120,9 +120,10 @@ class OfflineStacks:
         desired = await self._renderer.render(snapshot_at(root, ""), unit)
         (manifest,) = desired.manifests
         made = execution_of(bundle_of(manifest), "plan-offline", str(unit.name), Task.PLAN, Means(own(self._environ)))
-        state = directory / "terraform.tfstate"
-        if state.is_file():
-            kept = BundleFile(f"{path}/terraform.tfstate".removeprefix("/"), state.read_bytes())
+        own_one = tool.workspace not in ("", "default")
+        state = f"terraform.tfstate.d/{tool.workspace}/terraform.tfstate" if own_one else "terraform.tfstate"
+        if (directory / state).is_file():
+            kept = BundleFile(f"{path}/{state}".removeprefix("/"), (directory / state).read_bytes())
             made = replace(made, files=(*made.files, kept))
         over = asyncio.Event()
         self._executions.subscribe(lambda unit, id: over.set())

@@ -57,6 +57,24 @@ def test_a_state_in_the_folder_is_what_it_is_planned_against(folder: Path, tofu:
     assert ("terraform_data.a", "update") in [(change["ref"]["name"], change["act"]) for change in changed["changes"]]
 
 
+def test_a_declared_workspace_says_which_of_the_states_in_the_folder_that_is(folder: Path, tofu: Path) -> None:  # noqa: F811
+    code = (folder / "main.tf").read_text() + 'output "in" { value = terraform.workspace }\n'
+    (folder / "main.tf").write_text(code)
+    (folder.parent / "tofurc").write_text("")
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(folder.parent), "TF_CLI_CONFIG_FILE": str(folder.parent / "tofurc")}
+    for words in (["init"], ["workspace", "new", "prod"], ["apply", "-auto-approve"]):
+        subprocess.run([str(tofu), *words, "-no-color"], cwd=folder, env=env, check=True, capture_output=True)
+    declared = folder.parent / "stack.yaml"
+    head = "apiVersion: kedge.dev/v1alpha1\nkind: Stack\nmetadata: {name: db}\nspec: "
+    codes = {}
+    for name in ("prod", "other"):
+        declared.write_text(f"{head}{{workspace: {name}}}")
+        found = call("diff", str(folder), "--declared", str(declared))
+        codes[name] = found.code
+        assert name == "prod" or '"other"' in found.out
+    assert codes == {"prod": 0, "other": 1}
+
+
 def test_a_declaration_says_which_variables_and_an_input_has_to_be_given(folder: Path) -> None:
     declared = folder.parent / "stack.yaml"
     head = "apiVersion: kedge.dev/v1alpha1\nkind: Stack\nmetadata: {name: db}\nspec: "

@@ -325,7 +325,23 @@ spec:
     assert stack.spec.inputs["vpc"].from_ == "stack/net"
 
 
-@pytest.mark.parametrize("name", ["TF_CLI_ARGS", "LD_PRELOAD", "PATH", "HOME", "A B", "1A"])
+@pytest.mark.parametrize("name", ["a/b", "a b", "..", "-x", "ä", "a?", "a%20b", "a,b", "'x;y'", "x" * 251, "a\\n"])
+def test_a_workspace_that_the_tools_would_refuse_is_refused_at_its_line(name: str) -> None:
+    text = f'{HEAD}kind: Stack\nmetadata: {{name: a}}\nspec:\n  source: {{path: x}}\n  workspace: "{name}"\n'
+    (problem,) = read(text.encode(), "a.yaml").problems
+    assert (problem.where.line, problem.where.path) == (6, "spec.workspace")
+
+
+@pytest.mark.parametrize("name", ["default", "prod", "team_a.EU-1~x", "a$&+=:@b"])
+def test_a_workspace_may_have_any_name_that_the_tools_take(name: str) -> None:
+    reading = read(f'{HEAD}kind: Stack\nmetadata: {{name: a}}\nspec: {{workspace: "{name}"}}\n'.encode())
+    assert reading.problems == ()
+    (stack,) = reading.declarations
+    assert isinstance(stack, Stack)
+    assert stack.spec.workspace == name
+
+
+@pytest.mark.parametrize("name", ["TF_CLI_ARGS", "TF_WORKSPACE", "LD_PRELOAD", "PATH", "HOME", "A B", "1A"])
 def test_a_credential_does_not_decide_what_is_run(name: str) -> None:
     reading = read(
         f'{HEAD}kind: Credential\nmetadata: {{name: a}}\nspec: {{environment: {{"{name}": {{env: X}}}}}}'.encode()

@@ -88,6 +88,37 @@ def test_a_stack_with_a_backend_of_its_own_gets_no_token() -> None:
     assert not any(name.startswith("TF_HTTP") for name in env)
 
 
+OWN = replace(REQUEST, address="", backend="s3", workspace="prod")
+
+
+def test_a_workspace_is_chosen_after_init_which_would_refuse_one_that_is_not_there() -> None:
+    assert "TF_WORKSPACE" not in command.environment(OWN, SECRETS, FOLDER, "data")
+    chosen = command.workspace(OWN, VARIABLES)
+    assert chosen is not None
+    assert chosen.argv[1:3] == ("workspace", "select")
+    assert chosen.argv[-1] == "prod"
+    assert command.selected(OWN) == {"TF_WORKSPACE": "prod"}
+
+
+@pytest.mark.parametrize("backend", ["cloud", "remote"])
+def test_backends_that_need_not_have_a_default_workspace_are_told_it_from_the_beginning(backend: str) -> None:
+    given = replace(OWN, backend=backend)
+    assert command.environment(given, SECRETS, FOLDER, "data")["TF_WORKSPACE"] == "prod"
+    assert command.workspace(given, VARIABLES) is None
+
+
+@pytest.mark.parametrize("given", [replace(REQUEST, workspace="prod"), replace(OWN, workspace="")])
+def test_where_none_is_declared_or_the_state_is_ours_no_workspace_is_chosen(given: Request) -> None:
+    assert command.workspace(given, VARIABLES) is None
+    assert command.selected(given) == {}
+    assert "TF_WORKSPACE" not in command.environment(given, SECRETS, FOLDER, "data")
+
+
+def test_credentials_do_not_choose_the_state() -> None:
+    with pytest.raises(Invalid, match="may not set TF_WORKSPACE"):
+        command.refuse_environment([("TF_WORKSPACE", "prod")])
+
+
 def test_an_apply_is_patient_with_the_backend() -> None:
     plan = command.environment(REQUEST, SECRETS, FOLDER, "data")
     apply = command.environment(replace(REQUEST, task=Task.APPLY), SECRETS, FOLDER, "data")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kedge.executions.layout import OVERRIDE, checked, lay_out, outside
+from kedge.executions.layout import OVERRIDE, checked, lay_out, nameless, outside
 from kedge.model.errors import Invalid
 from kedge.model.execution import BundleFile
 
@@ -88,3 +88,17 @@ def test_a_module_folder_that_is_a_link_to_elsewhere_is_named(tmp_path: Path) ->
     listed(data, f"{data}/modules/m")
     (data / "modules" / "m").symlink_to("/etc")
     assert any("module m0" in text for text in outside(work, data, ""))
+
+
+def test_a_fetched_module_that_reads_the_workspaces_name_is_named(tmp_path: Path) -> None:
+    work, data = tmp_path / "work", tmp_path / "data"
+    (work / "infra/db").mkdir(parents=True)
+    (work / "infra/own").mkdir(parents=True)
+    listed(data, f"{data}/modules/quiet", f"{data}/modules/loud", "../own")
+    told = "locals {\n  a = terraform.workspace\n}\n"
+    for place, text in (("modules/quiet/a.md", told), ("modules/loud/a.tofu", told), ("../work/infra/own/a.tf", told)):
+        (data / place).parent.mkdir(parents=True, exist_ok=True)
+        (data / place).write_text(text)
+    (data / "modules/quiet/a.tf").write_text("locals {\n  a = var.terraform_workspace\n}\n")
+    found = nameless(work, data, "infra/db")
+    assert [text.split(" reads ")[0] for text in found] == ["module m1 (s)"]

@@ -65,6 +65,31 @@ async def test_a_state_of_the_codes_own_is_left_to_it_and_its_outputs_are_told(s
     assert place.exists()
 
 
+@pytest.mark.parametrize("at_hand", [True, False])
+async def test_stacks_on_one_folder_and_backend_have_a_state_for_each_workspace(scene: Scene, at_hand: bool) -> None:
+    """Each is made at first use, also beside others: then `init` alone would refuse it."""
+    home = scene.root.parent
+    place = f'path = "{home}/own.tfstate"\n workspace_dir = "{home}/spaces"'
+    told = 'output "told" {\n value = terraform.workspace\n}\n'
+    code = f'{STACK}{told}terraform {{\n backend "local" {{\n {place}\n }}\n}}\n'
+    for size, workspace in (("s", "one"), ("m", "two"), ("l", "three"), ("xl", "")):
+        given = {"backend": "local", "workspace": workspace, "variables": json.dumps({"size": size}).encode()}
+        plan = scene.execution({"main.tf": code}, None, **given)
+        report, made = await scene.run(plan)
+        assert (report.ending, report.problems) == (Ending.SUCCEEDED, ())
+        actions = [change["change"]["actions"] for change in json.loads(made.shown)["resource_changes"]]
+        assert actions == [["create"]], "nobody sees what another one has made"
+        if not at_hand:
+            await scene.exec.forget(plan.id)
+        report, left = await scene.applied(plan, made.plan)
+        assert (report.ending, report.problems) == (Ending.SUCCEEDED, ())
+        outputs = {name: output["value"] for name, output in json.loads(left.outputs).items()}
+        assert outputs == {"size": size, "told": workspace or "default"}
+    places = {"one": "spaces/one/terraform.tfstate", "two": "spaces/two/terraform.tfstate", "": "own.tfstate"}
+    sizes = {name: json.loads((home / at).read_bytes())["outputs"]["size"]["value"] for name, at in places.items()}
+    assert sizes == {"one": "s", "two": "m", "": "xl"}
+
+
 @pytest.mark.parametrize("block", ['backend "local" {}', 'cloud {\n organization = "x"\n workspaces { name = "y" }\n}'])
 async def test_the_built_in_backend_takes_the_place_of_the_codes_own(
     scene: Scene, backend: Backend, block: str

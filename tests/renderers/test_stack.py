@@ -175,6 +175,62 @@ async def test_a_file_of_variables_may_be_elsewhere_in_the_repository_and_nowher
             await renderer.render(repository(files), stack(unit, variable_files=(name,)))
 
 
+NAMED = """
+locals {
+  plain = terraform.workspace   # terraform.workspace
+  text  = "in ${terraform.workspace}, not $${terraform.workspace} or terraform.workspace"
+  long  = <<-EOT
+    %{if tofu.workspace == "prod"}large%{endif}
+  EOT
+  size  = lookup({ prod = 3 }, terraform . workspace, var.terraform.workspace)
+  key   = { (terraform.workspace) = 1 }[terraform.workspace]
+}
+module "m" { source = "./m" }
+"""
+
+
+async def test_where_the_state_is_kedges_the_code_is_told_its_workspace(
+    renderer: Any, repository: Any, unit: Any
+) -> None:
+    """The tools know none but the default one there."""
+    values = r'"a": "${terraform.workspace}", "b\u00e4": ["x ${upper(terraform.workspace)} \"y\""], "c": "workspace"'
+    below = f'{{"locals": {{{values}}}}}'
+    files = {"infra/db/main.tf": NAMED, "infra/db/m/m.tf.json": below, "infra/db/a.tpl": "${terraform.workspace}"}
+    body = await body_of(renderer, repository(files), stack(unit, workspace="prod"))
+    held = {file["path"]: b64decode(file["text"]).decode() for file in body["files"]}
+    assert (
+        held["infra/db/main.tf"]
+        == """
+locals {
+  plain = "prod"   # terraform.workspace
+  text  = "in ${"prod"}, not $${terraform.workspace} or terraform.workspace"
+  long  = <<-EOT
+    %{if "prod" == "prod"}large%{endif}
+  EOT
+  size  = lookup({ prod = 3 }, "prod", var.terraform.workspace)
+  key   = { ("prod") = 1 }["prod"]
+}
+module "m" { source = "./m" }
+"""
+    )
+    assert json.loads(held["infra/db/m/m.tf.json"]) == {
+        "locals": {"a": '${"prod"}', "b\u00e4": ['x ${upper("prod")} "y"'], "c": "workspace"}
+    }
+    assert held["infra/db/a.tpl"] == "${terraform.workspace}", "what is no code is left alone"
+
+
+@pytest.mark.parametrize("workspace", ["", "prod"])
+async def test_a_backend_of_the_codes_own_is_asked_for_its_workspace_and_the_code_stays_as_it_is(
+    workspace: str, renderer: Any, repository: Any, unit: Any
+) -> None:
+    backend = 'terraform {\n  backend "s3" {}\n}\n' if workspace else ""
+    files = {"infra/db/main.tf": NAMED, "infra/db/m/m.tf": "", "infra/db/b.tf": backend}
+    body = await body_of(renderer, repository(files), stack(unit, workspace=workspace))
+    held = {file["path"]: b64decode(file["text"]).decode() for file in body["files"]}
+    assert held["infra/db/main.tf"] == NAMED
+    assert body["spec"].get("workspace", "") == workspace
+
+
 async def test_modules_that_call_each_other_end(renderer: Any, repository: Any, unit: Any) -> None:
     files = {"a/main.tf": 'module "b" { source = "../b" }', "b/main.tf": 'module "a" { source = "../a" }'}
     body = await body_of(renderer, repository(files), stack(unit, "a"))

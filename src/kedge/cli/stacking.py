@@ -64,6 +64,7 @@ def _tool(wish: Wish, preferred: Tool) -> StackTool:
         version=spec.tool.version,
         variables=json.dumps(variables, sort_keys=True),
         variable_files=spec.variableFiles,
+        workspace=spec.workspace,
     )
 
 

@@ -61,6 +61,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _NEIGHBOUR = re.compile(r"(?:app|stack)/([^/]+)\Z")
 _OUTPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,250}\Z")
+_WORKSPACE = re.compile(r"(?!\.{1,2}\Z|-)[A-Za-z0-9._~$&+=:@-]{1,250}\Z")
 _OBJECT = re.compile(r"[A-Z][A-Za-z0-9]{0,62}(?:\.[a-z0-9.-]{1,253})?/[a-z0-9][a-z0-9.:-]{0,252}\Z")
 
 
@@ -156,6 +157,13 @@ def neighbour(text: str) -> str:
     return "" if fits else "write app/NAME or stack/NAME: a unit of the same project and environment"
 
 
+def workspace(text: str) -> str:
+    """What both tools take: a name that stays as it is in a URL's path. It is a file's name for some backends, too."""
+    if _WORKSPACE.match(text):
+        return ""
+    return "a workspace's name has letters, digits and any of . _ ~ $ & + = : @ -, and does not begin with a dash"
+
+
 def output(text: str) -> str:
     return (
         "" if _OUTPUT.match(text) else "a variable or an output is named with letters, digits, dashes and underscores"
@@ -232,6 +240,7 @@ BY_FIELD: dict[tuple[type, str], Rule] = {
     (ApplicationSpec, "after"): neighbour,
     (StackSpec, "after"): neighbour,
     (StackSpec, "variableFiles"): beside,
+    (StackSpec, "workspace"): workspace,
     (ToolSection, "version"): version,
     (StackCredentialsSection, "plan"): name,
     (StackCredentialsSection, "apply"): name,
@@ -278,6 +287,7 @@ EMPTY_ALLOWED = frozenset(
         (Cluster, "server"),
         (Cluster, "credential"),
         (Project, "serviceAccount"),
+        (StackSpec, "workspace"),
         (ToolSection, "version"),
         (StackCredentialsSection, "plan"),
         (StackCredentialsSection, "apply"),

@@ -28,6 +28,7 @@ _PATTERNS: dict[Any, dict[str, Any]] = {
     rules.beside: _BESIDE,
     rules.release: {**_NAME, "maxLength": 53},
     rules.approver: {"type": "string", "pattern": "^(group|user):[^ :]"},
+    rules.workspace: {"type": "string", "pattern": r"^(?!\.{1,2}$|-)[A-Za-z0-9._~$&+=:@-]{0,250}$"},
     rules.neighbour: {"type": "string", "pattern": "^(app|stack)/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},
 }
 _METADATA = frozenset({"name", "project", "labels", "where"})

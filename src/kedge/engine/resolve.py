@@ -217,6 +217,7 @@ def _stack(trust: Trust, project: Project, unit: Unit, spec: StackSpec) -> tuple
         version=spec.tool.version,
         variables=json.dumps(spec.variables, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
         variable_files=spec.variableFiles,
+        workspace=spec.workspace,
         plan_as=spec.credentials.plan,
         apply_as=spec.credentials.apply or spec.credentials.plan,
         every=spec.sync.every,

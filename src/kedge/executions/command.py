@@ -14,8 +14,10 @@ from kedge.model.execution import Task, Tool
 from kedge.model.version import Version, read
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_GUARDED = ("TF_CLI_ARGS", "TF_LOG", "TF_REATTACH_PROVIDERS", "LD_", "DYLD_")
-"""Variables that would change what is run, or print secrets."""
+_GUARDED = ("TF_CLI_ARGS", "TF_LOG", "TF_REATTACH_PROVIDERS", "TF_WORKSPACE", "LD_", "DYLD_")
+"""Variables that would change what is run and of which state, or print secrets."""
+_BY_NAME = ("cloud", "remote")
+"""Backends whose workspace `init` has to be told: they need not have a default one."""
 _TRANSPORTS = "https:ssh"
 _RETRIES = ("2", "10")
 """How often the state backend is asked again by a plan and by an apply, which outlives a controller that is started
@@ -57,6 +59,8 @@ def environment(request: Request, secrets: Secrets, folder: Folder, data: str) -
     }
     if request.address:
         ours |= _backend(request, secrets)
+    if request.backend in _BY_NAME:
+        ours |= selected(request)
     return {**dict(secrets.environment), **ours}
 
 
@@ -73,6 +77,20 @@ def init(request: Request, variables: str, *, locked: bool) -> Command:
     frozen = ["-lockfile=readonly"] if locked else []
     argv = [request.program, "init", "-input=false", "-no-color", *machine, *frozen]
     return Command("init", (*argv, *_given(request, variables, early=True)))
+
+
+def workspace(request: Request, variables: str) -> Command | None:
+    """Chooses the workspace, and makes it where it is not there yet; None where nothing is to be chosen. With it in the
+    environment from the start, `init` would refuse one that is not there beside others that are."""
+    if not request.selects or request.backend in _BY_NAME:
+        return None
+    argv = (request.program, "workspace", "select", "-no-color", "-or-create=true")
+    return Command("workspace", (*argv, *_given(request, variables, early=True), request.workspace))
+
+
+def selected(request: Request) -> dict[str, str]:
+    """The environment's part that keeps every call, from `init` on, to the chosen workspace."""
+    return {"TF_WORKSPACE": request.workspace} if request.selects else {}
 
 
 def plan(request: Request, folder: Folder, variables: str) -> Command:

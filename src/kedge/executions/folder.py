@@ -56,7 +56,7 @@ _ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a runner is asked for. `program` is the tool's path, `version` its version; `files` are (path, size,
-    executable) in the order of the bundle; `place` is the folder of the execution that planned, "" where it is not at
+    executable) in the order of the bundle; `backend` and `workspace` are as in `Execution`; `place` is the folder of the execution that planned, "" where it is not at
     hand; `cli_config` is the tool's configuration file, `cache` the shared plugin cache behind it. Times in seconds,
     `began` in epoch seconds, `memory` in bytes."""
 
@@ -81,6 +81,13 @@ class Request:
     cli_config: str = ""
     cache: str = ""
     drift: bool = False
+    backend: str = ""
+    workspace: str = ""
+
+    @property
+    def selects(self) -> bool:
+        """Whether a workspace is chosen: where the state is ours, it is the unit's own, and the code was told the name."""
+        return bool(self.workspace) and not self.address
 
 
 @dataclass(frozen=True, slots=True)

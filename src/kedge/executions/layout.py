@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ OVERRIDE = "zzzz_kedge_override.tf.json"
 """Overrides are laid over each other by name: ours is the last."""
 LOCK_FILE = ".terraform.lock.hcl"
 _EXTENSIONS = (".tofu.json", ".tf.json", ".tofu", ".tf")
+_READS = re.compile(rb"\b(?:terraform|tofu)\s*\.\s*workspace\b")
 _LONGEST = 1_000
 _MOST_LISTED = 4 << 20
 
@@ -86,6 +88,22 @@ def outside(work: Path, data: Path, folder: str) -> list[str]:
     roots = [place.resolve() for place in (work, data)]
     found = [_told(module, roots, work / folder) for module in _modules(data)]
     return [text for text in found if text] + _loose_links(data / "modules", roots)
+
+
+def nameless(work: Path, data: Path, folder: str) -> list[str]:
+    """The fetched modules that read the workspace's name, one sentence each. Code of the repository was given it as a
+    text; of the built-in backend the tool itself knows none but the default one."""
+    found = []
+    for module in _modules(data):
+        place = (work / folder / str(module.get("Dir", ""))).resolve()
+        files = sorted(place.iterdir()) if place.is_dir() and place.is_relative_to(data.resolve()) else ()
+        if any(file.name.endswith(_EXTENSIONS) and _READS.search(file.read_bytes()) for file in files):
+            source = str(module.get("Source", ""))[:200]
+            found.append(
+                f"module {module['Key']} ({source}) reads terraform.workspace, which is “default” with Kedge's own "
+                "state: copy it into the repository, or declare a backend that has workspaces"
+            )
+    return found
 
 
 def _modules(data: Path) -> list[dict[str, Any]]:

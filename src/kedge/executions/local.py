@@ -165,6 +165,8 @@ class LocalExec(Kept[_Open]):
             cli_config=self._supply.cli_config or str(self._root / _CONFIG),
             cache=self._cache(),
             drift=wanted.drift,
+            backend=wanted.backend,
+            workspace=wanted.workspace,
         )
 
     def _planned(self, wanted: Execution) -> Request | None:

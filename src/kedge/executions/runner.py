@@ -98,8 +98,11 @@ class Runner:
         self.env["PWD"] = os.getcwd()
 
     def _init(self) -> None:
-        if self.home.initialized.exists():
-            return
+        if not self.home.initialized.exists():
+            self._initialize()
+        self.env |= command.selected(self.request)
+
+    def _initialize(self) -> None:
         lock = Path(layout.LOCK_FILE)
         locked = lock.exists()
         with self._cache():
@@ -110,10 +113,15 @@ class Runner:
                 "and may be others the next time; commit the one that init makes"
             )
         loose = layout.outside(self.home.work, self.home.data, self.request.folder)
+        if self.request.workspace and not self.request.selects:
+            loose += layout.nameless(self.home.work, self.home.data, self.request.folder)
         if loose:
             for text in loose:
                 self.heard.failed(text)
             raise Failed
+        choice = command.workspace(self.request, str(self.variables))
+        if choice is not None:
+            self._call(choice)
         self.home.initialized.touch()
 
     @contextmanager

@@ -268,6 +268,9 @@ class StackSpec:
     ] = field(default_factory=dict)
     variables: Annotated[dict[str, Any], "Values of the stack's variables."] = field(default_factory=dict)
     variableFiles: Annotated[tuple[str, ...], "Files of variables, from `source.path`; later ones win."] = ()
+    workspace: Annotated[
+        str, "The workspace of the backend that the code declares, and what the code reads as `terraform.workspace`."
+    ] = ""
     modules: Annotated[
         tuple[str, ...],
         "Beginnings of the addresses of modules that the code may call, beside paths in the repository.",

@@ -49,7 +49,8 @@ class Execution:
 
     `folder` is the stack's, from the bundle's root. `version` is a range of versions of `tool`, "" for any.
     `variables` is the text of a `.tfvars.json` and may hold secrets, as `environment` (the stack's own) does;
-    `variable_files` are paths from `folder`, laid below them. `state` None: the code declares a backend of its own.
+    `variable_files` are paths from `folder`, laid below them. `state` None: the code declares a `backend` (its kind) of
+    its own, and `workspace` is chosen of it ("": its default one).
     `hidden` are texts (values of secrets among the variables) that no line and no problem may show, beside the values
     of the environment and the token. `plan` is the saved plan that is applied, made by the execution `planned` (whose
     folder is used again where it is at hand). `drift`: a plan that looks for drift, and for which nobody waits: all
@@ -68,6 +69,8 @@ class Execution:
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     hidden: tuple[str, ...] = field(default=(), repr=False)
     state: StateAccess | None = None
+    backend: str = ""
+    workspace: str = ""
     plan: bytes = field(default=b"", repr=False)
     planned: str = ""
     drift: bool = False
@@ -86,8 +89,8 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is known of an execution. `ending` is None while it is at work; then `stage` (prepare, init, plan, show,
-    apply, outputs; "" while it waits) and `told`, one sentence, say how far it is. Times are epoch seconds.
+    """What is known of an execution. `ending` is None while it is at work; then `stage` (prepare, init, workspace,
+    plan, show, apply, outputs; "" while it waits) and `told`, one sentence, say how far it is. Times are epoch seconds.
 
     `problems` are the tool's own diagnostics, errors first, without secrets. `version` is the tool's that was used.
     """

@@ -69,7 +69,8 @@ class SecretInput:
 @dataclass(frozen=True, slots=True)
 class StackTool:
     """How a stack's files are planned and applied. `variables` is canonical JSON text, in which `{"$input": NAME}`
-    stands for an input; `plan_as` and `apply_as` name Credentials; `every` is in seconds.
+    stands for an input; `plan_as` and `apply_as` name Credentials; `every` is in seconds. `workspace` is "" for the
+    tool's own default.
     In `windows` drift is looked for, without any at any time.
     `modules` are beginnings of addresses that modules may be from, `secrets` the inputs that are not in `variables`.
     `harmless`: drift is repaired only where that deletes and replaces nothing."""
@@ -78,6 +79,7 @@ class StackTool:
     version: str = ""
     variables: str = "{}"
     variable_files: tuple[str, ...] = ()
+    workspace: str = ""
     plan_as: str = ""
     apply_as: str = ""
     every: float = 3600.0

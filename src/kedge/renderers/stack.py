@@ -29,6 +29,7 @@ def spec(unit: Unit, tool: StackTool) -> dict[str, Any]:
         "version": tool.version,
         "variables": json.loads(tool.variables),
         "variableFiles": list(tool.variable_files),
+        **({"workspace": tool.workspace} if tool.workspace else {}),
         "secrets": [
             {"name": given.name, "unit": str(given.unit), "output": given.output, "stamp": given.stamp}
             for given in tool.secrets

@@ -135,6 +135,7 @@ class ToolView:
 
     name: str
     version: str
+    workspace: str
     planAs: str
     applyAs: str
     every: float
@@ -143,7 +144,9 @@ class ToolView:
 
 def _tool(dossier: Dossier, now: float) -> ToolView | None:
     tool, due = dossier.unit.tool, drift_due(dossier, now)
-    return None if tool is None else ToolView(tool.name, tool.version, tool.plan_as, tool.apply_as, tool.every, due)
+    if tool is None:
+        return None
+    return ToolView(tool.name, tool.version, tool.workspace, tool.plan_as, tool.apply_as, tool.every, due)
 
 
 def _put_out(output: Published) -> str:

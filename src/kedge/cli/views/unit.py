@@ -34,6 +34,7 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
     yield "source", f"{source['repository']} {source['ref']} {source['path']}".strip()
     if unit["tool"]:
         yield "tool", f"{unit['tool']['name']} {unit['tool']['version']}".strip()
+        yield "workspace", unit["tool"].get("workspace", "")
         yield "next look", _next_look(unit["tool"].get("drift"))
         yield "outputs", ", ".join(f"{name} = {value}" for name, value in unit["outputs"].items())
     else:

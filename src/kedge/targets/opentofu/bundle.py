@@ -29,6 +29,7 @@ class Bundle:
     variable_files: tuple[str, ...] = ()
     secrets: tuple[SecretInput, ...] = ()
     backend: str = ""
+    workspace: str = ""
 
 
 def bundle_of(manifest: Manifest) -> Bundle:
@@ -48,6 +49,7 @@ def bundle_of(manifest: Manifest) -> Bundle:
             for given in spec.get("secrets", ())
         ),
         backend=facts.get("backend", ""),
+        workspace=spec.get("workspace", ""),
     )
 
 
@@ -76,6 +78,8 @@ def execution_of(bundle: Bundle, id: str, unit: str, task: Task, means: Means) -
         variable_files=bundle.variable_files,
         environment=tuple(sorted(means.environment.items())),
         state=means.state,
+        backend=bundle.backend,
+        workspace=bundle.workspace,
         timeout=means.timeout,
         hidden=tuple(text for value in means.secrets.values() for text in _texts(json.loads(value))),
     )
