@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.control.road.test_holes import DB, MONA, agree, database, opened, reader
+from tests.control.road.test_holes import ASK, DB, MONA, agree, database, opened, reader
 from tests.doors.town import WEB, Town, file, in_town, unit
 
 from kedge.model.dossier import Dossier
@@ -97,6 +97,33 @@ def test_a_reader_waits_for_what_its_values_are_made_of() -> None:
         town.push(database("two"), (api[0].replace("apps/web", "apps/api"), api[1]), page("new"))
         await asyncio.sleep(300)
         assert [len(await ran(town, name)) for name in (DB, API, WEB)] == [2, 2, 2]
+
+    in_town(story)
+
+
+def test_a_reader_goes_on_at_once_when_the_change_at_the_top_of_its_chain_is_through_and_nothing_between_moved() -> None:
+    """shop/web reads shop/api, which reads shop/db: the latter puts out what it did, and nobody rang shop/web."""
+
+    async def story(town: Town) -> None:
+        api = file("ConfigMap", "api", endpoint="api at ${host}")
+        middle = reader(name=API, outputs=(OutputField("endpoint", "ConfigMap/api", "spec.endpoint"),))
+        web = unit(inputs=(Input("host", API, "endpoint"),), render=middle.render)
+        upstream = unit(DB, approve=ASK, outputs=(OutputField("endpoint", "ConfigMap/db", "spec.endpoint"),))
+        await town.live()
+        town.source.commit(dict([database("one"), (api[0].replace("apps/web", "apps/api"), api[1]), page("old")]))
+        await town.enlist({"shop/web": web, "shop/api": middle, "shop/db": upstream})
+        await asyncio.sleep(30)
+        await agree(town, DB)
+        assert [len(await ran(town, name)) for name in (DB, API, WEB)] == [1, 1, 1]
+        name, data = file("ConfigMap", "more")
+        more = (name.replace("apps/web", "apps/db"), data)
+        town.push(database("one"), more, (api[0].replace("apps/web", "apps/api"), api[1]), page("new"))
+        await asyncio.sleep(30)
+        assert "waits for shop/db: 1 to create; waits for 1 approval" in (await town.web()).shown.why
+        await agree(town, DB)
+        (_, changed), (_, applied) = await ran(town, DB), await ran(town, WEB)
+        assert applied[0] - changed[1] < 1.0
+        assert len(await ran(town, API)) == 1
 
     in_town(story)
 

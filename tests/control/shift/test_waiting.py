@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from tests.builders import dossier, plan_of, unit
+from tests.builders import dossier, operation, plan_of, unit
 
 from kedge.control.road.doors import Turn
 from kedge.control.shift.waiting import Waiting
@@ -55,3 +55,13 @@ def test_who_waits_for_an_object_of_a_unit_is_known_for_as_long_as_it_waits():
     assert waiting.for_objects_of("shop/old") == waiting.for_objects_of("shop/old") == ["shop/new"]
     assert waiting.end("shop/old", Turn(None, let_go=True), waiting.begin()) == ["shop/new"]
     assert waiting.for_objects_of("shop/old") == []
+
+
+def test_whoever_waits_for_a_change_further_up_is_rung_when_that_is_through_though_nothing_between_moves():
+    """It went on by a timer, three minutes later."""
+    waiting = Waiting()
+    cache = Turn(dossier(unit=unit(name=UnitName("shop", "cache")), plan=plan_of()), mover="shop/db")
+    assert waiting.end("shop/cache", cache, waiting.begin()) == []
+    at_work = Turn(dossier(unit=unit(name=DB), operation=operation(plan_of())))
+    assert waiting.end("shop/db", at_work, waiting.begin()) == []
+    assert waiting.end("shop/db", db_is_well(), waiting.begin()) == ["shop/cache"]

@@ -142,10 +142,12 @@ class Doors:
 class Turn:
     """What a turn left behind. `again` is when to come back without an event (epoch seconds), None: only on one.
     `let_go` says that the unit owns less than before the turn: others may have waited for it. `proved`: the turn found
-    the unit as Git states. `spoke`: what it puts out is not what it was."""
+    the unit as Git states. `spoke`: what it puts out is not what it was. `mover`: the unit whose change its values wait
+    for, "" for none."""
 
     dossier: Dossier | None
     again: float | None = None
     let_go: bool = False
     proved: bool = False
     spoke: bool = False
+    mover: str = ""

@@ -121,14 +121,16 @@ async def _kept_true(doors: Doors, dossier: Dossier) -> Turn | None:
 async def _decide(doors: Doors, dossier: Dossier, proposal: Proposal) -> Turn:
     if proposal.plan.empty:
         return await _verified(doors, dossier, proposal)
-    verdict = gate(dossier, proposal.plan, doors.clock.now(), await upstream(doors, dossier, proposal))
+    behind = await upstream(doors, dossier, proposal)
+    verdict = gate(dossier, proposal.plan, doors.clock.now(), behind.why)
     if verdict.approval and any(approval.holes for approval in dossier.approvals):
         dossier = await _carried(doors, dossier, proposal)
-        verdict = gate(dossier, proposal.plan, doors.clock.now(), await upstream(doors, dossier, proposal))
+        behind = await upstream(doors, dossier, proposal)
+        verdict = gate(dossier, proposal.plan, doors.clock.now(), behind.why)
     if not verdict.go and proposal.plan.done_before and dossier.wish is None:
         return await _verified(doors, dossier, proposal, verdict)  # what Git states is there; hooks are tried again
     if not verdict.go:
-        return await _hold(doors, dossier, proposal, verdict)
+        return replace(await _hold(doors, dossier, proposal, verdict), mover=behind.mover)
     return await _carry_on(doors, await _begin(doors, dossier, proposal))
 
 

@@ -75,6 +75,8 @@ def _awaited(turn: Turn) -> Iterator[Awaited]:
         yield "spoke", str(given.unit)
         if turn.dossier.plan is not None:
             yield "arrived", str(given.unit)
+    if turn.mover:
+        yield "arrived", turn.mover
     for follower in turn.dossier.followers:
         yield "let go", str(follower)
     if turn.dossier.plan is not None:
