@@ -252,6 +252,26 @@ async def test_a_plan_that_fails_says_why_and_is_made_again_when_the_code_is_men
     await world.synced("shop/net", world.pushed("mended"))
 
 
+async def test_a_plan_that_fails_again_in_the_same_way_is_one_event(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tool names what it finds in many places in another order each time."""
+    monkeypatch.setattr("kedge.targets.opentofu.target.AGAIN", 0.01)
+    broken = "".join(f'output "o{number}" {{\n  value = local.gone{number}\n}}\n' for number in range(12))
+    files = {f"infra/net/{name}.tf": broken.replace('"o', f'"{name}') for name in ("a", "b", "c")}
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net", UNATTENDED), **files})
+    world.pushed("broken")
+    failed = await world.until("shop/net", lambda d: d.trouble is not None and d.trouble.attempts >= 4)
+    assert failed.trouble is not None
+    assert failed.trouble.text.startswith("the plan failed: a.tf line 2: ")
+    events = (await world.kedge("get", "event", "-o", "json")).json["items"]
+    assert [event["kind"] for event in events if event["unit"] == "shop/net"].count("unit.trouble") == 1
+    gone: dict[str, str | None] = dict.fromkeys(files)
+    world.repository.write({**gone, "infra/net/main.tf": NET})
+    mended = await world.synced("shop/net", world.pushed("mended"))
+    assert mended.trouble is None
+
+
 async def test_an_apply_that_fails_leaves_what_it_made_on_record_and_goes_on_from_there(world: World) -> None:
     text = """
 resource "terraform_data" "a" { input = "made" }

@@ -59,6 +59,36 @@ def test_errors_are_before_warnings_and_each_is_told_once() -> None:
     assert one.problems == ("bad", "warning: old")
 
 
+def test_the_same_errors_are_the_same_problems_in_whatever_order_a_tool_finds_them() -> None:
+    """Each try named them in another order, and was a failure of its own in the history."""
+
+    def found(file: str, line: int, summary: str) -> bytes:
+        place = {"filename": file, "start": {"line": line}}
+        return event("", diagnostic={"severity": "error", "summary": summary, "range": place})
+
+    said = [
+        found("b.tf", 1, "late"),
+        found("a.tf", 10, "second"),
+        event("", diagnostic={"severity": "error", "summary": "nowhere"}),
+        found("a.tf", 9, "first"),
+        found("a.tf", 9, "b, in the same line"),
+    ]
+    orders = []
+    for raws in (said, said[::-1]):
+        one = heard()
+        for raw in raws:
+            one.hear(raw)
+        orders.append(one.problems)
+    assert orders[0] == orders[1]
+    assert orders[0] == (
+        "nowhere",
+        "a.tf line 9: b, in the same line",
+        "a.tf line 9: first",
+        "a.tf line 10: second",
+        "b.tf line 1: late",
+    )
+
+
 def test_how_far_it_is_counts_what_was_planned_and_what_is_done() -> None:
     one = heard()
     assert one.told == ""

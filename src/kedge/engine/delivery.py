@@ -163,6 +163,14 @@ def stumbled(dossier: Dossier, key: str, text: str, now: float, *, again: float 
     return replace(dossier, trouble=trouble, shown=shown, due=when)
 
 
+def tried_again(dossier: Dossier) -> Trouble | None:
+    """The trouble that a turn is in while it tries again what failed for the same commit, None for any other: it is told
+    once, however often that fails in the same way."""
+    trouble, head = dossier.trouble, dossier.head
+    same = trouble is not None and trouble.key.endswith(f":{head.commit if head is not None else ''}")
+    return trouble if same else None
+
+
 def failed(dossier: Dossier, operation: Operation, now: float) -> Trouble:
     """How a failed operation is retried: the same plan again with backoff, as Argo CD's automated retry; not at all
     where it would end the same. No commit comes for a unit that left Git, so its removal is tried for ever: what held

@@ -45,10 +45,12 @@ def _forms(value: str) -> Iterable[str]:
 
 @dataclass(slots=True)
 class Heard:
-    """What a stage has said so far: `errors` and `warnings` as sentences, and how far it is."""
+    """What a stage has said so far: `errors` and `warnings` as sentences, and how far it is. `places` are the file, line
+    and address of errors that have one."""
 
     mask: Mask
     errors: list[str] = field(default_factory=list)
+    places: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     planned: int = 0
     done: int = 0
@@ -71,8 +73,10 @@ class Heard:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Errors first, without repetition."""
-        return tuple(dict.fromkeys([*self.errors, *self.warnings]))[:_MOST_PROBLEMS]
+        """Errors first, without repetition, by file and line: a tool looks at many places at once, and names what it
+        finds in another order each time."""
+        errors = sorted(self.errors, key=lambda text: (*self.places.get(text, ("", 0, "")), text))
+        return tuple(dict.fromkeys([*errors, *self.warnings]))[:_MOST_PROBLEMS]
 
     @property
     def told(self) -> str:
@@ -81,9 +85,11 @@ class Heard:
             return f"{self.done} of {self.planned} changes done" + (f", at {self.last}" if self.last else "")
         return f"{self.refreshed} objects read" if self.refreshed else ""
 
-    def failed(self, text: str) -> None:
-        """Something went wrong that the tool itself could not say."""
-        self.errors.append(self.mask(text)[:_LONGEST_PROBLEM])
+    def failed(self, text: str, place: tuple[str, int, str] = ("", 0, "")) -> None:
+        """Something went wrong, at a `place` or, where the tool itself could not say it, at none."""
+        told = self.mask(text)[:_LONGEST_PROBLEM]
+        self.errors.append(told)
+        self.places[told] = place
 
     def warned(self, text: str) -> None:
         self.warnings.append(f"warning: {self.mask(text)[:_LONGEST_PROBLEM]}")
@@ -118,9 +124,9 @@ class Heard:
         if busy and not diagnostic.get("address") and not diagnostic.get("range"):
             # A provider that dies leaves the tool no more to say than that.
             more = f" and {len(busy) - _NAMED} more" if len(busy) > _NAMED else ""
-            text += f" (at {', '.join(busy[:_NAMED])}{more})"
+            text += f" (at {', '.join(sorted(busy)[:_NAMED])}{more})"
         if diagnostic.get("severity") == "error":
-            self.failed(text)
+            self.failed(text, (*_start(diagnostic), str(diagnostic.get("address") or "")))
             return self._shown(f"Error: {text}")
         self.warned(text)
         return self._shown(f"Warning: {text}")
@@ -138,13 +144,17 @@ def _event(text: str) -> dict[str, Any] | None:
 
 def _sentence(diagnostic: Mapping[str, Any]) -> str:
     """`main.tf line 3: Unsupported argument: An argument named … (aws_db.main)`"""
-    place = diagnostic.get("range")
-    where = ""
-    if isinstance(place, dict):
-        start = place.get("start")
-        line = start.get("line") if isinstance(start, dict) else None
-        where = f"{place.get('filename', '')}{f' line {line}' if line else ''}: "
+    file, line = _start(diagnostic)
+    where = f"{file}{f' line {line}' if line else ''}: " if isinstance(diagnostic.get("range"), dict) else ""
     summary, detail = (" ".join(str(diagnostic.get(name, "")).split()) for name in ("summary", "detail"))
     address = diagnostic.get("address")
     words = f"{summary}{f': {detail}' if detail else ''}{f' ({address})' if address else ''}"
     return where + words
+
+
+def _start(diagnostic: Mapping[str, Any]) -> tuple[str, int]:
+    """File and line, "" and 0 where it has none."""
+    place = diagnostic.get("range")
+    start = place.get("start") if isinstance(place, dict) else None
+    line = start.get("line") if isinstance(start, dict) else None
+    return str(place.get("filename", "")) if isinstance(place, dict) else "", line if isinstance(line, int) else 0

@@ -23,14 +23,14 @@ from kedge.control.road.recollect import recollected
 from kedge.control.road.render import abreast, furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible, unheard
-from kedge.engine.delivery import Wanted, drift_due, finished, in_force, shown_held, shown_verified, wanted
+from kedge.engine.delivery import Wanted, drift_due, finished, in_force, shown_held, shown_verified, tried_again, wanted
 from kedge.engine.gate import Verdict, approved, cause_of, gate, pin_expired
 from kedge.engine.holes import carried
 from kedge.engine.moving import departed, elsewhere, refuse_another_kind
 from kedge.engine.overruled import seen_overruled
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
-from kedge.model.dossier import Approval, Dossier, Shown, Sync, Wish
+from kedge.model.dossier import Approval, Dossier, Shown, Sync, Trouble, Wish
 from kedge.model.errors import Awaited, Denied, Invalid, KedgeError, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
@@ -93,7 +93,7 @@ async def _planning(doors: Doors, dossier: Dossier, error: Awaited) -> Turn:
     known = dossier.applied is not None and dossier.wish is None and await abreast(doors, dossier)
     shown = replace(dossier.shown, sync=dossier.shown.sync if known else Sync.UNKNOWN, why=str(error), applied=False)
     again = doors.clock.now() + (error.retry_after or PLANNING)
-    after = replace(dossier, shown=shown, trouble=None)
+    after = replace(dossier, shown=shown, trouble=tried_again(dossier))
     if after == dossier:
         return Turn(dossier, again)
     return Turn(await doors.store.record(Record(replace(after, due=again))), again)
@@ -248,6 +248,7 @@ async def _begin(doors: Doors, dossier: Dossier, proposal: Proposal) -> Dossier:
         plan=plan,
         inventory=inventory.before(proposal.move.inventory, plan),
         runs=operation.number,
+        trouble=_trouble_left(dossier, plan),
         # The run is what the person asked for: whatever is wished from here on is for the next one.
         wish=None,
     )
@@ -361,7 +362,7 @@ async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Ver
     same = dossier.plan is not None and _as_before(dossier.plan, plan)
     held = dossier.plan if same and not plan.whole else plan
     wish, now = dossier.wish if verdict.approval or plan.holes else None, doors.clock.now()
-    trouble = None if plan.holes else dossier.trouble  # nothing is wrong while a value is waited for
+    trouble = None if plan.holes else _trouble_left(dossier, plan)  # nothing is wrong while a value is waited for
     after = _rendered(dossier, proposal, plan=held, shown=shown, wish=wish, trouble=trouble)
     until = _until(after, now, verdict.until)
     after = replace(after, due=until)
@@ -372,6 +373,11 @@ async def _hold(doors: Doors, dossier: Dossier, proposal: Proposal, verdict: Ver
     kept = (plan.rendered, proposal.desired.manifests) if plan.rendered else None
     recorded = await doors.store.record(Record(after, events, plan, rendered=kept))
     return Turn(recorded, until)
+
+
+def _trouble_left(dossier: Dossier, plan: Plan) -> Trouble | None:
+    """That the plan of a stack could not be made is over when there is one."""
+    return None if plan.whole and tried_again(dossier) is not None else dossier.trouble
 
 
 def _as_before(before: Plan, plan: Plan) -> bool:
