@@ -137,6 +137,18 @@ async def test_a_check_of_the_code_that_does_not_hold_is_told_with_the_plan_and_
     await world.until("shop/net", lambda d: not d.shown.warned)
 
 
+async def test_a_check_that_fails_only_after_the_apply_is_told_right_after_it(world: World) -> None:
+    """It was told with the next plan, an hour later."""
+    assertion = 'assert {\n    condition = length(terraform_data.net.id) > 99\n    error_message = "its id is short"\n  }'
+    code = f'{NET}check "long" {{\n  {assertion}\n}}\n'
+    net = stack("net", UNATTENDED)
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": net, "infra/net/main.tf": code})
+    seen = await world.synced("shop/net", world.pushed("a net"))
+    assert [text.endswith("Check block assertion failed: its id is short") for text in seen.shown.warned] == [True]
+    assert "its id is short" in (await world.kedge("get", "shop/net")).out
+    assert seen.runs == 1
+
+
 async def test_only_the_readers_of_a_module_are_planned(world: World) -> None:
     shared = (
         'variable "name" {}\nresource "terraform_data" "a" { input = var.name }\noutput "id" { value = var.name }\n'

@@ -164,8 +164,8 @@ def stumbled(dossier: Dossier, key: str, text: str, now: float, *, again: float 
 
 
 def tried_again(dossier: Dossier) -> Trouble | None:
-    """The trouble that a turn is in while it tries again what failed for the same commit, None for any other: it is told
-    once, however often that fails in the same way."""
+    """The trouble of a turn that tries again what failed for the same commit, None for any other: it is told once,
+    however often that fails in the same way."""
     trouble, head = dossier.trouble, dossier.head
     same = trouble is not None and trouble.key.endswith(f":{head.commit if head is not None else ''}")
     return trouble if same else None

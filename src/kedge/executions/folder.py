@@ -56,9 +56,9 @@ _ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a runner is asked for. `program` is the tool's path, `version` its version; `files` are (path, size,
-    executable) in the order of the bundle; `backend` and `workspace` are as in `Execution`; `place` is the folder of the execution that planned, "" where it is not at
-    hand; `cli_config` is the tool's configuration file, `cache` the shared plugin cache behind it. Times in seconds,
-    `began` in epoch seconds, `memory` in bytes."""
+    executable) in the order of the bundle; `place` is the folder of the execution that planned, "" where it is not at
+    hand; `cli_config` is the tool's configuration file, `cache` the shared plugin cache behind it; `backend` and
+    `workspace` are as in `Execution`. Times in seconds, `began` in epoch seconds, `memory` in bytes."""
 
     id: str
     unit: str
@@ -86,7 +86,7 @@ class Request:
 
     @property
     def selects(self) -> bool:
-        """Whether a workspace is chosen: where the state is ours, it is the unit's own, and the code was told the name."""
+        """Whether a workspace is chosen. Where the state is ours it is the unit's own, and the code was told a name."""
         return bool(self.workspace) and not self.address
 
 

@@ -45,8 +45,8 @@ def _forms(value: str) -> Iterable[str]:
 
 @dataclass(slots=True)
 class Heard:
-    """What a stage has said so far: `errors` and `warnings` as sentences, and how far it is. `places` are the file, line
-    and address of errors that have one."""
+    """What a stage has said so far: `errors` and `warnings` as sentences, and how far it is. `places` are the file,
+    line and address of errors that have one."""
 
     mask: Mask
     errors: list[str] = field(default_factory=list)

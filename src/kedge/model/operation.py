@@ -125,7 +125,8 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One object as the watch sees it now. `operation` is the run that a hook object says it belongs to."""
+    """One object as the watch sees it now. `operation` is the run that a hook object says it belongs to; `warned` is
+    what a stack's tool and its own checks said in that run."""
 
     ref: Ref
     exists: bool
@@ -137,3 +138,4 @@ class Sight:
     terminating: bool = False
     finalizers: tuple[str, ...] = ()
     gated: bool = True
+    warned: tuple[str, ...] = ()

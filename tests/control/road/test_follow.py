@@ -101,7 +101,9 @@ def test_a_reader_waits_for_what_its_values_are_made_of() -> None:
     in_town(story)
 
 
-def test_a_reader_goes_on_at_once_when_the_change_at_the_top_of_its_chain_is_through_and_nothing_between_moved() -> None:
+def test_a_reader_goes_on_at_once_when_the_change_at_the_top_of_its_chain_is_through_and_nothing_between_moved() -> (
+    None
+):
     """shop/web reads shop/api, which reads shop/db: the latter puts out what it did, and nobody rang shop/web."""
 
     async def story(town: Town) -> None:

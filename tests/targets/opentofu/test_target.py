@@ -193,6 +193,20 @@ async def test_cosmetic_drift_is_told_beside_an_empty_plan(stage: Stage) -> None
 
 
 RUN = replace(SCOPE, operation="run1")
+
+
+async def test_what_an_apply_warns_of_is_told_when_it_is_over(stage: Stage) -> None:
+    """A check of the code's own that only fails after it was told with the next plan, up to an hour later."""
+    await stage.verified()
+    step = Step("apply", StepKind.ARTIFACT, Act.UPDATE, stack_ref(UNIT), Phase.SYNC, artifact=stage.artifact())
+    await stage.target.act(RUN, step, stage.desired.manifests[0])
+    told = ("warning: main.tf line 9: Check block assertion failed: it answers 503",) * 2
+    stage.exec.end("apply-run1", Answer(problems=told))
+    sight = (await stage.target.look(RUN, [stack_ref(UNIT)]))[stack_ref(UNIT)]
+    assert sight.warned == ("main.tf line 9: Check block assertion failed: it answers 503",)
+    assert (await stage.target.look(SCOPE, [stack_ref(UNIT)]))[stack_ref(UNIT)].warned == ()
+
+
 MANY = b'{"version": 4, "lineage": "l", "serial": 1, "outputs": {}, "resources": []}'
 
 

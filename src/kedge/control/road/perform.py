@@ -205,6 +205,7 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
     health, moved = worst(sights), inventory.moved(left, sights)
     planned = await doors.store.frozen(str(dossier.name), operation.number)
     outputs = await put_out(doors, replace(dossier, inventory=left))
+    warned = await _warned(doors, dossier, ended) if plan.whole else ()
 
     def settled(current: Dossier) -> Record:
         told = inventory.overruled(current.overruled, plan, ended, left)
@@ -216,9 +217,17 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
         else:
             stale = _stale(over, ended, planned, moved)
             after = _succeeded(over, ended, health, stale)
+            after = replace(after, shown=replace(after.shown, warned=warned)) if warned else after
         return Record(after, (ended_event(current, ended),), operation=ended)
 
     return await write_down(doors, dossier, settled)
+
+
+async def _warned(doors: Doors, dossier: Dossier, run: Operation) -> tuple[str, ...]:
+    """What the apply of a stack has found beside what it did: a check that only fails now, for one."""
+    scope = doors.scope(departed(dossier, wanted(dossier).unit), operation=run.id)
+    sights = await doors.target.look(scope, tuple(entry.ref for entry in dossier.inventory))
+    return tuple(text for sight in sights.values() for text in sight.warned)
 
 
 def _stale(dossier: Dossier, operation: Operation, planned: Unit | None, moved: tuple[Ref, ...]) -> str:

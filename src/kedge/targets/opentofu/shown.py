@@ -57,9 +57,16 @@ def shown_of(shown: bytes, manifest: Manifest | None, problems: Sequence[str] = 
 
 def _warned(plan: Mapping[str, Any], problems: Sequence[str]) -> tuple[str, ...]:
     """The tool warns of a check as well, with its file and line: that is said once."""
-    said = [text.removeprefix(_WARNING) for text in problems if text.startswith(_WARNING)]
+    said = warnings_of(problems)
     checks = [f"{name}: {text}" for name, text in _failed(plan) if not any(text in other for other in said)]
-    return tuple(dict.fromkeys(text[:_LONGEST] for text in (*checks, *said)))[:_WARNED]
+    return tuple(dict.fromkeys((*(text[:_LONGEST] for text in checks), *said)))[:_WARNED]
+
+
+def warnings_of(problems: Sequence[str]) -> tuple[str, ...]:
+    """What is no error of what a report tells; a check that does not hold after an apply is said there, and only there
+    until the next plan."""
+    said = [text.removeprefix(_WARNING)[:_LONGEST] for text in problems if text.startswith(_WARNING)]
+    return tuple(dict.fromkeys(said))[:_WARNED]
 
 
 def _failed(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from kedge.model.ref import Ref, stack_ref
 from kedge.ports import Clock, Entropy, Exec, States
 from kedge.targets.opentofu.bundle import Bundle, Means, bundle_of, execution_of
 from kedge.targets.opentofu.live import StackLive
-from kedge.targets.opentofu.shown import Shown, outputs_of, shown_of
+from kedge.targets.opentofu.shown import Shown, outputs_of, shown_of, warnings_of
 
 LASTS = 3600.0
 """Seconds in which a saved plan is good for what it was made for. Afterwards the world may have moved: a new one."""
@@ -344,5 +344,5 @@ def _sight(scope: Scope, ref: Ref, report: Report | None, fingerprint: str) -> S
     if report.ending is None:
         return replace(sight, status="Progressing", message=_at_work(report))
     if report.ending is Ending.SUCCEEDED:
-        return sight
+        return replace(sight, warned=warnings_of(report.problems))
     return replace(sight, status="Degraded", message=_failure("apply", report))
