@@ -229,6 +229,10 @@ class Live(Protocol):
 class Exec(Protocol):
     """Starts and watches executions. They outlive this process, and are found again by their id."""
 
+    @property
+    def looks(self) -> int:
+        """How many may look for drift at once."""
+
     async def start(self, execution: Execution) -> None:
         """Begin, or do nothing where an execution of this id was begun before. Returns once it is on record and will
         run. Raises Invalid where no tool here fits, naming what is wanted and what is there; of one that runs elsewhere

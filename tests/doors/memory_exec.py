@@ -46,6 +46,7 @@ class MemoryExec:
         self._clock, self._answer, self._version = clock, answer, version
         self._kept: dict[str, _Kept] = {}
         self._rings: list[Callable[[str, str], None]] = []
+        self.looks = 8
         self.begun: list[Execution] = []
         """Every execution that was started, in order."""
 

@@ -139,7 +139,9 @@ async def test_a_check_of_the_code_that_does_not_hold_is_told_with_the_plan_and_
 
 async def test_a_check_that_fails_only_after_the_apply_is_told_right_after_it(world: World) -> None:
     """It was told with the next plan, an hour later."""
-    assertion = 'assert {\n    condition = length(terraform_data.net.id) > 99\n    error_message = "its id is short"\n  }'
+    assertion = (
+        'assert {\n    condition = length(terraform_data.net.id) > 99\n    error_message = "its id is short"\n  }'
+    )
     code = f'{NET}check "long" {{\n  {assertion}\n}}\n'
     net = stack("net", UNATTENDED)
     world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": net, "infra/net/main.tf": code})

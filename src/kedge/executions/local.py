@@ -124,6 +124,10 @@ class LocalExec(Kept[_Open]):
             return self._supply.cache
         return self._supply.cache or str(self._root / _CACHE)
 
+    @property
+    def looks(self) -> int:
+        return admission.drifting(self._room)
+
     async def start(self, execution: Execution) -> None:
         folder = self._folder(execution.id)
         layout.checked((file.path for file in execution.files), execution.folder)

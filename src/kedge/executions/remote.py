@@ -110,6 +110,10 @@ class JobExec(Kept[_Going]):
     def _where(self) -> str:
         return f"namespace {self._place.namespace} of cluster {self._place.cluster}"
 
+    @property
+    def looks(self) -> int:
+        return admission.drifting(self._place.room)
+
     async def start(self, execution: Execution) -> None:
         folder = self._folder(execution.id)
         layout.checked((file.path for file in execution.files), execution.folder)

@@ -96,7 +96,7 @@ class Shown:
     `applied`: not Synced, and yet all that Git states is applied. What is left is in others' hands: a field that the
     cluster overrules, an object that left Git and that a finalizer holds. `cosmetic` are a stack's resources
     that others have changed in ways that the code says nothing of, `warned` what its
-    tool and its own checks say of it."""
+    tool and its own checks say of it. `put_off`: as in `Comparison`."""
 
     sync: Sync = Sync.UNKNOWN
     health: Health = Health(Status.UNKNOWN)
@@ -105,6 +105,7 @@ class Shown:
     applied: bool = False
     cosmetic: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
+    put_off: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

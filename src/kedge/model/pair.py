@@ -124,7 +124,8 @@ class Comparison:
     uids of objects that the unit once applied, as far as the cluster tells, and that nobody asked about.
     `artifact` names the saved plan that the pairs are of, `made` at that time (epoch seconds); "" and 0 where there
     is none. `cosmetic` are the addresses of what is otherwise in the world than in a stack's state, and leads to no
-    change, `warned` what its tool and its own checks say of it.
+    change, `warned` what its tool and its own checks say of it. `put_off`: drift is due to be looked for, and is from
+    then on (epoch seconds), for others are looked at.
     """
 
     pairs: tuple[Pair, ...]
@@ -135,6 +136,7 @@ class Comparison:
     made: float = 0.0
     cosmetic: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
+    put_off: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

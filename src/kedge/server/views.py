@@ -131,7 +131,7 @@ class UnitLine:
 @dataclass(frozen=True, slots=True)
 class ToolView:
     """What plans and applies a stack. `every` is in seconds, `drift` when drift is looked for next (epoch seconds),
-    None before the first plan."""
+    None before the first plan; `putOff`: it is due before that, and others are looked at."""
 
     name: str
     version: str
@@ -140,13 +140,16 @@ class ToolView:
     applyAs: str
     every: float
     drift: float | None
+    putOff: bool
 
 
 def _tool(dossier: Dossier, now: float) -> ToolView | None:
     tool, due = dossier.unit.tool, drift_due(dossier, now)
     if tool is None:
         return None
-    return ToolView(tool.name, tool.version, tool.workspace, tool.plan_as, tool.apply_as, tool.every, due)
+    off = due is not None and due <= now < dossier.shown.put_off
+    at = dossier.shown.put_off if off else due
+    return ToolView(tool.name, tool.version, tool.workspace, tool.plan_as, tool.apply_as, tool.every, at, off)
 
 
 def _put_out(output: Published) -> str:

@@ -91,6 +91,10 @@ class Stage:
         self.exec.end(one.id, shown())
         return await self.compared(SCOPE)
 
+    async def looked(self, known: Comparison, unit: str = UNIT) -> Comparison:
+        """What comes of a turn in which drift is due."""
+        return await self.compared(replace(SCOPE, unit=unit, since=self.clock.now(), drift=True), known)
+
 
 @pytest.fixture
 def stage() -> Stage:
@@ -290,3 +294,62 @@ async def test_what_a_stack_with_a_backend_of_its_own_puts_out_is_known_however_
 async def test_what_nobody_can_tell_any_more_is_not_taken_for_nothing(stage: Stage) -> None:
     with pytest.raises(Unavailable, match="no execution of shop/net is kept"):
         await stage.target.outputs(SCOPE, ())
+
+
+async def test_a_look_for_drift_waits_for_as_long_as_the_one_before_it_took_and_says_until_when(stage: Stage) -> None:
+    """All that were due were looked at without a pause, and asked the providers all day."""
+    stage.exec.looks = 1
+    known = await stage.verified()
+    stage.clock.time += 61
+    with pytest.raises(Planning):
+        await stage.looked(known)
+    stage.clock.time += 30
+    stage.exec.end(stage.exec.begun[-1].id, shown())
+    known = await stage.compared(SCOPE, known)
+    stage.clock.time += 10
+    found = await stage.looked(known)
+    assert (found.unchanged, found.put_off) == ((stack_ref(UNIT),), stage.clock.now() + 20)
+    assert len(stage.exec.begun) == 2
+    stage.clock.time += 20
+    with pytest.raises(Planning):
+        await stage.looked(known)
+
+
+async def test_who_waits_to_be_looked_at_is_rung_when_the_one_before_it_is_over(stage: Stage) -> None:
+    stage.exec.looks = 1
+    known, rung = await stage.verified(), []
+    stage.target.subscribe(lambda unit, ref, what: rung.append(unit))
+    stage.clock.time += 61
+    with pytest.raises(Planning):
+        await stage.looked(known)
+    stage.target._agenda.put_off("shop/db", 1, stage.clock.now())
+    stage.exec.end(stage.exec.begun[-1].id, shown())
+    assert rung == [UNIT, "shop/db"]
+
+
+@pytest.mark.parametrize("of", ["a person", "a commit", "drift that waits"])
+async def test_nothing_but_a_look_for_drift_is_put_off(stage: Stage, of: str) -> None:
+    stage.exec.looks = 1
+    known = await stage.verified()
+    stage.clock.time += 61
+    stage.target._agenda.begun("another", stage.clock.now())
+    assert (await stage.looked(known)).put_off
+    scope = replace(SCOPE, since=stage.clock.now(), drift=of != "a person", held=of == "drift that waits")
+    if of == "a commit":
+        stage.content = "two"
+    stage.clock.time += 1
+    scope = replace(scope, since=stage.clock.now())
+    before = len(stage.exec.begun)
+    await stage.begun(scope, known)
+    assert len(stage.exec.begun) == before + 1
+
+
+async def test_whoever_looks_beside_a_look_for_drift_does_not_wait_for_it(stage: Stage) -> None:
+    known = await stage.verified()
+    stage.clock.time += 61
+    look = await stage.begun(replace(SCOPE, since=stage.clock.now(), drift=True), known)
+    asked = await stage.begun(replace(SCOPE, since=stage.clock.now(), aside=True), known)
+    assert (asked.drift, asked.id != look.id) == (False, True)
+    report = stage.exec.report(look.id)
+    assert report is not None
+    assert report.ending is None, "nor is it given up for that"

@@ -35,7 +35,7 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
     if unit["tool"]:
         yield "tool", f"{unit['tool']['name']} {unit['tool']['version']}".strip()
         yield "workspace", unit["tool"].get("workspace", "")
-        yield "next look", _next_look(unit["tool"].get("drift"))
+        yield "next look", _next_look(unit["tool"])
         yield "outputs", ", ".join(f"{name} = {value}" for name, value in unit["outputs"].items())
     else:
         where = f", namespace {target['namespace']}" if target["namespace"] else ""
@@ -60,8 +60,12 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
         yield "notes", "; ".join(unit["notes"])
 
 
-def _next_look(due: float | None) -> str:
-    return f"for drift, from {moment(due)} on" if due is not None else ""
+def _next_look(tool: Row) -> str:
+    due, why = (
+        tool.get("drift"),
+        ": it is put off, for looks take half of the time at most" if tool.get("putOff") else "",
+    )
+    return f"for drift, from {moment(due)} on{why}" if due is not None else ""
 
 
 def _cosmetic(addresses: Sequence[str]) -> str:

@@ -166,7 +166,8 @@ async def _compare(
     owned = tuple(entry.ref for entry in dossier.inventory)
     if wish.unit.tool is not None:
         since = asked(dossier, doors.clock.now())
-        scope = replace(scope, aside=aside, since=since.since, drift=since.drift, held=since.held)
+        drift = since.drift and not aside  # somebody waits for what they look at
+        scope = replace(scope, aside=aside, since=since.since, drift=drift, held=since.held)
         known = inventory.known(dossier.inventory)
         return await doors.target.compare(scope, desired, known, owned if wish.removal else ())
     if wish.removal:

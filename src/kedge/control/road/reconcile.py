@@ -312,7 +312,8 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal, held: Ve
     shown = shown_verified(after, await look(doors, after), left, now)
     shown = _told(shown, dossier, proposal)
     applied = proposal.plan.revision or dossier.applied
-    after = replace(after, due=_until(after, now, again), outputs=outputs, shown=shown, applied=applied)
+    due = _until(after, now, again, proposal.comparison.put_off)
+    after = replace(after, due=due, outputs=outputs, shown=shown, applied=applied)
     if after == dossier:
         return Turn(dossier, after.due, proved=looked)
     if proposal.wanted.removal:
@@ -330,14 +331,15 @@ def _told(shown: Shown, dossier: Dossier, proposal: Proposal) -> Shown:
     found, before = proposal.comparison, dossier.shown
     cosmetic = found.cosmetic if found.made else before.cosmetic
     warned = found.warned if found.made else found.warned or before.warned
-    if (cosmetic, warned) == (shown.cosmetic, shown.warned):
+    if (cosmetic, warned, found.put_off) == (shown.cosmetic, shown.warned, shown.put_off):
         return shown
-    return replace(shown, cosmetic=cosmetic, warned=warned)
+    return replace(shown, cosmetic=cosmetic, warned=warned, put_off=found.put_off)
 
 
-def _until(dossier: Dossier, now: float, again: float | None = None) -> float | None:
-    """When to come back: at `again`, or before that when a pin expires, or drift of a stack is to be looked for."""
-    times = [at for at in (again, drift_due(dossier, now)) if at is not None]
+def _until(dossier: Dossier, now: float, again: float | None = None, put_off: float = 0.0) -> float | None:
+    """When to come back: at `again`, or before that when a pin expires, or drift of a stack is to be looked for, which
+    may be `put_off`."""
+    times = [at for at in (again, put_off or drift_due(dossier, now)) if at is not None]
     if dossier.pin is not None and dossier.pin.expires > now:
         times.append(dossier.pin.expires)
     return min(times, default=None)

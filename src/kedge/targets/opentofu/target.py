@@ -19,6 +19,7 @@ from kedge.model.ref import Ref, stack_ref
 from kedge.ports import Clock, Entropy, Exec, States
 from kedge.targets.opentofu.bundle import Bundle, Means, bundle_of, execution_of
 from kedge.targets.opentofu.live import StackLive
+from kedge.targets.opentofu.looks import Agenda
 from kedge.targets.opentofu.shown import Shown, outputs_of, shown_of, warnings_of
 
 LASTS = 3600.0
@@ -56,6 +57,7 @@ class OpenTofuTarget:
         self._closed: set[str] = set()
         self._cut: dict[str, str] = {}
         self._rings: list[Callable[[str, Ref, str], None]] = []
+        self._agenda = Agenda()
         for report in exec.reports():  # an apply uses its plan up
             plans = _Plans(_key_in(report.id), report.id) if report.task.plans else _Plans()
             self._plans[report.unit, False] = plans
@@ -72,8 +74,10 @@ class OpenTofuTarget:
         self._rings.append(ring)
 
     def _ended(self, unit: str, id: str) -> None:
-        for ring in self._rings:
-            ring(unit, stack_ref(unit), "health")
+        after = self._agenda.ended(id, self._clock.now())
+        for name in dict.fromkeys(name for name in (unit, after) if name):
+            for ring in self._rings:
+                ring(name, stack_ref(name), "health")
 
     async def compare(self, scope: Scope, desired: Desired, known: Sequence[Known], extra: Sequence[Ref]) -> Comparison:
         """Raises Awaited while the plan is being made, Unavailable when it failed."""
@@ -87,11 +91,12 @@ class OpenTofuTarget:
         task = Task.DESTROY if going else Task.PLAN
         key = sha256(f"{scope.unit} {manifest.digest} {print_} {task}".encode()).hexdigest()[:20]
         settled = not going and Known(ref, manifest.digest, print_) in known
+        scope, put_off = self._budgeted(replace(scope, drift=scope.drift and settled), key)
         if settled and not scope.since and not scope.held and not self._unread(scope, key):
-            return Comparison((), (ref,), (Known(ref, manifest.digest, print_),), warned=self._unlooked(scope, key))
+            same, warned = (Known(ref, manifest.digest, print_),), self._unlooked(scope, key)
+            return Comparison((), (ref,), same, warned=warned, put_off=put_off)
         if going and not bundle_of(manifest).backend and head is None:
             return Comparison(())
-        scope = replace(scope, drift=scope.drift and settled)
         report = await self._planned(scope, manifest, task, key)
         plans = self._plans[_place(scope)]
         if plans.shown is None:
@@ -108,6 +113,21 @@ class OpenTofuTarget:
             cosmetic=plans.shown.cosmetic,
             warned=plans.shown.warned,
         )
+
+    def _budgeted(self, scope: Scope, key: str) -> tuple[Scope, float]:
+        """Without the wish to look for drift where that has to wait, and until when it has. What was found already, and
+        waits for somebody, is kept up with at once, and what has begun goes on."""
+        if not scope.drift:
+            if not scope.aside:
+                self._agenda.leave(scope.unit)
+            return scope, 0.0
+        plans = self._plans.get(_place(scope))
+        report = self._exec.report(plans.id) if plans is not None and plans.key == key else None
+        if scope.held or (report is not None and report.started >= scope.since):
+            self._agenda.leave(scope.unit)
+            return scope, 0.0
+        until = self._agenda.put_off(scope.unit, self._exec.looks, self._clock.now())
+        return (replace(scope, since=0.0, drift=False), until) if until else (scope, 0.0)
 
     async def _refuse_cut(self, unit: str, head: StateHead | None) -> None:
         """Raises Invalid while a state that could not be read is all that tells what an apply has made: a plan would
@@ -151,7 +171,7 @@ class OpenTofuTarget:
         """The report of a plan that succeeded and still counts."""
         plans = self._plans.setdefault(_place(scope), _Plans())
         other = self._plans.get((scope.unit, not scope.aside))
-        if plans.key != key and other is not None and other.key == key:
+        if plans.key != key and other is not None and other.key == key and not self._agenda.going(other.id):
             plans = self._plans[_place(scope)] = replace(other)
         report = self._exec.report(plans.id) if plans.id else None
         stale = report is None or plans.key != key or report.started < scope.since
@@ -203,6 +223,8 @@ class OpenTofuTarget:
         )
         execution = replace(execution_of(bundle, id, scope.unit, task, means), drift=scope.drift)
         await self._exec.start(replace(execution, planned=planned[0], plan=planned[1]))
+        if scope.drift and self._known(id).ending is None:
+            self._agenda.begun(id, self._clock.now())
 
     async def _secrets(self, bundle: Bundle) -> dict[str, str]:
         found = {}
