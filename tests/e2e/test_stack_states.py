@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,43 @@ async def test_drift_is_looked_for_when_its_time_has_come(world: World) -> None:
     assert "  next look      for drift, from 20" in (await world.kedge("get", "shop/net")).out
     later = await world.until("shop/net", lambda d: (d.verified or 0.0) > (first.verified or 0.0))
     assert (later.runs, later.shown.sync) == (1, "Synced")
+
+
+async def test_a_look_that_has_to_wait_for_another_says_until_when_and_has_its_turn(tmp_path: Path, tofu: Path) -> None:
+    hold, program = tmp_path / "hold", tmp_path / "tools" / "tofu"
+    program.parent.mkdir()
+    wait = f'[ "$1" != plan ] || while [ -e {hold} ]; do sleep 0.05; done'
+    program.write_text(f'#!/bin/sh\n{wait}\nexec {tofu} "$@"\n')
+    program.chmod(0o755)
+    names = ("shop/one", "shop/two")
+    async with standing(tmp_path, environ={"KEDGE_TOOLS": str(program.parent), "KEDGE_RUNS_AT_ONCE": "1"}) as world:
+        world.repository.write({".kedge/shop.yaml": PROJECT})
+        for name in ("one", "two"):
+            often = stack(name, UNATTENDED, "sync: {every: 4s}")
+            world.repository.write({f".kedge/{name}.yaml": often, f"infra/{name}/main.tf": NET})
+        commit = world.pushed("two")
+        for name in names:
+            await world.synced(name, commit)
+        hold.touch()
+
+        async def put_off() -> str:
+            found = [await world.until(name, lambda d: True) for name in names]
+            return next((str(dossier.name) for dossier in found if dossier.shown.put_off), "")
+
+        await world.eventually(lambda: _is(put_off))
+        name = await put_off()
+        later = await world.until(name, lambda d: True)
+        said = (await world.kedge("get", name)).out
+        assert later.shown.sync == "Synced", "nothing is wrong with it"
+        assert re.search(
+            r"next look +for drift, from 20\S+ \S+ on: it is put off, for looks take half of the time", said
+        )
+        hold.unlink()
+        await world.until(name, lambda d: (d.verified or 0.0) > (later.verified or 0.0))
+
+
+async def _is(what: Callable[[], Awaitable[str]]) -> bool:
+    return bool(await what())
 
 
 def _watching(place: Path) -> str:
