@@ -226,6 +226,45 @@ async def test_an_approval_that_no_longer_fits_is_held_and_what_lies_between_is_
     assert less.shown.why.endswith("; not what was approved: some of that is not to be done any more")
 
 
+async def test_a_fresh_plan_of_the_effects_that_were_approved_is_applied_without_another_word(world: World) -> None:
+    """Another commit, and then another state: each makes the saved plan void, and neither changes what it would do."""
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": stack("net"), "infra/net/main.tf": NET})
+    first = world.pushed("a net")
+    held = await world.until("shop/net", lambda d: pending(d) == first)
+    assert held.plan is not None
+    for words in (("suspend", "shop/net", "-y", "--reason", "not now"), ("approve", "shop/net", "-y")):
+        assert (await world.kedge(*words)).code == 0
+    world.repository.write({"infra/net/main.tf": NET + "# what nobody reads\n"})
+    second = world.pushed("a comment")
+    fresh = await world.until(
+        "shop/net", lambda d: d.plan is not None and d.plan.revision is not None and d.plan.revision.commit == second
+    )
+    assert fresh.plan is not None
+    assert (fresh.plan.effects, fresh.runs) == (held.plan.effects, 0)
+    assert fresh.plan.steps[0].artifact != held.plan.steps[0].artifact, "it is another saved plan"
+    assert (await world.kedge("resume", "shop/net", "-y")).code == 0
+    done = await world.synced("shop/net", second)
+    assert done.last is not None
+    assert (done.runs, done.last.effects, done.last.reason) == (1, held.plan.effects, "approved by mona")
+
+    world.repository.write({"infra/net/main.tf": NET.replace("10.0.0.0", "10.9.0.0")})
+    third = world.pushed("another range")
+    held = await world.until("shop/net", lambda d: pending(d) == third)
+    assert held.plan is not None
+    for words in (("suspend", "shop/net", "-y", "--reason", "not now"), ("approve", "shop/net", "-y")):
+        assert (await world.kedge(*words)).code == 0
+    state = json.loads((await world.kedge("state", "pull", "shop/net", "--reason", "look")).out)
+    state["serial"] += 1
+    kept = world.data.parent / "later.tfstate"
+    kept.write_text(json.dumps(state))
+    pushed = await world.kedge("state", "push", "shop/net", str(kept), "--reason", "the same, later", "-y")
+    assert pushed.code == 0, pushed.err
+    assert (await world.kedge("resume", "shop/net", "-y")).code == 0
+    done = await world.synced("shop/net", third)
+    assert done.last is not None
+    assert (done.runs, done.last.effects, done.last.reason) == (2, held.plan.effects, "approved by mona")
+
+
 async def test_a_stack_that_leaves_git_is_destroyed_only_where_that_is_declared_and_approved(world: World) -> None:
     world.repository.write(
         {
