@@ -111,6 +111,56 @@ output "told" { value = terraform_data.cache.output.from }
     assert not [path for path in left if b"hunter2-10." in path.read_bytes()]
 
 
+async def test_an_applications_output_flows_through_a_stack_into_jsonnet_and_kustomize(world: World) -> None:
+    """And with its type: a number stays one. Who reads nothing of it is left alone when it moves."""
+    base = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {greeting: %s}\n"
+    code = 'variable "from" {}\nresource "terraform_data" "n" { input = length(var.from) }\n'
+    code += 'output "count" { value = terraform_data.n.output }\n'
+    reads = "  inputs: {size: {from: stack/count, output: count, type: number}}\n"
+    jsonnet = "  jsonnet: {extVars: {size: {$input: size}}}"
+    kustomize = "  kustomize: {}\n  substitute: {variables: {size: {$input: size}}}"
+    lines = "local n = std.extVar('size');\n{apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'web'}, "
+    given = ("inputs: {word: {from: app/base, output: word, type: string}}", "variables: {from: {$input: word}}")
+    files: dict[str, str | None] = {
+        ".kedge/shop.yaml": PROJECT,
+        ".kedge/count.yaml": stack("count", UNATTENDED, *given),
+        "infra/count/main.tf": code,
+        ".kedge/base.yaml": application("base", "  outputs: {word: {object: ConfigMap/web, path: data.greeting}}"),
+        "apps/base/config.yaml": base % "abc",
+        ".kedge/jay.yaml": application("jay", reads + jsonnet),
+        "apps/jay/web.jsonnet": lines + "data: {greeting: 'n + 1 = ' + (n + 1)}}",
+        ".kedge/kay.yaml": application("kay", reads + kustomize),
+        "apps/kay/kustomization.yaml": "resources: [config.yaml, namespace.yaml]\n",
+        "apps/kay/config.yaml": base % "'n is ${size}'",
+        ".kedge/other.yaml": application("other"),
+        "apps/other/config.yaml": base % "other",
+    }
+    for name in ("base", "jay", "kay", "other"):
+        files[f"apps/{name}/namespace.yaml"] = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
+    world.repository.write(files)
+    commit = world.pushed("all of it")
+    names = ("shop/base", "shop/count", "shop/jay", "shop/kay", "shop/other")
+    for name in names:
+        await world.synced(name, commit)
+    assert [await world.greeting(name) for name in ("jay", "kay")] == ["n + 1 = 4", "n is 3"]
+    before = {name: (await world.synced(name)).runs for name in names}
+    world.repository.write({"apps/base/config.yaml": base % "abcdef"})
+    world.pushed("a longer word")
+    for name, text in (("jay", "n + 1 = 7"), ("kay", "n is 6")):
+        await world.eventually(lambda name=name, text=text: _says(world, name, text))
+    moved = {name: (await world.synced(name)).runs - before[name] for name in names}
+    assert moved == {"shop/base": 1, "shop/count": 1, "shop/jay": 1, "shop/kay": 1, "shop/other": 0}
+
+    world.repository.write({"infra/count/main.tf": code.replace("length(var.from)", "var.from")})
+    world.pushed("no number any more")
+    refused = await world.until("shop/jay", lambda d: d.trouble is not None)
+    assert "shop/count.count is a text, and the input size wants a number" in refused.shown.why
+
+
+async def _says(world: World, name: str, text: str) -> bool:
+    return await world.greeting(name) == text
+
+
 async def _greets(world: World, text: str) -> bool:
     return await world.greeting("web") == text
 
