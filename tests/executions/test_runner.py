@@ -145,6 +145,16 @@ async def test_a_mistake_is_told_with_its_file_and_line(scene: Scene, backend: B
     assert made.plan == b""
 
 
+async def test_a_check_that_only_fails_after_an_apply_is_among_what_that_tells(scene: Scene, backend: Backend) -> None:
+    holds = 'assert {\n  condition = length(terraform_data.one.id) > 99\n  error_message = "its id is short"\n }\n'
+    plan = scene.execution({"main.tf": f'{STACK}check "long" {{\n {holds}}}\n'}, backend.access)
+    report, made = await scene.run(plan)
+    assert not any("its id is short" in text for text in report.problems)
+    report, _ = await scene.applied(plan, made.plan)
+    assert report.ending is Ending.SUCCEEDED
+    assert report.problems == ("warning: main.tf line 14: Check block assertion failed: its id is short",)
+
+
 async def test_a_wrong_variable_is_told(scene: Scene, backend: Backend) -> None:
     code = 'variable "n" {\n type = number\n}\n' + STACK
     report, _ = await scene.run(scene.execution({"main.tf": code}, backend.access, variables=b'{"n": "many"}'))
