@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -421,6 +422,7 @@ async def test_a_stack_goes_back_to_an_earlier_run_as_a_plan_that_is_approved(wo
     await world.synced("shop/net", second)
     back = await world.kedge("rollback", "shop/net", "1", "-y", "--reason", "it was better")
     assert back.code == 0, back.err + back.out
+    assert re.search(r'terraform_data.net +input +"10.9.0.0/16" → "10.0.0.0/16"', back.out), "it is shown first"
     await world.until("shop/net", lambda d: d.pin is not None and pending(d) == first)
     await world.kedge("approve", "shop/net", "-y")
     pinned = await world.until("shop/net", lambda d: d.runs == 3 and d.operation is None and d.shown.sync == "Synced")
@@ -455,6 +457,28 @@ resource "terraform_data" "b" {{
     assert head is not None
     assert "terraform_data.a" in head.resources
     assert ended.runs == 1
+
+
+async def test_an_apply_that_takes_longer_than_its_stack_allows_is_interrupted_and_says_so(world: World) -> None:
+    """In order, and what it had made is on record."""
+    code = """
+resource "terraform_data" "a" { input = "made" }
+resource "terraform_data" "b" {
+  depends_on = [terraform_data.a]
+  provisioner "local-exec" { command = "exec sleep 300" }
+}
+"""
+    net = stack("net", UNATTENDED, "sync: {timeout: 3s}")
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/net.yaml": net, "infra/net/main.tf": code})
+    world.pushed("for ever")
+    ended = await world.until("shop/net", lambda d: d.last is not None and d.last.result == "Failed")
+    assert ended.last is not None
+    assert "the apply was interrupted" in ended.last.message
+    told = (await world.kedge("logs", "shop/net", "apply")).out
+    assert "it took longer than 3 s" in told
+    head = await world.house.states.head("shop/net") if world.house.states is not None else None
+    assert head is not None
+    assert "terraform_data.a" in head.resources
 
 
 async def test_an_apply_is_given_its_own_credential_and_nothing_else_of_the_server(tmp_path: Path, tofu: Path) -> None:
