@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from scripts.build_parts import OPENTOFU
-from tests.e2e.stacked import PROJECT, UNATTENDED, stack
+from tests.e2e.stacked import PROJECT, UNATTENDED, pending, stack
 from tests.e2e.world import World, standing
 from tests.parts.fixtures import RealCluster
 
@@ -95,3 +95,29 @@ async def test_two_stacks_on_one_backend_of_the_code_have_two_workspaces_of_it(
     assert moved == names
     assert world.house.states is not None
     assert await world.house.states.head("shop/one") is None, "the backend of the code has it"
+
+
+async def test_a_stack_that_chooses_another_workspace_waits_although_its_plans_are_applied_unattended(
+    world: World, tool: Tool, real_cluster: RealCluster
+) -> None:
+    """It would make everything anew, and leave what it had made to nobody."""
+    where = f'namespace = "default"\n    config_path = "{real_cluster.kubeconfig}"\n    secret_suffix = "net"'
+    backend = f'terraform {{\n  backend "kubernetes" {{\n    {where}\n  }}\n}}\n'
+    one = declared(tool)[".kedge/one.yaml"]
+    assert one is not None
+    world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/one.yaml": one, "infra/net/main.tf": CODE + backend})
+    await world.synced("shop/one", world.pushed("one"))
+    world.repository.write({".kedge/one.yaml": one.replace("one-env", "other")})
+    moved = world.pushed("another workspace")
+    held = await world.until("shop/one", lambda d: pending(d) == moved)
+    assert held.plan is not None
+    assert held.plan.needs is not None
+    assert held.plan.needs.reasons == (
+        "its state was in the backend kubernetes, workspace one-env and is in the backend kubernetes, workspace other "
+        "now: approving makes there whatever is not in it, and leaves what it has made as it is, unmanaged",
+    )
+    assert (await world.kedge("approve", "shop/one", "-y")).code == 0
+    done = await world.synced("shop/one", moved)
+    assert [output.value for output in done.outputs] == ['"of other"']
+    events = (await world.kedge("get", "event", "-o", "json")).json["items"]
+    assert [event["unit"] for event in events if event["kind"] == "unit.moved"] == ["shop/one"]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from kedge.engine.delivery import wanted
-from kedge.engine.moving import Move, departed, elsewhere, move, refuse_another_kind, settled_in
+from kedge.engine.moving import Move, departed, elsewhere, move, place_of, refuse_another_kind, settled_in, state_home
 from kedge.model.change import Act, Change
 from kedge.model.declaration import OnRemove, TargetSection
 from kedge.model.dossier import Dossier, Home
 from kedge.model.errors import Invalid
 from kedge.model.execution import Tool
+from kedge.model.manifest import Desired, Manifest
 from kedge.model.operation import Owned
 from kedge.model.ref import Ref, UnitName, stack_ref
 from kedge.model.source import SourceSpec
@@ -113,3 +115,44 @@ def test_what_an_application_made_is_no_stacks_to_have_nor_the_other_way(stack: 
     with pytest.raises(Invalid, match=r"is declared as .* now, and nothing is done"):
         refuse_another_kind(before, now)
     refuse_another_kind(replace(before, inventory=()), now)
+
+
+def bundle(backend: str = "", workspace: str = "") -> Desired:
+    spec = {"workspace": workspace} if workspace else {}
+    body = json.dumps({"facts": {"backend": backend} if backend else {}, "spec": spec}).encode()
+    return Desired((Manifest(stack_ref("shop/web"), "kedge.dev/v1alpha1", body, "d"),), "d")
+
+
+MADE = Change(Ref("kedge.dev", "aws_instance", "", "aws_instance.a"), Act.CREATE)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "moves"),
+    [
+        (bundle("s3", "a"), bundle("s3", "b"), True),
+        (bundle("s3", "a"), bundle("s3", "A"), True),
+        (bundle("s3"), bundle("s3", "default"), False),
+        (bundle(), bundle("s3"), True),
+        (bundle("s3"), bundle(), True),
+        (bundle("", "a"), bundle("", "b"), False),
+    ],
+)
+def test_a_stack_whose_state_moves_is_asked_about_whatever_its_removal_says(
+    before: Desired, now: Desired, moves: bool
+) -> None:
+    """It would make everything anew, unattended where plans are."""
+    stack = replace(unit(rule=OnRemove.KEEP), tool=StackTool(Tool.OPENTOFU))
+    has = dossier(stack, inventory=(Owned(stack_ref(stack.name)),), cluster="", home=state_home(before), namespace="")
+    found = move(has, stack, state_home(now))
+    assert found.inventory == has.inventory
+    assert bool(found.asked([MADE])) is moves
+    assert found.asked([]) == "", "a state that was brought there by hand is no plan"
+    assert (place_of(state_home(before)) != place_of(state_home(now))) is moves, "an approval is of one state"
+
+
+def test_a_stack_that_has_made_nothing_or_whose_state_nobody_knows_does_not_move() -> None:
+    stack = replace(unit(), tool=StackTool(Tool.OPENTOFU))
+    own, now = (Owned(stack_ref(stack.name)),), state_home(bundle("s3"))
+    assert not move(dossier(stack, inventory=(), home=state_home(bundle())), stack, now).asked([MADE])
+    assert not move(dossier(stack, inventory=own, home=Home()), stack, now).asked([MADE])
+    assert state_home(Desired((), "")) == Home()

@@ -5,10 +5,14 @@ What becomes of them follows `onRemove`, and a person is asked unless it says ke
     another cluster by name        a removal over there first, then it is applied here (keep: they are left)
     another cluster behind a name  applied here, and they are left: nothing leads to them any more
     another namespace              applied there, and what is left behind is pruned last (keep: it is left)
+
+A stack moves when its state does: to another kind of backend, or to another workspace of one. The tool knows nothing of
+what it has made then, and makes it anew, so that a person is asked whatever the rule is.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +20,7 @@ from kedge.model.change import Act, Change
 from kedge.model.declaration import OnRemove
 from kedge.model.dossier import Dossier, Home
 from kedge.model.errors import Invalid
+from kedge.model.manifest import Desired
 from kedge.model.operation import Owned
 from kedge.model.ref import Ref, stack_ref
 from kedge.model.unit import Unit
@@ -24,15 +29,19 @@ from kedge.model.unit import Unit
 @dataclass(frozen=True, slots=True)
 class Move:
     """`inventory` is what the plan goes on from. `asks` says why somebody has to agree to it, and `if_deleted` to the
-    deletion of which objects (none named: to all of it). `left` says what is left behind, "" for nothing."""
+    deletion of which objects (none named: to all of it), or only where anything changes at all (`if_changed`). `left`
+    says what is left behind, "" for nothing."""
 
     inventory: tuple[Owned, ...]
     asks: str = ""
     left: str = ""
     if_deleted: frozenset[Ref] = frozenset()
+    if_changed: bool = False
 
     def asked(self, changes: Sequence[Change]) -> str:
         """`asks`, where these changes are such that somebody has to agree to them."""
+        if self.if_changed and not changes:
+            return ""
         deleted = {change.ref for change in changes if change.act is Act.DELETE}
         return self.asks if not self.if_deleted or self.if_deleted & deleted else ""
 
@@ -78,6 +87,18 @@ def settled_in(before: Home, now: Home) -> Home:
     return replace(now, identity=before.identity) if same and not now.identity else now
 
 
+def state_home(desired: Desired) -> Home:
+    """Where the state of a stack is, by its rendered set: which kind of backend, and which workspace of it. Kedge's own
+    has one state for each unit, whatever its workspace is called. Two of one kind are not told apart."""
+    if not desired.manifests:
+        return Home()
+    body = json.loads(desired.manifests[0].body)
+    backend, workspace = body["facts"].get("backend", ""), body["spec"].get("workspace", "")
+    within = f", workspace {workspace}" if workspace not in ("", "default") else ""
+    text = f"the backend {backend}{within}" if backend else "Kedge's own backend"
+    return Home(text, text)
+
+
 def place_of(home: Home, after: str = "") -> str:
     """Where a plan's effects are had: the cluster itself, whatever its address, or its address where it does not say
     who it is. `after` names the cluster to which a unit goes that is removed here."""
@@ -89,6 +110,8 @@ def move(dossier: Dossier, unit: Unit, now: Home) -> Move:
     count = sum(1 for entry in dossier.inventory if not entry.hook)
     if not count:
         return Move(dossier.inventory)
+    if unit.tool is not None:
+        return _another_state(dossier, now)
     if _another(dossier, unit):
         left = f"{_objects(count)} in cluster {dossier.cluster}"
         return Move((), left=left)
@@ -118,6 +141,17 @@ def _behind_the_name(dossier: Dossier, unit: Unit, now: Home, count: int) -> Mov
         f"{_objects(count)} at {before} as they are, unmanaged"
     )
     return Move((), "" if unit.on_remove is OnRemove.KEEP else asks, left)
+
+
+def _another_state(dossier: Dossier, now: Home) -> Move:
+    before, after = dossier.home.server, now.server
+    if not before or not after or before == after:
+        return Move(dossier.inventory)
+    asks = (
+        f"its state was in {before} and is in {after} now: approving makes there whatever is not in it, and leaves "
+        "what it has made as it is, unmanaged"
+    )
+    return Move(dossier.inventory, asks, f"what it has made, and its state in {before}", if_changed=True)
 
 
 def _namespace(dossier: Dossier, unit: Unit) -> Move:

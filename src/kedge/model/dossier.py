@@ -111,7 +111,8 @@ class Shown:
 @dataclass(frozen=True, slots=True)
 class Home:
     """Which cluster it is that objects are in: where its API was met, and the cluster's own identity (the uid of its
-    namespace kube-system), "" where that may not be read. Both are "" where nobody can tell."""
+    namespace kube-system), "" where that may not be read. Both are "" where nobody can tell. Of a stack both say where
+    its state is."""
 
     server: str = ""
     identity: str = ""

@@ -17,7 +17,17 @@ from kedge.engine.diff import diff
 from kedge.engine.effects import bound, effects
 from kedge.engine.holding import UNIT
 from kedge.engine.hooks import is_hook
-from kedge.engine.moving import Move, elsewhere, leaves, leaving, move, place_of, refuse_another_kind, settled_in
+from kedge.engine.moving import (
+    Move,
+    elsewhere,
+    leaves,
+    leaving,
+    move,
+    place_of,
+    refuse_another_kind,
+    settled_in,
+    state_home,
+)
 from kedge.engine.plan import Draft, came_through, carried_out, make_plan, unsettled
 from kedge.model.change import Act, Change, Finding, Severity
 from kedge.model.dossier import Dossier, Home
@@ -75,7 +85,8 @@ async def propose(
     furnished = await _furnished(doors, dossier, wish, holes)
     if wish.unit.tool is not None and not wish.removal:
         _refuse_code(wish.unit, furnished.desired)
-    home = await doors.target.home(doors.scope(wish.unit))
+    of_state = wish.unit.tool is not None
+    home = state_home(furnished.desired) if of_state else await doors.target.home(doors.scope(wish.unit))
     going = _removed(dossier, wish, home) if wish.removal else move(dossier, wish.unit, home)
     home = settled_in(dossier.home, home)
     if going.inventory is not dossier.inventory:
