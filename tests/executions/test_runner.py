@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from dataclasses import replace
+from zipfile import ZipFile
 
 import pytest
 from tests.executions.scene import STACK, Scene
@@ -179,6 +180,23 @@ async def test_modules_beside_the_stack_are_found(scene: Scene, backend: Backend
     report, made = await scene.run(replace(plan, files=(*plan.files, module)))
     assert report.ending is Ending.SUCCEEDED, report.problems
     assert "module.m.terraform_data.one" in made.shown.decode()
+
+
+@pytest.mark.parametrize("workspace", ["", "prod"])
+async def test_a_fetched_module_that_would_read_another_workspace_than_was_declared_is_refused(
+    scene: Scene, backend: Backend, workspace: str
+) -> None:
+    """Code of the repository is given the name as a text; what the tool fetches itself is not."""
+    archive = scene.root.parent / "told.zip"
+    with ZipFile(archive, "w") as file:
+        file.writestr("main.tf", 'output "in" {\n value = "in ${terraform.workspace}"\n}\n')
+    code = f'module "told" {{\n source = "{archive}"\n}}\noutput "told" {{\n value = module.told.in\n}}\n'
+    report, made = await scene.run(scene.execution({"main.tf": code}, backend.access, workspace=workspace))
+    if workspace:
+        assert report.ending is Ending.FAILED
+        assert report.problems[0].startswith(f"module told (file://{archive}) reads terraform.workspace")
+    else:
+        assert json.loads(made.shown)["planned_values"]["outputs"]["told"]["value"] == "in default"
 
 
 async def test_secrets_are_in_no_file_that_stays_and_in_nothing_that_is_told(scene: Scene, backend: Backend) -> None:
