@@ -90,3 +90,12 @@ def test_a_stack_is_late_after_its_own_time_not_after_that_of_the_sweeps() -> No
     assert late(replace(hourly, verified=NOW - 4 * HOUR), view(), LIMITS) == ""
     assert late(replace(hourly, verified=NOW - 5 * HOUR), view(), LIMITS)
     assert late(weekly, view(), LIMITS) == ""
+
+
+def test_of_a_stack_that_is_not_looked_at_for_others_are_the_alarm_says_so() -> None:
+    """That no look had come to an end sounded like a fault of its own."""
+    waits = replace(word(verified=NOW - 5 * HOUR), limit=4 * HOUR, put_off=NOW + HOUR)
+    assert late(waits, view(), LIMITS).endswith(
+        "a look for drift is put off until 1970-01-12 14:46:40Z, for looks take half of the time at most"
+    )
+    assert late(replace(waits, put_off=NOW - HOUR), view(), LIMITS).endswith("and it is not watched")

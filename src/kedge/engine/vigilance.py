@@ -34,7 +34,8 @@ Place = tuple[str, Kinds]
 class Word:
     """What a unit's last turn left behind: where it lives, how it stood, and when it was last found as Git states, in
     monotonic seconds. `recorded` is what was on record of the latter then (epoch seconds), `kinds` what it is made of,
-    `limit` how old its verification may grow where it has a period of its own, as a stack has (seconds).
+    `limit` how old its verification may grow where it has a period of its own, as a stack has (seconds). `put_off`:
+    until when (epoch seconds) the budget of looks has it wait, 0.0 where it does not.
     """
 
     cluster: str
@@ -43,6 +44,7 @@ class Word:
     recorded: float | None = None
     kinds: Kinds = frozenset()
     limit: float | None = None
+    put_off: float = 0.0
 
     @property
     def place(self) -> Place:
@@ -96,6 +98,8 @@ def late(word: Word, view: View, limits: Limits) -> str:
         return ""
     if view.now - at <= (limits.cluster if quiet else limits.unit if word.limit is None else word.limit):
         return ""
+    if not quiet and word.put_off > view.now:
+        return f"not verified since {_moment(at)}: {_put_off(word)}"
     return f"not verified since {_moment(at)}: {_why(view, quiet, limits)}"
 
 
@@ -118,6 +122,10 @@ def lateness(words: Mapping[str, Word], views: Mapping[Place, View], limits: Lim
 def _seen(word: Word, view: View) -> float | None:
     found = word.verified + view.ahead if word.verified is not None else None
     return last_verified(found, word.sync, view.fresh)
+
+
+def _put_off(word: Word) -> str:
+    return f"a look for drift is put off until {_moment(word.put_off)}, for looks take half of the time at most"
 
 
 def _why(view: View, quiet: bool, limits: Limits) -> str:

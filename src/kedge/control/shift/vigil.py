@@ -69,7 +69,8 @@ class Vigil:
         kinds = frozenset(entry.ref.group_kind for entry in dossier.inventory if not entry.hook)
         kinds = self._kinds.setdefault(kinds, kinds)
         limit = unverified_for(dossier.unit, self._doors.clock.now(), SWEEPS)
-        self._words[unit] = Word(dossier.unit.target.cluster, dossier.shown.sync, known, recorded, kinds, limit)
+        cluster, shown = dossier.unit.target.cluster, dossier.shown
+        self._words[unit] = Word(cluster, shown.sync, known, recorded, kinds, limit, shown.put_off)
 
     def proved(self, unit: str) -> None:
         """A turn found the unit as Git states. It is written down only where that is news, and remembered here."""
