@@ -1,4 +1,4 @@
-"""What every `kedge.ports.Exec` does alike: processes and Jobs, with a program that pretends to be a tool; the twin."""
+"""What every `kedge.ports.Exec` does alike: processes and Jobs, with a program that pretends to be a tool; twins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.doors.memory_exec import MemoryExec
+from tests.doors.memory_exec import Answer, MemoryExec
+from tests.doors.memory_tool import Job, MemoryTool
 from tests.executions.jobscene import runs, standing  # noqa: F401  (a fixture is found by name)
 from tests.executions.pretender import pretender
 from tests.parts.fixtures import control_plane  # noqa: F401
@@ -46,7 +47,16 @@ class Subject:
         return report
 
 
-@pytest.fixture(params=["local", "memory", pytest.param("jobs", marks=pytest.mark.e2e)])
+async def _until_it_is_let(job: Job) -> Answer:
+    """What the twin that works by itself does here: it waits, as the pretended tool does."""
+    await job.wait(30)
+    return Answer() if job.asked == _LET else Answer(Ending.STOPPED)
+
+
+_LET = "it may end"
+
+
+@pytest.fixture(params=["local", "memory", "tool", pytest.param("jobs", marks=pytest.mark.e2e)])
 async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
     if request.param == "jobs":
         async with standing(request.getfixturevalue("runs"), tmp_path, pretender(tmp_path / "bin")) as scene:
@@ -59,6 +69,15 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         one = Subject(twin, twin.end, tmp_path)
         twin.subscribe(one.ring)
         yield one
+        return
+    if request.param == "tool":
+        tool = MemoryTool(SystemClock(), _until_it_is_let)
+        one = Subject(tool, lambda id: tool.jobs[id].ask(_LET), tmp_path)
+        tool.subscribe(one.ring)
+        yield one
+        for job in list(tool.jobs.values()):
+            job.ask("the test is over")
+            await one.ended(job.execution.id)
         return
     program = pretender(tmp_path / "bin")
     tools = Tools("", [program.parent])

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.doors.json_renderer import of_body
 from tests.doors.memory_cluster import UNIT, MemoryCluster, Thing
+from tests.doors.memory_live import MemoryLive
 
 from kedge.engine.hooks import is_hook
 from kedge.engine.outputs import at_path
@@ -202,7 +203,7 @@ class MemoryTarget:
     @property
     def live(self) -> Any:
         """Nothing runs here: there is nothing to look at or to restart."""
-        raise Unavailable("this target is a memory: nothing runs in it")
+        return MemoryLive(broken=Unavailable("this target is a memory: nothing runs in it"))
 
     async def close(self) -> None:
         self.closed = True

@@ -27,6 +27,15 @@ def test_before_the_act_it_holds_the_old_and_the_new():
     assert [entry.ref for entry in inventory.before((owned(OLD),), swap())] == [NEW, OLD]
 
 
+def test_what_a_run_makes_anything_else_of_is_not_what_it_was_however_far_the_run_comes():
+    """Who went back in Git after a run that had come half way was told of drift."""
+    wish = manifest("ConfigMap", "new")
+    for was, known in (("another", ""), (wish.digest, wish.digest)):
+        held = (owned(NEW, digest=was, fingerprint="f"),)
+        (entry,) = inventory.before(held, plan_of(wish, inventory=held))
+        assert (entry.digest, entry.fingerprint) == (known, "")
+
+
 def test_after_the_act_only_what_is_really_gone_is_forgotten():
     plan = swap()
     union = inventory.before((owned(OLD),), plan)

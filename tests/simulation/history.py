@@ -310,3 +310,19 @@ class History:
         for _ in range(self.random.choice((0, 1, 1, 2))):
             await asyncio.sleep(self.random.choice((0.05, 1.0, 7.0, 40.0, 130.0)))
             await self.world.revive()
+
+    def mend(self) -> None:
+        """A last commit in which nothing is broken and nothing falls ill."""
+        world, files = self.world, {}
+        for path, data in world.source.files().items():
+            try:
+                body = json.loads(data)
+            except ValueError:
+                continue
+            if "spec" in body:
+                body["spec"] = {**body["spec"], "sick": False, "seconds": min(30, body["spec"].get("seconds", 0))}
+            files[path] = json.dumps(body).encode()
+        for unit in world.units.values():
+            plain = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "last"}, "spec": {"n": 0}}
+            files[f"{unit.source.path}/last.json"] = json.dumps(plain).encode()
+        world.source.commit(files, time=world.clock.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -11,6 +11,7 @@ from tests.simulation.history import PEOPLE, History
 from tests.simulation.loop import BEGIN, VirtualLoop, simulate
 from tests.simulation.world import CLUSTERS, Broken, World
 
+from kedge.model.dossier import Dossier
 from kedge.model.errors import KedgeError
 from kedge.model.ref import UnitName
 from kedge.model.unit import Unit
@@ -39,27 +40,43 @@ class Failed(AssertionError):
     """A seed that does not hold, with its story and how to run it again."""
 
 
-def run(seed: int | str, actions: int = 25) -> Story:
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a seed is lived in. `word` is how `soak` is told of it."""
+
+    world: Callable[[int | str, VirtualLoop], World]
+    history: Callable[[World, int | str], History]
+    word: str = ""
+
+
+APPLICATIONS = Stage(lambda seed, loop: World(seed, loop, CLUSTERS), History)
+
+
+def run(seed: int | str, actions: int = 25, stage: Stage = APPLICATIONS) -> Story:
     """Raises Failed with the story."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
-    world = World(seed, loop, CLUSTERS)
+    world = stage.world(seed, loop)
     try:
-        simulate(_history(world, seed, actions), loop)
+        simulate(_history(world, stage.history(world, seed), actions), loop)
         world.check()
-    except AssertionError as error:
+    except Exception as error:
         tail = "\n".join(world.story[-60:])
         raise Failed(
-            f"seed {seed}: {error}\n{tail}\n"
-            f"again: python -m tests.simulation.soak --seed {seed} --actions {actions} --story"
+            f"seed {seed}: {_told(error)}\n{tail}\n"
+            f"again: python -m tests.simulation.soak {stage.word}--seed {seed} --actions {actions} --story"
         ) from error
     finally:
         asyncio.set_event_loop(None)
     return Story(seed, tuple(world.story), world.lives, world.witness.begun, world.witness.writes, loop.time() - BEGIN)
 
 
-async def _history(world: World, seed: int | str, actions: int) -> None:
-    history = History(world, seed)
+def _told(error: Exception) -> str:
+    """What broke: an invariant, or else the house by a bug that came as far as a person."""
+    return str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+
+
+async def _history(world: World, history: History, actions: int) -> None:
     await world.live()
     await history.begin()
     world.chaos.level = history.random.choice((0.0, 0.3, 1.0, 2.0))
@@ -81,7 +98,7 @@ async def calm(world: World, history: History) -> None:
     world.source.unreachable = False
     world.recover()
     await world.revive()
-    _mend(world)
+    history.mend()
     declared = {name: replace(unit, after=_only(unit, world)) for name, unit in world.units.items()}
     await world.enlist(declared)
     why = ""
@@ -100,23 +117,6 @@ def _only(unit: Unit, world: World) -> tuple[UnitName, ...]:
     return tuple(name for name in unit.after if str(name) in world.units)
 
 
-def _mend(world: World) -> None:
-    """A last commit in which nothing is broken and nothing falls ill."""
-    files = {}
-    for path, data in world.source.files().items():
-        try:
-            body = json.loads(data)
-        except ValueError:
-            continue
-        if "spec" in body:
-            body["spec"] = {**body["spec"], "sick": False, "seconds": min(30, body["spec"].get("seconds", 0))}
-        files[path] = json.dumps(body).encode()
-    for unit in world.units.values():
-        plain = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "last"}, "spec": {"n": 0}}
-        files[f"{unit.source.path}/last.json"] = json.dumps(plain).encode()
-    world.source.commit(files, time=world.clock.now())
-
-
 async def _agree(world: World, history: History) -> None:
     """People end what holds a unit, and agree to what waits."""
     assert world.house is not None
@@ -132,12 +132,17 @@ async def _agree(world: World, history: History) -> None:
             gave_up = dossier.trouble is not None and dossier.trouble.again is None
             if (
                 dossier.operation is None
-                and (gave_up or not dossier.unit.sync.auto or dossier.unit.sync.heal == "never")
+                and (gave_up or not dossier.unit.sync.auto or dossier.unit.sync.heal == "never" or _harmless(dossier))
                 and (dossier.plan is not None or gave_up)
             ):
                 await world.house.commands.sync(PEOPLE[0], unit, "calm")
         except KedgeError as error:
             world.tell(f"person: {error}")
+
+
+def _harmless(dossier: Dossier) -> bool:
+    """Whether it repairs nothing by itself that deletes or replaces."""
+    return dossier.unit.tool is not None and dossier.unit.tool.harmless
 
 
 async def unsettled(world: World) -> str:
@@ -158,11 +163,11 @@ async def unsettled(world: World) -> str:
 
 async def still(world: World) -> None:
     """Over a whole resync: no write, no run; and what is on record is what is live."""
-    writes, begun = world.witness.writes, world.witness.begun
+    before = world.effort()
     await asyncio.sleep(7 * 3600.0)
     world.check()
-    if (world.witness.writes, world.witness.begun) != (writes, begun):
-        raise Broken(f"I10 {world.witness.writes - writes} writes and {world.witness.begun - begun} runs while at rest")
+    if world.effort() != before:
+        raise Broken(f"I10 writes and runs were {before}, and at rest they become {world.effort()}")
     why = await unsettled(world)
     if why:
         raise Broken(f"I10 after a resync {why}")

@@ -1,5 +1,6 @@
 """`python -m tests.simulation.soak 10000`: many seeds in a row, or as many as go into `--minutes`; `--seed N --story`
-tells one. `--pure` lives runs of `advance` alone (`pure.py`) in place of the whole house (`run.py`)."""
+tells one. In place of the whole house with applications (`run.py`), `--stacks` lives histories with stacks in them
+(`stack_run.py`), `--pure` runs of `advance` alone (`pure.py`)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator
 from itertools import count
 
-from tests.simulation import pure, run
+from tests.simulation import pure, run, stack_run
 
 TOLD_EVERY = 30.0
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="only this one")
     parser.add_argument("--story", action="store_true", help="print what happened")
     parser.add_argument("--pure", action="store_true", help="runs of `advance` alone")
+    parser.add_argument("--stacks", action="store_true", help="histories with stacks in them")
     given = parser.parse_args()
     began = told = time.monotonic()
     lived = failed = 0
@@ -57,7 +59,9 @@ def _seeds(given: argparse.Namespace) -> Iterator[int]:
 
 
 def _live(seed: int, given: argparse.Namespace) -> list[str] | tuple[str, ...]:
-    return pure.run_pure(seed).lines if given.pure else run.run(seed, given.actions).lines
+    if given.pure:
+        return pure.run_pure(seed).lines
+    return run.run(seed, given.actions, stack_run.STACKS if given.stacks else run.APPLICATIONS).lines
 
 
 if __name__ == "__main__":

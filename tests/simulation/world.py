@@ -26,7 +26,7 @@ from kedge.model.enlistment import Enlisted, Enlistment, Head, RootState
 from kedge.model.manifest import Desired
 from kedge.model.ref import Ref
 from kedge.model.unit import Unit
-from kedge.ports import Snapshot
+from kedge.ports import Snapshot, Target
 
 
 class Broken(AssertionError):
@@ -71,7 +71,7 @@ class World:
             for name in clusters
         }
         self.cluster = self.clusters[clusters[0]]
-        self.witness = Witness(self)
+        self.witness = self.make_witness()
         for cluster in self.clusters.values():
             cluster.witness = self.witness.wrote
         self.sent: dict[str, float] = {}
@@ -81,6 +81,9 @@ class World:
         self.lives = 0
         self.well = False
         self._stirred = self._stirred_at = -1e9
+
+    def make_witness(self) -> Witness:
+        return Witness(self)
 
     def tell(self, line: str) -> None:
         self.story.append(f"{self.loop.time() - BEGIN:10.2f} {line}")
@@ -123,7 +126,7 @@ class World:
             await self.house.close()
             await self.live()
 
-    def make_target(self, house: House) -> MemoryTarget | MemoryFleet:
+    def make_target(self, house: House) -> Target:
         async def before(what: str) -> None:
             self.sent[what.partition(" ")[2]] = self.loop.time()
             await self.chaos.point(f"before {what}", lambda: house.dead)
@@ -216,6 +219,7 @@ class World:
         for path, data in files.items():
             if not path.startswith(base) or not path.endswith(".json"):
                 continue
+            data = self.filled(unit, data)
             try:
                 body = json.loads(data)
             except ValueError:
@@ -230,11 +234,22 @@ class World:
             found[replace(manifest.ref, namespace=meta.get("namespace", ""))] = body
         return found
 
+    def filled(self, unit: Unit, data: bytes) -> bytes:
+        """A file with the values that the unit is given."""
+        return data
+
+    def effort(self) -> tuple[int, ...]:
+        """What counts as doing something: at rest none of it grows."""
+        return self.witness.writes, self.witness.begun
+
     def differs(self, unit: Unit, commit: str) -> str:
         """Why the cluster is not what a commit says, "" when it is, and of one that reads others: no commit says
         their values."""
         if unit.inputs:
             return ""
+        return self.compared(unit, commit)
+
+    def compared(self, unit: Unit, commit: str) -> str:
         wanted, cluster = self.wanted(unit, commit), self.clusters[unit.target.cluster]
         if wanted is None:
             return f"{commit[:7]} does not render"

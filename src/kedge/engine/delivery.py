@@ -75,7 +75,9 @@ class Asked:
 
 
 def asked(dossier: Dossier, now: float) -> Asked:
-    person = dossier.wish.at if dossier.wish is not None and dossier.wish.cause is Cause.SYNC else 0.0
+    wish = dossier.wish
+    # No plan can be of after a time to come: a person asked for it before the clock was set back.
+    person = wish.at if wish is not None and wish.cause is Cause.SYNC and wish.at <= now else 0.0
     due, plan = drift_due(dossier, now), dossier.plan
     drift = due if due is not None and due <= now else 0.0
     held = plan is not None and plan.whole and plan.drift_only

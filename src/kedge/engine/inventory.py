@@ -19,11 +19,13 @@ from kedge.model.ref import Ref
 
 def before(inventory: Sequence[Owned], plan: Plan) -> tuple[Owned, ...]:
     """Old objects and everything the plan is about to make. What it is about to touch is unverified until it is known
-    what came of it: whatever ends the run, a watch that lags behind must not have the old state taken for unchanged."""
+    what came of it: whatever ends the run, a watch that lags behind must not have the old state taken for unchanged.
+    Nor is it what it was: who goes back in Git after a run that came half way wants that undone, which is no drift."""
     owned = {entry.ref: entry for entry in inventory}
     for step in plan.steps:
         if step.kind is not StepKind.HOOK and step.ref in owned:
-            owned[step.ref] = replace(owned[step.ref], fingerprint="")
+            was = owned[step.ref].digest
+            owned[step.ref] = replace(owned[step.ref], fingerprint="", digest=was if was == step.manifest else "")
         if step.act is not Act.DELETE and step.ref not in owned:
             owned[step.ref] = Owned(step.ref, hook=_hook(step), wave=step.wave)
     return _ordered(owned)

@@ -19,7 +19,7 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class StateHead:
     """The newest version of a stack's state. `digest` moves with every change of its content; `resources` are the
-    addresses of managed resources, in order."""
+    addresses of managed resources, in order. `execution` wrote it, "" where a person did."""
 
     unit: str
     lineage: str
@@ -28,6 +28,7 @@ class StateHead:
     outputs: tuple[Output, ...] = ()
     resources: tuple[str, ...] = ()
     at: float = 0.0
+    execution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

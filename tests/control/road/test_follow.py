@@ -24,6 +24,12 @@ async def ran(town: Town, name: UnitName) -> list[tuple[float, float]]:
     return [(run.started, run.finished or 0.0) for run in reversed(await town.store.operations(str(name)))]
 
 
+async def agree_at_once(town: Town, name: UnitName) -> None:
+    """Its run begins, and has not come to its end."""
+    await town.kedge.commands.approve(MONA, name, (await dossier(town, name)).plan.effects, "fine")  # type: ignore[union-attr]
+    await asyncio.sleep(1)
+
+
 async def dossier(town: Town, name: UnitName) -> Dossier:
     found = await town.dossier(str(name))
     assert found is not None
@@ -59,6 +65,32 @@ def test_who_is_asked_for_by_a_person_does_not_wait_for_values_to_come() -> None
         await town.kedge.commands.sync(MONA, WEB, "it burns")
         await asyncio.sleep(30)
         assert (await town.web()).runs == 2
+
+    in_town(story)
+
+
+def test_a_value_that_moves_while_its_reader_is_compared_is_not_applied_as_it_was() -> None:
+    """The unit that it is from had come to its end when that was asked for: the reader was applied with the old one."""
+
+    async def story(town: Town) -> None:
+        slow: Any = file("Deployment", "db", seconds=20, n=1)
+        rollout = (slow[0].replace("apps/web", "apps/db"), slow[1])
+        await opened(town, page("old"), web=reader())
+        await agree(town, DB)
+        town.push(database("db.other"), rollout, page("old"))
+        await asyncio.sleep(1)
+        await agree_at_once(town, DB)
+
+        async def slowly(what: str) -> None:
+            await asyncio.sleep(40 if what == "compare" else 0)
+
+        town.kedge.target.before = slowly
+        town.push(database("db.other"), rollout, page("new"))
+        await asyncio.sleep(200)
+        assert len(await ran(town, DB)) == 2
+        seen = [line for line in town.story if "ConfigMap web/a" in line]
+        (config,) = [thing.body for ref, thing in town.cluster.things.items() if ref.name == "a"]
+        assert (len(seen), config["spec"]["url"]) == (2, "new http://db.other:80")
 
     in_town(story)
 

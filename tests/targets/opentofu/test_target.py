@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.doors.memory_exec import Answer, MemoryExec
@@ -211,6 +212,35 @@ async def test_what_an_apply_warns_of_is_told_when_it_is_over(stage: Stage) -> N
     assert (await stage.target.look(SCOPE, [stack_ref(UNIT)]))[stack_ref(UNIT)].warned == ()
 
 
+class _Between:
+    """The states, and what somebody does meanwhile whenever an execution's access ends."""
+
+    def __init__(self, inner: Any, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._inner, self._meanwhile = inner, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def revoke(self, execution: str) -> None:
+        await self._inner.revoke(execution)
+        await self._meanwhile()
+
+
+async def test_who_looks_while_the_stack_is_applied_is_shown_the_plan_that_was_made_for_them(stage: Stage) -> None:
+    """It ended with a KeyError: an apply uses up the plans of those who look, too."""
+    drift = [{"address": "aws_iam_role.a", "change": {"actions": ["update"]}}]
+    aside = replace(SCOPE, aside=True)
+    looked = await stage.begun(aside)
+    stage.exec.end(looked.id, shown(resource_drift=drift))
+    step = Step("apply", StepKind.ARTIFACT, Act.UPDATE, stack_ref(UNIT), Phase.SYNC, artifact=stage.artifact())
+
+    async def meanwhile() -> None:
+        await stage.target.act(RUN, step, stage.desired.manifests[0])
+
+    stage.target._states = cast(Any, _Between(stage.states, meanwhile))
+    assert (await stage.compared(aside)).cosmetic == ("aws_iam_role.a",)
+
+
 MANY = b'{"version": 4, "lineage": "l", "serial": 1, "outputs": {}, "resources": []}'
 
 
@@ -245,6 +275,23 @@ async def test_a_state_that_a_full_disk_cut_short_is_named_kept_and_ends_the_run
     stage.clock.time += 1
     await _pushed(stage)
     await stage.begun(SCOPE)
+
+
+async def test_a_failed_apply_may_be_looked_into_by_several_at_once(stage: Stage) -> None:
+    """The turn, and somebody who looks: the second of them met a KeyError."""
+    await stage.verified()
+    await _failed_apply(stage, b"")
+    stage.open()
+    told = stage.exec.result
+
+    async def slowly(id: str) -> Yield:
+        await asyncio.sleep(0)
+        return await told(id)
+
+    stage.exec.result = slowly  # type: ignore[method-assign]
+    looks = (stage.compared(scope) for scope in (SCOPE, replace(SCOPE, aside=True)))
+    found = await asyncio.gather(*looks, return_exceptions=True)
+    assert [one for one in found if isinstance(one, KeyError)] == []
 
 
 async def _pushed(stage: Stage) -> None:

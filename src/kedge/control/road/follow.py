@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from kedge.control.road.doors import Doors
 from kedge.control.road.propose import Proposal
-from kedge.control.road.render import abreast
+from kedge.control.road.render import abreast, still_so
 from kedge.engine.delivery import settled, under_way
 from kedge.model.dossier import Dossier
+from kedge.model.errors import Conflict
 from kedge.model.ref import UnitName
 
 _NEWS = "what Git states of it by now is looked at first"
@@ -26,9 +27,12 @@ class Behind:
 async def upstream(doors: Doors, dossier: Dossier, proposal: Proposal) -> Behind:
     """What the unit has to come after.
 
-    Units of one commit are looked at at once: one that has not been looked at since is not taken for what it was."""
+    Units of one commit are looked at at once: one that has not been looked at since is not taken for what it was.
+    Raises Conflict where a value is another one by now than the plan was made with."""
     if proposal.plan.removal:
         return Behind(await _followed(doors, dossier))
+    if not await still_so(doors, proposal.wanted.unit, proposal.furnished):
+        raise Conflict(f"a value that {dossier.name} reads has moved: it is looked at again")
     if proposal.plan.drift_only:
         return Behind()
     for name in proposal.wanted.unit.after:

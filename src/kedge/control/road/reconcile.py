@@ -31,7 +31,7 @@ from kedge.engine.overruled import seen_overruled
 from kedge.engine.plan import named
 from kedge.model.declaration import OnRemove
 from kedge.model.dossier import Approval, Dossier, Shown, Sync, Trouble, Wish
-from kedge.model.errors import Awaited, Denied, Invalid, KedgeError, Unavailable
+from kedge.model.errors import Awaited, Denied, Invalid, KedgeError, Planning, Unavailable
 from kedge.model.event import Event
 from kedge.model.operation import Cause, Operation, Result
 from kedge.model.person import AUTOMATION
@@ -89,8 +89,9 @@ async def _turn(doors: Doors, dossier: Dossier, sweep: bool) -> Turn:
 
 async def _planning(doors: Doors, dossier: Dossier, error: Awaited) -> Turn:
     """A stack's plan is being made: nothing is wrong, and its end rings. What is known so far stays in sight, but for a
-    wish that nobody has compared yet."""
-    known = dossier.applied is not None and dossier.wish is None and await abreast(doors, dossier)
+    wish that nobody has compared yet, or that nobody can while a value of it is not there."""
+    old = isinstance(error, Planning) and dossier.applied is not None and dossier.wish is None
+    known = old and await abreast(doors, dossier)
     shown = replace(dossier.shown, sync=dossier.shown.sync if known else Sync.UNKNOWN, why=str(error), applied=False)
     again = doors.clock.now() + (error.retry_after or PLANNING)
     after = replace(dossier, shown=shown, trouble=tried_again(dossier))
@@ -298,9 +299,10 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal, held: Ve
     live = [pair.ref for pair in proposal.comparison.pairs]
     now, made = doors.clock.now(), proposal.comparison.made
     looked = bool(made) or proposal.wanted.unit.tool is None  # a stack without a new plan was not
-    known = inventory.verified(
-        proposal.move.inventory, proposal.desired.manifests, proposal.comparison.fingerprints, live
-    )
+    fingerprints = proposal.comparison.fingerprints
+    known = inventory.verified(proposal.move.inventory, proposal.desired.manifests, fingerprints, live)
+    if proposal.wanted.removal:
+        known = ()  # a stack in which nothing is left is itself what would be
     plan, trouble, again = (dossier.plan, dossier.trouble, held.until) if held is not None else (None, None, None)
     told = seen_overruled(dossier.overruled, proposal.comparison.pairs, inventory.refs(known))
     after = _remembered(

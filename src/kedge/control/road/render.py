@@ -143,6 +143,18 @@ async def abreast(doors: Doors, dossier: Dossier) -> bool:
         return True
 
 
+async def still_so(doors: Doors, unit: Unit, furnished: Furnished) -> bool:
+    """Whether what a unit's set was rendered with, beside its files, is there as it was then: a value that it reads may
+    have moved while the set was compared."""
+    if furnished.rendering is None or not unit.inputs:
+        return True
+    try:
+        supplied = await _supplied(doors, unit)
+    except (Awaited, Invalid):
+        return False
+    return spec_of(supplied, doors.renderer.version, await _stamp(doors, supplied)) == furnished.rendering.spec
+
+
 async def rendered(doors: Doors, revision: Revision, unit: Unit) -> Desired:
     """What a unit renders to at a commit. Of a huge repository its own folder is brought first, and then whatever else
     the rendering turns out to read, a folder's files at a time. Raises as `kedge.ports.Renderer.render`."""

@@ -49,7 +49,14 @@ class StateBackend:
             return None
         version, text = found
         return StateHead(
-            unit, version.lineage, version.serial, version.digest, text.outputs, text.resources, version.at
+            unit,
+            version.lineage,
+            version.serial,
+            version.digest,
+            text.outputs,
+            text.resources,
+            version.at,
+            version.execution,
         )
 
     async def grant(self, unit: str, execution: str, *, write: bool) -> StateAccess:

@@ -98,7 +98,9 @@ class OpenTofuTarget:
         if going and not bundle_of(manifest).backend and head is None:
             return Comparison(())
         report = await self._planned(scope, manifest, task, key)
-        plans = self._plans[_place(scope)]
+        plans = self._plans.get(_place(scope))
+        if plans is None or plans.id != report.id:
+            plans = _Plans(id=report.id)  # meanwhile it was applied, or somebody asked for another one
         if plans.shown is None:
             made = await self._exec.result(report.id)
             plans.shown = shown_of(made.shown, None if going else manifest, report.problems)
@@ -139,7 +141,8 @@ class OpenTofuTarget:
         mended = head is not None and head.at > (report.finished or 0.0)
         why = "" if mended else _unreadable((await self._exec.result(id)).errored)
         if not why:
-            del self._cut[unit]
+            if self._cut.get(unit) == id:
+                self._cut[unit] = ""
             return
         raise Invalid(
             f"what the apply {id} has made is not on record: {why}",
@@ -191,15 +194,13 @@ class OpenTofuTarget:
         again = (report.finished or 0.0) + min(_LONGEST_PAUSE, AGAIN * 2.0**plans.failed)
         if (report.finished or 0.0) <= now < again:  # else the clock was set back
             raise Unavailable(_failure("plan", report), retry_after=again - now)
-        failed = plans.failed + 1
-        report = await self._plan(scope, manifest, task, key)
-        self._plans[_place(scope)].failed = failed
+        report = await self._plan(scope, manifest, task, key, plans.failed + 1)
         raise Planning(_at_work(report), retry_after=_LOOKED_AFTER)
 
-    async def _plan(self, scope: Scope, manifest: Manifest, task: Task, key: str) -> Report:
+    async def _plan(self, scope: Scope, manifest: Manifest, task: Task, key: str, failed: int = 0) -> Report:
         id = f"{task}-{key}-{self._entropy.token(4)}"
         await self._begin(scope, bundle_of(manifest), id, task)
-        self._plans[_place(scope)] = _Plans(key, id)
+        self._plans[_place(scope)] = _Plans(key, id, failed)
         await self._tidy(scope.unit)
         return self._known(id)
 
@@ -274,7 +275,8 @@ class OpenTofuTarget:
         if report is not None and report.ending is not None:
             await self._close(report)
             head = await self._states.head(scope.unit)
-        return {ref: _sight(scope, ref, report, _fingerprint(head)) for ref in refs}
+        print_ = _left(report, head) if report is not None else _fingerprint(head)
+        return {ref: _sight(scope, ref, report, print_) for ref in refs}
 
     async def _close(self, report: Report) -> None:
         """An execution is over: bring home what it could not send, and end its token and its lock."""
@@ -329,6 +331,12 @@ def _own(scope: Scope, desired: Desired) -> Manifest | None:
 
 def _fingerprint(head: StateHead | None) -> str:
     return head.digest if head is not None else _UNMANAGED
+
+
+def _left(report: Report, head: StateHead | None) -> str:
+    """The fingerprint of what an apply has left; where somebody has given the stack another state since then, one that
+    nothing has."""
+    return _fingerprint(head) if head is None or head.execution == report.id else f"left by {report.id}"
 
 
 def _key_in(id: str) -> str:
