@@ -17,6 +17,7 @@ from aiohttp import web
 from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
 from tests.e2e.world import World, standing
 from tests.parts.fixtures import RealCluster
+from tests.parts.ports import held_port
 
 from kedge.certificate import self_signed
 from kedge.control.shift.queue import Lane
@@ -47,7 +48,7 @@ class Webhook:
     judge: Judge
     context: ssl.SSLContext
     authority: bytes
-    port: int = 0
+    port: int
     asked: list[dict[str, Any]] = field(default_factory=list)
     runner: web.AppRunner | None = None
 
@@ -58,7 +59,6 @@ class Webhook:
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", self.port, ssl_context=self.context)
         await site.start()
-        self.port = self.runner.addresses[0][1]
 
     async def down(self) -> None:
         if self.runner is not None:
@@ -98,7 +98,7 @@ class Webhook:
                     "admissionReviewVersions": ["v1"],
                     "sideEffects": "None",
                     "failurePolicy": "Fail",
-                    "timeoutSeconds": 2,
+                    "timeoutSeconds": 30,
                     "matchConditions": [
                         {"name": "ours", "expression": "request.name == 'web' && request.namespace == 'web'"}
                     ],
@@ -117,12 +117,13 @@ async def serving(folder: Path, judge: Judge) -> AsyncIterator[Webhook]:
     certificate, key = self_signed(SAFE)
     (folder / "webhook.pem").write_bytes(certificate + key)
     context.load_cert_chain(folder / "webhook.pem")
-    webhook = Webhook(judge, context, certificate)
-    await webhook.up()
-    try:
-        yield webhook
-    finally:
-        await webhook.down()
+    with held_port() as port:
+        webhook = Webhook(judge, context, certificate, port)
+        await webhook.up()
+        try:
+            yield webhook
+        finally:
+            await webhook.down()
 
 
 @asynccontextmanager
@@ -261,7 +262,7 @@ async def test_a_webhook_that_overrules_git_is_told_and_not_fought(tmp_path: Pat
             assert "OutOfSync" in shown
             assert "Healthy" in shown
         # Who waits for it to be applied and healthy waits for no more, and what comes after it goes on.
-        assert (await world.kedge("wait", "web", "--timeout", "5s")).code == 0
+        assert (await world.kedge("wait", "web", "--timeout", "1m")).code == 0
         world.repository.write({".kedge/other.yaml": application("other", "  after: [app/web]\n")})
         world.repository.write(folder_of("other", "goodbye"))
         await world.synced("shop/other", world.pushed("after it"))
@@ -320,9 +321,9 @@ async def test_what_a_webhook_forbids_to_try_counts_as_rendered_is_applied_once_
         more = config("goodbye, more: x")
         world.repository.write({"apps/web/config.yaml": more, ".kedge/web.yaml": application("web", WAITING)})
         pushed = world.pushed("goodbye")
-        shown = await world.said("does not support dry run", "diff", "web")
-        assert "as rendered: the cluster can not try it" in shown
-        assert "goodbye" in shown, shown
+        shown = await world.said("goodbye", "diff", "web")
+        assert "does not support dry run" in shown, shown
+        assert "as rendered: the cluster can not try it" in shown, shown
         await world.kedge("sync", "web", "-y")
         await world.synced("shop/web", pushed)
         assert await world.greeting("web") == "goodbye"

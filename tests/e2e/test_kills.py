@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.doors.git_http import GitServer
 from tests.e2e.evidence import Evidence, witnessed
 from tests.e2e.life import Life, at
 from tests.e2e.stories import PROJECT, application, config
-from tests.e2e.world import Forge, clustered
+from tests.e2e.world import Forge, clustered, forged
 from tests.parts.proxy import Asked, Fate, Proxy, fine, proxied
 
 from kedge.kube.kubeconfig import Access
@@ -91,15 +90,13 @@ class Mortal(Life):
 
 @asynccontextmanager
 async def mortal(folder: Path, access: Access | None) -> AsyncIterator[Mortal]:
-    (folder / "git").mkdir()
     async with AsyncExitStack() as stack:
         if access is None:
             _, access = await stack.enter_async_context(clustered(folder / "sandbox"))
         proxy, through = await stack.enter_async_context(proxied(access, folder / "proxy"))
         evidence = await stack.enter_async_context(witnessed(access))
         (folder / "kubeconfig").write_text(kubeconfig(through.server, through.token, through.ca.encode()))
-        forge = Forge(folder, GitServer(folder / "git"))
-        stack.callback(forge.down)
+        forge = stack.enter_context(forged(folder))
         life = Mortal(folder, forge.repository("system"), proxy=proxy, evidence=evidence, forge=forge)
         proxy.ghostly = 0.0
         try:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.doors.git_http import GitServer
 from tests.e2e.stories import PROJECT, application, config, folder_of
-from tests.e2e.world import MONA, Cluster, Forge, Repository, World, clustered, served, without_bugs
+from tests.e2e.world import MONA, Cluster, Forge, Repository, World, clustered, forged, served, without_bugs
 
 from kedge.compose import Parts, open_house
 from kedge.control.road.enlist import AdminRoot
@@ -57,11 +56,9 @@ class Place:
 
 @asynccontextmanager
 async def placed(folder: Path, access: Access | None) -> AsyncIterator[Place]:
-    (folder / "git").mkdir()
     (folder / "data").mkdir(mode=0o700)
     async with AsyncExitStack() as stack:
-        forge = Forge(folder, GitServer(folder / "git"))
-        stack.callback(forge.down)
+        forge = stack.enter_context(forged(folder))
         sandbox = None
         if access is None:
             sandbox, access = await stack.enter_async_context(clustered(folder / "cluster"))

@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.doors.git_http import GitServer
 from tests.e2e.life import Life
 from tests.e2e.stacked import PROJECT, UNATTENDED, stack
-from tests.e2e.world import PATIENCE, Forge, Said, clustered
+from tests.e2e.world import PATIENCE, Said, clustered, forged
+from tests.parts.ports import held_port
 
 from kedge.sandbox.http import kubeconfig
 
@@ -32,14 +32,12 @@ output "made" { value = terraform_data.first.output }
 
 
 @pytest.fixture
-async def life(tmp_path: Path, tofu: Path, free_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Life]:
+async def life(tmp_path: Path, tofu: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Life]:
     monkeypatch.setenv("KEDGE_TOOLS", str(tofu.parent))
-    (tmp_path / "git").mkdir()
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "kedge-data").write_text("made by a test\n")
-    forge = Forge(tmp_path, GitServer(tmp_path / "git"))
     async with AsyncExitStack() as closing:
-        closing.callback(forge.down)
+        forge, port = closing.enter_context(forged(tmp_path)), closing.enter_context(held_port())
         _, access = await closing.enter_async_context(clustered(tmp_path / "cluster"))
         (tmp_path / "kubeconfig").write_text(kubeconfig(access.server, access.token, access.ca.encode()))
         files: dict[str, str | None] = {
@@ -47,7 +45,7 @@ async def life(tmp_path: Path, tofu: Path, free_tcp_port: int, monkeypatch: pyte
             ".kedge/net.yaml": stack("net", UNATTENDED),
             "infra/net/main.tf": CODE.replace("HERE", str(tmp_path)),
         }
-        found = Life(tmp_path, forge.repository("system", files), port=free_tcp_port)
+        found = Life(tmp_path, forge.repository("system", files), port=port)
         closing.push_async_callback(found.end)
         closing.callback((tmp_path / "go-on").touch)
         yield found

@@ -8,33 +8,29 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.doors.git_http import GitServer
 from tests.e2e.life import Life
 from tests.e2e.stacked import PROJECT, UNATTENDED, stack
 from tests.e2e.test_stack_deaths import CODE, begun
-from tests.e2e.world import PATIENCE, Forge
+from tests.e2e.world import PATIENCE, forged
 from tests.executions.jobscene import IMAGE, Runs
 from tests.parts.kubelet import Kubelet
+from tests.parts.ports import held_port
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-async def life(
-    tmp_path: Path, tofu: Path, runs: Runs, free_tcp_port: int, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Life]:
+async def life(tmp_path: Path, tofu: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Life]:
     """The server has no tool: the image of the pods has."""
     monkeypatch.setenv("KEDGE_JOBS_IMAGE", IMAGE)
     monkeypatch.setenv("KEDGE_JOBS_NAMESPACE", runs.namespace)
-    monkeypatch.setenv("KEDGE_JOBS_ADDRESS", f"http://127.0.0.1:{free_tcp_port}")
-    for name in ("git", "node"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "node").mkdir()
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "kedge-data").write_text("made by a test\n")
     (tmp_path / "kubeconfig").write_text(runs.cluster.kubeconfig.read_text())
-    forge = Forge(tmp_path, GitServer(tmp_path / "git"))
     async with AsyncExitStack() as closing:
-        closing.callback(forge.down)
+        forge, port = closing.enter_context(forged(tmp_path)), closing.enter_context(held_port())
+        monkeypatch.setenv("KEDGE_JOBS_ADDRESS", f"http://127.0.0.1:{port}")
         tools = {"KEDGE_TOOLS": str(tofu.parent)}
         closing.enter_context(Kubelet(runs.cluster.access, runs.namespace, tmp_path / "node", tools))
         files: dict[str, str | None] = {
@@ -42,7 +38,7 @@ async def life(
             ".kedge/net.yaml": stack("net", UNATTENDED),
             "infra/net/main.tf": CODE.replace("HERE", str(tmp_path)),
         }
-        found = Life(tmp_path, forge.repository("system", files), port=free_tcp_port)
+        found = Life(tmp_path, forge.repository("system", files), port=port)
         closing.push_async_callback(found.end)
         closing.callback((tmp_path / "go-on").touch)
         yield found

@@ -14,7 +14,15 @@ import ssl
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import (
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +30,7 @@ from typing import Any
 
 import aiohttp
 from tests.doors.git_http import GitServer
+from tests.parts.ports import held_port
 
 import kedge.compose
 from kedge.certificate import server_context
@@ -43,7 +52,7 @@ from kedge.sandbox.wire import Request
 from kedge.server.app import build as build_app
 from kedge.server.serve import Serving, listen
 
-PATIENCE = 40.0
+PATIENCE = 90.0
 SHARED = Path(os.environ.get("KEDGE_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 EXAMPLES = SHARED / "cases" / "example-apps"
 TOKEN = "the-token-of-a-test"
@@ -144,6 +153,18 @@ class Forge:
         self.server = GitServer(self.server.folder, port)
 
 
+@contextmanager
+def forged(folder: Path) -> Iterator[Forge]:
+    """A forge without repositories, which keeps its address until the end of the block."""
+    (folder / "git").mkdir()
+    with held_port() as port:
+        forge = Forge(folder, GitServer(folder / "git", port))
+        try:
+            yield forge
+        finally:
+            forge.down()
+
+
 @dataclass
 class Cluster:
     """The sandbox over HTTP. `meet` decides what becomes of each request; None: what the sandbox says."""
@@ -164,8 +185,7 @@ class Cluster:
         return Outcome(self.core.handle(request))
 
     async def up(self) -> None:
-        port = int(self.url.rpartition(":")[2]) if self.url else 0
-        self.served = await serve(self.core, replace(self.front, port=port, meet=self.fate))
+        self.served = await serve(self.core, replace(self.front, meet=self.fate))
         self.url = self.served.url
 
     async def down(self) -> None:
@@ -230,6 +250,20 @@ class World:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise AssertionError(f"kedge {' '.join(words)} never said “{text}”:\n{last}") from None
+
+    async def silent(self, text: str, *words: str) -> None:
+        """Ask until the answer does not hold `text` any more."""
+        last = ""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    found = await self.kedge(*words)
+                    last = found.out + found.err
+                    if text not in last:
+                        return
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(f"kedge {' '.join(words)} says “{text}” for ever:\n{last}") from None
 
     async def until(self, unit: str, true: Callable[[Dossier], bool]) -> Dossier:
         """Look until the unit's dossier is as wanted; fails with what it was instead."""
@@ -297,12 +331,14 @@ class World:
 
     async def retried(self, work: Callable[[], Any]) -> Any:
         """Commands may meet a turn that is under way."""
-        for _ in range(20):
+        due = asyncio.get_running_loop().time() + PATIENCE
+        while True:
             try:
                 return await work()
             except Conflict:
+                if asyncio.get_running_loop().time() > due:
+                    raise
                 await asyncio.sleep(0.05)
-        return await work()
 
 
 async def asked(access: Access, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
@@ -320,6 +356,16 @@ async def asked(access: Access, method: str, path: str, body: Any = None, kind: 
         return found
 
 
+def contents(folder: Path) -> list[bytes]:
+    """The content of every file below a folder that others write to: one that goes meanwhile is kept no more."""
+    found = []
+    for place in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if place.is_file() and not place.is_symlink():
+                found.append(place.read_bytes())
+    return found
+
+
 def spoken(args: list[str]) -> Said:
     """One at a time: there is one stdout."""
     out, err = io.StringIO(), io.StringIO()
@@ -335,15 +381,14 @@ async def clustered(folder: Path) -> AsyncIterator[tuple[Cluster, Access]]:
     clock, entropy = Parts(folder, {}).clock, Parts(folder, {}).entropy
     manager = FieldManager(str(built_worker()))
     context, authority = server_context(folder, clock.now())
-    cluster = Cluster(
-        Sandbox(ManagedBy(manager, Ask), clock.now, entropy.token), Front(token=entropy.token(24), tls=context)
-    )
-    try:
-        await cluster.up()
-        yield cluster, Access(cluster.url, ca=authority.decode(), token=cluster.front.token)
-    finally:
-        await cluster.down()
-        manager.close()
+    with held_port() as port, closing(manager):
+        front = Front(port=port, token=entropy.token(24), tls=context)
+        cluster = Cluster(Sandbox(ManagedBy(manager, Ask), clock.now, entropy.token), front)
+        try:
+            await cluster.up()
+            yield cluster, Access(cluster.url, ca=authority.decode(), token=front.token)
+        finally:
+            await cluster.down()
 
 
 @asynccontextmanager
@@ -387,12 +432,10 @@ async def standing(
     """A house over an almost empty repository and an empty sandbox, or the cluster of `access`.
 
     `poll` in seconds; `secret` opens webhooks."""
-    (folder / "git").mkdir()
     data = folder / "data"
     data.mkdir(mode=0o700)
-    forge = Forge(folder, GitServer(folder / "git"))
     async with AsyncExitStack() as stack:
-        stack.callback(forge.down)
+        forge = stack.enter_context(forged(folder))
         stack.enter_context(without_bugs())
         repository = forge.repository("system")
         sandbox = None

@@ -15,7 +15,7 @@ from tests.executions.scene import PATIENT, Scene
 from tests.parts.api import Api
 from tests.parts.fixtures import RealCluster
 from tests.parts.kubelet import LABEL, Kubelet, lacking
-from tests.parts.programs import free_ports
+from tests.parts.ports import held_port
 from tests.server.driver import Fakes
 
 from kedge.clock import SystemClock, SystemEntropy
@@ -59,7 +59,7 @@ async def standing(runs: Runs, folder: Path, program: Path) -> AsyncIterator[Job
     """A controller and a node whose pods have `program` for a tool."""
     (folder / "node").mkdir()
     tools = {"KEDGE_TOOLS": str(program.parent)}
-    with Kubelet(runs.cluster.access, runs.namespace, folder / "node", tools) as kubelet:
+    with held_port() as port, Kubelet(runs.cluster.access, runs.namespace, folder / "node", tools) as kubelet:
         one = JobScene(
             folder / "executions",
             program,
@@ -67,7 +67,7 @@ async def standing(runs: Runs, folder: Path, program: Path) -> AsyncIterator[Job
             access=runs.cluster.access,
             api=runs.cluster.api,
             kubelet=kubelet,
-            port=free_ports(1)[0],
+            port=port,
             place=Place("default", runs.namespace, IMAGE, ""),
             installation=Installation(f"inst-{next(NUMBERS)}", b"the key of a test", ""),
         )

@@ -31,13 +31,17 @@ PATIENT = 60.0
 """Seconds that a test waits for anything."""
 
 
-def slow(seconds: int, count: int = 1) -> str:
-    """A stack whose apply takes a while."""
+def waiting(gate: Path) -> str:
+    """A command that ends once the file is there; or after ten minutes, so that nothing is left of a test for ever."""
+    return f"for i in $(seq 6000); do test -e {gate} && break; sleep 0.1; done"
+
+
+def slow(gate: Path) -> str:
+    """A stack whose apply is at work until the file `gate` is there."""
     return f"""
 resource "terraform_data" "slow" {{
-  count = {count}
   provisioner "local-exec" {{
-    command = "sleep {seconds}"
+    command = "{waiting(gate)}"
   }}
 }}
 """

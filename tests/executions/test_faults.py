@@ -14,33 +14,43 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.executions.scene import PATIENT, STACK, Scene, slow
+from tests.executions.scene import PATIENT, STACK, Scene, slow, waiting
 from tests.executions.states import Backend
 
 from kedge import detached
 from kedge.detached import Birth
 from kedge.executions.folder import Folder
 from kedge.model.errors import Invalid
-from kedge.model.execution import Ending, Report, Tool
+from kedge.model.execution import Ending, Tool
 
 CREATING = ": Creating..."
 ONCE = [Tool.OPENTOFU]
 """What is ours and not the tool's is tried with one of them."""
 
 
-def chain(*seconds: int) -> str:
-    """One resource after the other, each taking so many seconds."""
+@pytest.fixture
+def go(tmp_path: Path) -> Path:
+    """What an apply waits for: a file that a test makes when it has done what is to happen meanwhile."""
+    return tmp_path / "go"
+
+
+def chain(go: Path, count: int) -> str:
+    """One resource after the other, each waiting for a gate of its own."""
     return "".join(
         f"""
 resource "terraform_data" "s{number}" {{
   input = {f"terraform_data.s{number - 1}.id" if number else '"first"'}
   provisioner "local-exec" {{
-    command = "sleep {each}"
+    command = "{waiting(step(go, number))}"
   }}
 }}
 """
-        for number, each in enumerate(seconds)
+        for number in range(count)
     )
+
+
+def step(go: Path, number: int) -> Path:
+    return go.with_name(f"{go.name}-{number}")
 
 
 async def begun(scene: Scene, backend: Backend, code: str, text: str = CREATING) -> str:
@@ -71,8 +81,10 @@ def tainted(backend: Backend) -> list[str]:
     return [each.get("status", "") for one in json.loads(backend.saved[-1])["resources"] for each in one["instances"]]
 
 
-async def test_an_apply_that_is_asked_to_end_saves_what_it_has_done_and_lets_go(scene: Scene, backend: Backend) -> None:
-    id = await begun(scene, backend, slow(600))
+async def test_an_apply_that_is_asked_to_end_saves_what_it_has_done_and_lets_go(
+    scene: Scene, backend: Backend, go: Path
+) -> None:
+    id = await begun(scene, backend, slow(go))
     await scene.exec.stop(id, "a person")
     report = await scene.until_ended(id)
     assert (report.ending, report.told) == (Ending.STOPPED, "a person")
@@ -80,33 +92,34 @@ async def test_an_apply_that_is_asked_to_end_saves_what_it_has_done_and_lets_go(
     assert not backend.lock
 
 
-async def test_a_runner_that_gets_sigterm_ends_its_apply_in_order(scene: Scene, backend: Backend) -> None:
-    id = await begun(scene, backend, slow(600))
+async def test_a_runner_that_gets_sigterm_ends_its_apply_in_order(scene: Scene, backend: Backend, go: Path) -> None:
+    id = await begun(scene, backend, slow(go))
     os.kill(processes(scene, id)[0].pid, signal.SIGTERM)
     assert (await scene.until_ended(id)).ending is Ending.STOPPED
     assert tainted(backend) == ["tainted"]
     assert not backend.lock
 
 
-async def test_an_apply_whose_runner_is_killed_goes_on_to_its_end(scene: Scene, backend: Backend) -> None:
-    id = await begun(scene, backend, slow(2))
+async def test_an_apply_whose_runner_is_killed_goes_on_to_its_end(scene: Scene, backend: Backend, go: Path) -> None:
+    id = await begun(scene, backend, slow(go))
     os.kill(processes(scene, id)[0].pid, signal.SIGKILL)
+    go.touch()
     report = await scene.until_ended(id)
     assert report.ending is Ending.LOST
     assert tainted(backend) == [""]
     assert not backend.lock
 
 
-async def test_a_tool_that_gets_sigterm_saves_what_it_has_done(scene: Scene, backend: Backend) -> None:
-    id = await begun(scene, backend, slow(600))
+async def test_a_tool_that_gets_sigterm_saves_what_it_has_done(scene: Scene, backend: Backend, go: Path) -> None:
+    id = await begun(scene, backend, slow(go))
     os.kill(processes(scene, id)[1].pid, signal.SIGTERM)
     assert (await scene.until_ended(id)).ending is Ending.FAILED
     assert tainted(backend) == ["tainted"]
     assert not backend.lock
 
 
-async def test_a_tool_that_is_killed_leaves_its_lock_and_is_told(scene: Scene, backend: Backend) -> None:
-    id = await begun(scene, backend, slow(600))
+async def test_a_tool_that_is_killed_leaves_its_lock_and_is_told(scene: Scene, backend: Backend, go: Path) -> None:
+    id = await begun(scene, backend, slow(go))
     _, tool = processes(scene, id)
     os.kill(tool.pid, signal.SIGKILL)
     report = await scene.until_ended(id)
@@ -146,9 +159,9 @@ async def waiting_apply(scene: Scene, backend: Backend, code: str) -> str:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize("tool", ONCE, indirect=True, ids=str)
 async def test_an_apply_outlives_the_controller_that_began_it(
-    scene: Scene, backend: Backend, number: signal.Signals
+    scene: Scene, backend: Backend, number: signal.Signals, go: Path
 ) -> None:
-    id = await waiting_apply(scene, backend, slow(3))
+    id = await waiting_apply(scene, backend, slow(go))
     await scene.leave()
     with subprocess.Popen(
         [sys.executable, "-c", CONTROLLER, str(scene.root), str(scene.program.parent)],
@@ -166,14 +179,16 @@ async def test_an_apply_outlives_the_controller_that_began_it(
         assert detached.alive(tool)
     await scene.open()
     assert scene.exec.report(id).ending is None  # type: ignore[union-attr]
+    go.touch()
     assert (await scene.until_ended(id)).ending is Ending.SUCCEEDED
     assert tainted(backend) == [""]
 
 
-async def test_a_backend_that_is_away_for_a_while_is_waited_for(scene: Scene, backend: Backend) -> None:
-    id = await begun(scene, backend, slow(1))
+async def test_a_backend_that_is_away_for_a_while_is_waited_for(scene: Scene, backend: Backend, go: Path) -> None:
+    id = await begun(scene, backend, slow(go))
     backend.down = True
     asked = len(backend.asked)
+    go.touch()
     async with asyncio.timeout(PATIENT):
         while len(backend.asked) < asked + 2:
             await asyncio.sleep(0.02)
@@ -182,9 +197,10 @@ async def test_a_backend_that_is_away_for_a_while_is_waited_for(scene: Scene, ba
     assert tainted(backend) == [""]
 
 
-async def test_a_state_that_could_not_be_sent_is_brought_home(scene: Scene, backend: Backend) -> None:
-    id = await begun(scene, backend, slow(1))
+async def test_a_state_that_could_not_be_sent_is_brought_home(scene: Scene, backend: Backend, go: Path) -> None:
+    id = await begun(scene, backend, slow(go))
     backend.refuses = True
+    go.touch()
     report = await scene.until_ended(id)
     assert report.ending is Ending.FAILED
     assert any("Failed to save state" in problem for problem in report.problems), report.problems
@@ -230,9 +246,12 @@ async def test_a_bundle_for_which_there_is_no_room_is_told(cramped: Scene, backe
     assert "no room left on the disk" in report.problems[0]
 
 
-async def test_an_apply_on_a_disk_that_fills_up_saves_its_state_and_is_told(cramped: Scene, backend: Backend) -> None:
-    id = await begun(cramped, backend, slow(1))
+async def test_an_apply_on_a_disk_that_fills_up_saves_its_state_and_is_told(
+    cramped: Scene, backend: Backend, go: Path
+) -> None:
+    id = await begun(cramped, backend, slow(go))
     fill(cramped.root)
+    go.touch()
     report = await cramped.until_ended(id)
     assert report.ending is Ending.SUCCEEDED, report.problems
     assert tainted(backend) == [""]
@@ -314,22 +333,37 @@ resource "terraform_data" "loud" {
     assert (scene.root / report.id / "lines").stat().st_size < 9 << 20
 
 
-MOMENTS = {0: "s0: Creating...", 1: "s0: Creation complete", 19: "s1: Creation complete", 21: "s2: Creation complete"}
+SENT = 21.0
+"""Seconds after its first step was done from which on a tool sends its state with each that is; 20 is its own floor."""
+MOMENTS = ("at the first step", "after it", "before the first word to the backend", "after that word")
 
 
-async def struck(scene: Scene, backend: Backend, moment: int, who: int, number: signal.Signals) -> Report:
-    """An apply of four steps that end after 1, 19, 21 and 23 seconds, in which one process gets a signal."""
-    id = await begun(scene, backend, chain(1, 18, 2, 2), MOMENTS[moment])
+async def struck(scene: Scene, backend: Backend, go: Path, moment: str, who: int, number: signal.Signals) -> str:
+    """An apply of four steps, in which one process gets a signal at this moment: while it is at work at a step."""
+    id = await begun(scene, backend, chain(go, 4), "s0: Creating...")
+    for done in range(min(MOMENTS.index(moment), 2)):
+        if done and moment == MOMENTS[-1]:
+            await asyncio.sleep(SENT)
+        step(go, done).touch()
+        await scene.until_told(id, f"s{done}: Creation complete")
+        await scene.until_told(id, f"s{done + 1}: Creating...")
+    async with asyncio.timeout(PATIENT):
+        while moment == MOMENTS[-1] and not backend.saved:
+            await asyncio.sleep(0.02)
     os.kill(processes(scene, id)[who].pid, number)
-    return await scene.until_ended(id)
+    return id
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("tool", ONCE, indirect=True, ids=str)
-async def test_whenever_a_runner_is_killed_the_apply_goes_on(scene: Scene, backend: Backend, moment: int) -> None:
-    report = await struck(scene, backend, moment, 0, signal.SIGKILL)
-    assert report.ending is Ending.LOST
+async def test_whenever_a_runner_is_killed_the_apply_goes_on(
+    scene: Scene, backend: Backend, go: Path, moment: str
+) -> None:
+    id = await struck(scene, backend, go, moment, 0, signal.SIGKILL)
+    for number in range(4):
+        step(go, number).touch()
+    assert (await scene.until_ended(id)).ending is Ending.LOST
     assert tainted(backend) == ["", "", "", ""]
     assert not backend.lock
 
@@ -339,11 +373,11 @@ async def test_whenever_a_runner_is_killed_the_apply_goes_on(scene: Scene, backe
 @pytest.mark.parametrize("who", [0, 1], ids=["runner", "tool"])
 @pytest.mark.parametrize("tool", ONCE, indirect=True, ids=str)
 async def test_whenever_one_is_asked_to_end_what_is_done_is_saved(
-    scene: Scene, backend: Backend, moment: int, who: int
+    scene: Scene, backend: Backend, go: Path, moment: str, who: int
 ) -> None:
-    report = await struck(scene, backend, moment, who, signal.SIGTERM)
-    assert report.ending is (Ending.FAILED if who else Ending.STOPPED)
-    assert tainted(backend) == ["tainted", *[""] * [0, 1, 19, 21].index(moment)][::-1]
+    id = await struck(scene, backend, go, moment, who, signal.SIGTERM)
+    assert (await scene.until_ended(id)).ending is (Ending.FAILED if who else Ending.STOPPED)
+    assert tainted(backend) == [*[""] * min(MOMENTS.index(moment), 2), "tainted"]
     assert not backend.lock
 
 
@@ -351,12 +385,12 @@ async def test_whenever_one_is_asked_to_end_what_is_done_is_saved(
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("tool", ONCE, indirect=True, ids=str)
 async def test_a_tool_that_is_killed_has_saved_only_what_is_twenty_seconds_old(
-    scene: Scene, backend: Backend, moment: int
+    scene: Scene, backend: Backend, go: Path, moment: str
 ) -> None:
-    report = await struck(scene, backend, moment, 1, signal.SIGKILL)
-    assert report.ending is Ending.FAILED
+    id = await struck(scene, backend, go, moment, 1, signal.SIGKILL)
+    assert (await scene.until_ended(id)).ending is Ending.FAILED
     assert backend.lock
-    assert bool(backend.saved) == (moment == 21)
+    assert bool(backend.saved) == (moment == MOMENTS[-1])
 
 
 async def test_two_of_one_id_are_one(scene: Scene, backend: Backend) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from kedge.store.vault import Vault
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    one = Scene(tmp_path / "executions", pretender(tmp_path / "bin"), Tool.OPENTOFU, Supply(patience=0.5, room=3))
+    one = Scene(tmp_path / "executions", pretender(tmp_path / "bin"), Tool.OPENTOFU, Supply(patience=PATIENT, room=3))
     await one.open()
     yield one
     for report in one.exec.reports():
@@ -190,6 +191,9 @@ async def test_one_that_takes_too_long_is_asked_to_end(scene: Scene) -> None:
 
 
 async def test_a_tool_that_hears_nothing_is_ended_when_all_patience_is_over(scene: Scene) -> None:
+    await scene.leave()
+    scene.supply = replace(scene.supply, patience=0.5)
+    await scene.open()
     await scene.exec.start(work(scene, "one", "deaf"))
     await at_work(scene, "one")
     tool = folder(scene, "one").tool()

@@ -14,7 +14,7 @@ from tests.executions.pretender import pretender
 from tests.executions.scene import STACK, slow
 from tests.executions.states import Backend
 from tests.parts.kubelet import PULLED_NEVER
-from tests.parts.programs import free_ports
+from tests.parts.ports import held_port
 
 from kedge.clock import SystemEntropy
 from kedge.executions import job
@@ -257,10 +257,11 @@ async def test_what_the_cluster_refuses_fails_in_its_words(scene: JobScene) -> N
 async def test_while_the_cluster_is_away_nothing_is_judged_and_it_is_told(scene: JobScene) -> None:
     access = scene.access
     await scene.leave()
-    scene.access = replace(access, server=f"https://127.0.0.1:{free_ports(1)[0]}")
-    await scene.open()
-    await scene.exec.start(work(scene, "one"))
-    await scene.until("it is told", lambda: "cluster default" in scene.exec.report("one").told)
+    with held_port() as nobody:
+        scene.access = replace(access, server=f"https://127.0.0.1:{nobody}")
+        await scene.open()
+        await scene.exec.start(work(scene, "one"))
+        await scene.until("it is told", lambda: "cluster default" in scene.exec.report("one").told)
     scene.access = access
     gate(scene, "one").touch()
     assert (await scene.until_ended("one")).ending is Ending.SUCCEEDED
@@ -305,9 +306,10 @@ async def test_a_plan_that_looks_for_drift_makes_way(scene: JobScene) -> None:
 
 
 async def test_an_apply_whose_controller_is_killed_again_and_again_is_done_once(
-    real: JobScene, backend: Backend
+    real: JobScene, backend: Backend, tmp_path: Path
 ) -> None:
-    planned = real.execution({"main.tf": slow(3)}, backend.access)
+    go = tmp_path / "go"
+    planned = real.execution({"main.tf": slow(go)}, backend.access)
     _, left = await real.run(planned)
     apply = real.applying(planned, left.plan, state=backend.access)
     await real.exec.start(apply)
@@ -315,6 +317,7 @@ async def test_an_apply_whose_controller_is_killed_again_and_again_is_done_once(
     for _ in range(2):
         await real.leave()
         await real.open()
+    go.touch()
     report = await real.until_ended(apply.id)
     assert (report.ending, report.problems) == (Ending.SUCCEEDED, ())
     assert len(real.kubelet.started) == 2, "one pod for the plan, one for the apply"

@@ -17,7 +17,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from scripts.build_parts import MOTO
 from tests.parts.patience import until
-from tests.parts.programs import Broken, Programs, free_ports
+from tests.parts.ports import held_port
+from tests.parts.programs import Broken, Programs
 
 REGION = "us-east-1"
 PATIENCE = 30.0
@@ -32,24 +33,25 @@ _KINDS = {"bucket": "aws_s3_bucket", "queue": "aws_sqs_queue", "role": "aws_iam_
 @contextmanager
 def stand_in(folder: Path) -> Iterator[str]:
     """The URL of an empty one, which ends with the block. Raises Broken when it does not come up."""
-    programs, port = Programs(folder), free_ports(1)[0]
-    url = f"http://127.0.0.1:{port}"
+    programs = Programs(folder)
+    with held_port() as port:
+        url = f"http://127.0.0.1:{port}"
 
-    def answers() -> bool:
-        programs.check()
+        def answers() -> bool:
+            programs.check()
+            try:
+                Aws(url).read()
+            except URLError:
+                return False
+            return True
+
+        programs.start("moto", [MOTO.program, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)])
         try:
-            Aws(url).read()
-        except URLError:
-            return False
-        return True
-
-    programs.start("moto", [MOTO.program, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)])
-    try:
-        if not until(answers, bool, PATIENCE):
-            raise Broken(f"moto does not answer:\n{programs.said('moto')}")
-        yield url
-    finally:
-        programs.end()
+            if not until(answers, bool, PATIENCE):
+                raise Broken(f"moto does not answer:\n{programs.said('moto')}")
+            yield url
+        finally:
+            programs.end()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeVar
@@ -23,10 +23,11 @@ from scripts.build_parts import KUBERNETES, KWOK
 from tests.parts.api import Api, access_of
 from tests.parts.authority import Authority
 from tests.parts.patience import until
-from tests.parts.programs import Broken, Programs, free_ports, missing
+from tests.parts.ports import held_ports
+from tests.parts.programs import Broken, Programs, missing
 
 PREFIX = "kedge-cluster-"
-PATIENCE = 90.0
+PATIENCE = 180.0
 """Seconds for all of it to come up; it takes 3 to 6 where nobody else works."""
 SHARED_MEMORY = Path("/dev/shm")
 ROOM = 1 << 30
@@ -45,9 +46,12 @@ class ControlPlane:
     """Five programs in `folder`, which exists and is empty."""
 
     folder: Path
-    ports: list[int] = field(default_factory=lambda: free_ports(4))
+    ports: list[int] = field(init=False)
+    """The API server's, those of etcd, and the issuer's: nobody else's until the end, served or not."""
 
     def __post_init__(self) -> None:
+        self.holding = ExitStack()
+        self.ports = self.holding.enter_context(held_ports(4))
         self.programs = Programs(self.folder)
         self.authority = Authority(self.folder)
 
@@ -93,6 +97,7 @@ class ControlPlane:
 
     def end(self) -> None:
         self.programs.end()
+        self.holding.close()
 
     def wait(self, what: str, there: Callable[[], bool]) -> None:
         def alive() -> bool:
@@ -233,7 +238,8 @@ def standing_plane(make: Callable[[Path], Plane]) -> Iterator[Plane]:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))
     plane = make(folder)
     try:
-        plane.start()
+        with holding(folder):  # whoever else comes up at this moment sweeps what nobody holds
+            plane.start()
         yield plane
     finally:
         plane.end()

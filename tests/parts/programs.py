@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -28,15 +26,6 @@ def missing(parts: Sequence[Part | Packages] = (KUBERNETES, KWOK)) -> str:
     """Why tests that need these parts can not run here; "" when they can."""
     absent = [part.name for part in parts if not part.program.exists()]
     return f"{' and '.join(absent)} not built for this checkout: run `make parts`" if absent else ""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on. Held together, so that they differ."""
-    with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in held]
 
 
 def _with_parent() -> Callable[[], None] | None:
