@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.dialects.kedge import Reading, laid_over, read
@@ -288,7 +288,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["Application", "Root", "Project", "Cluster", "Credential"]), VALUES, VALUES)
 def test_any_shape_is_read_or_explained(kind: str, metadata: Any, spec: Any) -> None:
     document = {"apiVersion": "kedge.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.dialects.loader import Limits, load, read
@@ -146,14 +146,12 @@ def test_limits_are_the_callers_to_set() -> None:
         load(b"a: [[[1]]]", limits=Limits(depth=2))
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=" \n\t-:[]{}&*!|>'\"%@`#?,.ab01~<=\\\u2028\x85", max_size=60))
 def test_any_text_is_read_or_refused_and_never_crashes(text: str) -> None:
     stream = read(text.encode(), "a.yaml")
     assert all(problem.where.file and problem.where.line for problem in stream.problems)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     stream = read(raw)

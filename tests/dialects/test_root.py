@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.bounds import processor
 
@@ -84,7 +84,6 @@ def test_a_wrong_configuration_is_refused_with_its_place(text: str, said: str) -
     assert str(refused.value).startswith("kedge.yaml")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="*a/?", max_size=40), st.text(alphabet="a/", max_size=200))
 def test_no_glob_takes_more_than_pattern_times_path(glob: str, path: str) -> None:
     with processor(5):
@@ -114,7 +113,6 @@ _NAMES = st.lists(st.sampled_from(["a", "b", "ab", "c.yaml"]), min_size=1, max_s
 _GLOBS = st.lists(st.sampled_from(["a", "b", "a*", "?", "*", "**", "c.yaml"]), min_size=1, max_size=4).map("/".join)
 
 
-@settings(deadline=None)
 @given(st.lists(_GLOBS, min_size=1, max_size=4), _NAMES)
 def test_whatever_is_included_lies_in_one_of_the_places(globs: list[str], path: str) -> None:
     config = RootConfig(include=tuple(globs))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.dialects.loader import load
@@ -144,7 +144,6 @@ def test_bodies_that_are_no_json_or_too_large_are_refused(body: bytes) -> None:
         receive(signed("github", body), body, SECRET)
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.engine.fieldset import (
@@ -267,7 +267,6 @@ def test_an_unreadable_element_matches_nothing_and_can_still_be_told(element: st
     assert all(describe(path) for path in fields)
 
 
-@settings(deadline=None)
 @given(managed=LISTS | ANYTHING, obj=st.dictionaries(st.sampled_from(["a", "b", "spec"]), ANYTHING))
 def test_nothing_in_managed_fields_makes_it_raise_or_change(managed: Any, obj: dict[str, Any]) -> None:
     before = repr((managed, obj))
@@ -281,7 +280,6 @@ def test_nothing_in_managed_fields_makes_it_raise_or_change(managed: Any, obj: d
     assert repr((managed, obj)) == before
 
 
-@settings(deadline=None)
 @given(trie=TRIES)
 def test_parsing_what_was_written_gives_the_same_set(trie: dict[str, Any]) -> None:
     assert parse(parse(trie).fields()) == parse(trie)

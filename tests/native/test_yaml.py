@@ -133,7 +133,7 @@ def test_no_document_of_a_stream_is_lost(talk: Any, text: str, names: list[str])
     assert [frame.header["name"] for frame in objects] == names
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet="ab:-[]{},&*!|>'\"%@#?~<= \t\n01.é\x00", max_size=60))
 def test_no_text_takes_the_parser_out_of_its_stride(talk: Any, text: str) -> None:
     last = talk.send("plain", {"a.yaml": text.encode()})[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.model.errors import Invalid
@@ -86,7 +86,6 @@ def test_everything_else_is_refused(url: str) -> None:
     assert "password@" not in str(refused.value)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pygit2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kedge.sources import history
@@ -44,7 +44,6 @@ def files(tree: Tree, prefix: str = "") -> dict[str, str]:
     return found
 
 
-@settings(deadline=None)
 @given(before=TREES, after=TREES)
 def test_what_is_told_is_what_a_list_of_all_files_would_tell(
     database: pygit2.Repository, before: Tree, after: Tree

@@ -48,7 +48,7 @@ def any_of(kind: Any) -> st.SearchStrategy[Any]:
     return st.from_type(kind).map(_finite)
 
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @RELAXED

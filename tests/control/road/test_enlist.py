@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.doors.memory_source import MemorySnapshot, MemorySource
 
@@ -72,7 +72,6 @@ def test_a_root_below_a_folder_reads_nothing_beside_it() -> None:
     assert read_from(snapshot, "team", RootConfig()) == ["team/.kedge/web.yaml"]
 
 
-@settings(deadline=None)
 @given(st.lists(PATHS, min_size=1, max_size=12, unique=True), st.lists(GLOBS, min_size=1, max_size=4))
 def test_what_is_read_is_what_a_listing_of_everything_would_have_found(paths: list[str], globs: list[str]) -> None:
     snapshot, config = snapshot_of(*paths), RootConfig(include=tuple(globs))
