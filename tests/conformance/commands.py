@@ -3,8 +3,9 @@
 A story is a text file of `stories/`, a command a line, run in its own namespace. A word in brackets before a command
 says how it is compared: `[code]` only by how it ended, `[last]` by its last line, `[lines]` in any order of the lines.
 What a server makes up (ages, uids, addresses, random names) is replaced by a word for it. A command that only reads is
-asked again for a while where the servers differ: controllers take their time. One that begins with `&` goes on while
-the next ones run, until a line that says `end`. One that begins with `+` belongs to the long version.
+asked again for a while where the servers differ: controllers take their time. One that begins with `&` tells what there
+is and goes on while the next ones run, until a line that says `end` and what its own last line is by then. One that
+begins with `+` belongs to the long version.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import difflib
 import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,10 +27,8 @@ READS = frozenset(
     {"get", "describe", "explain", "api-resources", "api-versions", "auth", "diff", "list", "logs", "history", "status"}
 )
 WORDS = re.compile(r"\[(code|last|lines)\] ")
-PATIENCE = 4.0
-LIMIT = 30.0
-LEAD = 0.7
-"""Seconds that a watch has to begin, and to tell the last."""
+PATIENCE = 60.0
+LIMIT = 90.0
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": "UTC", "GOGC": "off", "KUBE_EDITOR": "sed -i s/nothing/much/"}
 
 LETTERS = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -161,19 +161,44 @@ class Going:
     command: Command
     places: tuple[Place, Place]
     children: list[asyncio.subprocess.Process] = field(default_factory=list)
+    heard: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    reading: asyncio.Future[list[None]] = field(init=False)
 
     async def begin(self) -> None:
+        """Until both have told what there is: they miss nothing from here on."""
         self.children = [await place.begin(self.command) for place in self.places]
-        await asyncio.sleep(LEAD)
+        pairs = zip(self.children, self.heard, strict=True)
+        self.reading = asyncio.gather(*(self.read(child, lines) for child, lines in pairs))
+        await self.until(lambda: all(self.heard))
 
-    async def end(self) -> Parted | None:
-        await asyncio.sleep(LEAD)
-        said = []
+    async def read(self, child: asyncio.subprocess.Process, lines: list[str]) -> None:
+        assert child.stdout is not None
+        async for line in child.stdout:
+            lines.append(line.decode())
+            self.news.set()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Or until patience is over: what differs then is told."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while not true():
+                    self.news.clear()
+                    await self.news.wait()
+
+    async def end(self, last: str) -> Parted | None:
+        await self.until(lambda: self.compared() is None and all(last in lines[-1] for lines in self.heard))
         for child in self.children:
             child.terminate()
-            out, _ = await child.communicate()
-            said.append(Said(0, out.decode(), ""))
-        return compared(self.command, *said)
+            await child.wait()
+        await self.reading
+        parted = self.compared()
+        assert parted is not None or last in self.heard[0][-1], f"{self.command.line} ends otherwise: {self.heard}"
+        return parted
+
+    def compared(self) -> Parted | None:
+        real, sandbox = (Said(0, "".join(lines), "") for lines in self.heard)
+        return compared(self.command, real, sandbox)
 
 
 async def told_to_both(story: Sequence[Command], real: Place, sandbox: Place) -> list[Parted]:
@@ -185,8 +210,8 @@ async def told_to_both(story: Sequence[Command], real: Place, sandbox: Place) ->
             going.append(Going(Command(command.line[2:]), (real, sandbox)))
             await going[-1].begin()
             continue
-        if command.line == "end":
-            parted += [found for found in [await going.pop().end()] if found]
+        if command.line.startswith("end "):
+            parted += [found for found in [await going.pop().end(command.line[4:])] if found]
             continue
         due = time.monotonic() + PATIENCE
         found = compared(command, *await asyncio.gather(real.say(command), sandbox.say(command)))

@@ -21,7 +21,7 @@ from kedge.kube.kubeconfig import Access
 from kedge.sandbox import Fields, Options, Request, Sandbox, Watch
 
 UNKNOWN = re.compile(r'unknown field \\?"([^"\\]+)\\?"')
-PATIENCE = 10.0
+PATIENCE = 60.0
 AGENT = "story/1"
 
 

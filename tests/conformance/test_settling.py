@@ -19,7 +19,7 @@ from tests.parts.patience import until
 
 from kedge.sandbox import Fields, Options, Request, Sandbox
 
-PATIENCE = 25.0
+PATIENCE = 90.0
 DRAWN = re.compile(r"-([bcdfghjklmnpqrstvwxz2456789]{5,10})(?=-|$)")
 CORE, APPS, BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
 KINDS = ((APPS, "deployments"), (APPS, "replicasets"), (BATCH, "jobs"), (CORE, "pods"), (CORE, "configmaps"))

@@ -93,7 +93,7 @@ class Reader:
 
     def open(self) -> None:
         headers = {**self.line.headers, "Accept": self.accept, "User-Agent": AGENT}
-        self.line.line.request("GET", f"{self.path}&timeoutSeconds=5", None, headers)
+        self.line.line.request("GET", f"{self.path}&timeoutSeconds=60", None, headers)
         self.answer = self.line.line.getresponse()
 
     def read(self, enough: int) -> list[Any]:
