@@ -38,7 +38,7 @@ def sleeper(output: Output) -> Iterator[Birth]:
 
 
 async def reaped(pid: int) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (code := detached.reap(pid)) is None:
             await asyncio.sleep(0.01)
     return code
@@ -48,7 +48,7 @@ async def test_a_process_is_known_by_its_birth_until_it_has_ended(sleeper: Birth
     assert detached.alive(sleeper)
     assert detached.reap(sleeper.pid) is None
     os.kill(sleeper.pid, signal.SIGKILL)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while detached.alive(sleeper):  # a dead one that nobody has waited for is dead
             await asyncio.sleep(0.01)
     assert await reaped(sleeper.pid) == -signal.SIGKILL
@@ -68,7 +68,7 @@ async def test_the_end_of_a_process_that_is_no_child_is_told(sleeper: Birth) -> 
     told = asyncio.Event()
     asyncio.get_running_loop().add_reader(fd, told.set)
     assert detached.interrupt(sleeper)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await told.wait()
     asyncio.get_running_loop().remove_reader(fd)
     os.close(fd)
@@ -80,7 +80,7 @@ async def test_what_a_process_leaves_behind_in_its_group_is_ended_with_it(output
     pid = detached.begin(["/bin/sh", "-c", "sleep 600 & echo $!; exit 3"], env={"PATH": "/usr/bin:/bin"}, output=output)
     assert await reaped(pid) == 3
     left = int(output.stdout.read_text())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while detached.born(left) is not None:
             await asyncio.sleep(0.01)
 

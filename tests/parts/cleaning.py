@@ -11,7 +11,7 @@ from tests.parts.patience import until
 
 Baseline = frozenset[str]
 """Paths of the objects that were there at the beginning."""
-PATIENCE = 60.0
+PATIENCE = 180.0
 PASSING = frozenset({"events", "leases", "endpoints", "endpointslices", "controllerrevisions"})
 """Written by the control plane itself, at any time, or gone with what they belong to."""
 OF_EVERY_NAMESPACE = ("/serviceaccounts/default", "/configmaps/kube-root-ca.crt")

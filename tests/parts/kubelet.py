@@ -116,9 +116,9 @@ class Kubelet:
         if code is not None:
             self._tell(api, name, "Failed" if code else "Succeeded", terminated={"exitCode": code % 256})
             del self.running[name]
-        elif leaving and not going.asked and going.first:
+        elif leaving and not going.asked and (first := going.first):  # asked for once: 0 is everybody of our group
             going.asked = True
-            os.kill(going.first, signal.SIGTERM)
+            os.kill(first, signal.SIGTERM)
 
     def _remove(self, api: Api, name: str) -> None:
         api.call("DELETE", f"{self._pods}/{name}", {"gracePeriodSeconds": 0})

@@ -14,7 +14,7 @@ from tests.parts.patience import until
 
 pytestmark = pytest.mark.e2e
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 SPACES = "/api/v1/namespaces"
 
 

@@ -197,6 +197,7 @@ async def test_what_does_not_end_costs_one_child_and_the_next_render_is_served(
     render = HELM if "c/Chart.yaml" in files else RenderSpec()
     with pytest.raises(KedgeError, match=r"did not survive|took longer|crashed"):
         await renderer.render(repository({**files, "g/a.yaml": OBJECT % "x"}), unit("c", render))
+    impatient.limits = Limits()
     assert len((await renderer.render(repository({"g/a.yaml": OBJECT % "x"}), unit("g"))).manifests) == 1
     # What it took was taken by the child, and no more than it may.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < Limits().memory >> 10

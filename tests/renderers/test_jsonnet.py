@@ -12,6 +12,7 @@ from kedge.model.errors import Invalid, Unavailable
 from kedge.model.rendering import DirectorySection, JsonnetSection, Patch, PatchTarget
 from kedge.model.unit import RenderSpec
 from kedge.renderers.render import WorkerRenderer
+from kedge.renderers.worker import Limits
 
 THING = "{apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: %s}, data: {v: std.toString(%s)}}"
 
@@ -152,4 +153,5 @@ async def test_a_program_that_never_ends_is_ended_and_the_next_one_runs(
     renderer = WorkerRenderer(impatient, "test")
     with pytest.raises(Unavailable, match=r"ended|did not survive"):
         await renderer.render(repository({"c/x.jsonnet": program}), unit("c"))
+    impatient.limits = Limits()
     assert len((await renderer.render(repository({"c/x.jsonnet": thing()}), unit("c"))).manifests) == 1

@@ -46,6 +46,7 @@ async def test_a_template_that_never_ends_is_ended_and_the_next_render_is_served
     files = repository(chart(template))
     with pytest.raises((Unavailable, Invalid)):
         await renderer.render(files, unit("c", HELM))
+    impatient.limits = Limits()
     assert len((await renderer.render(files, unit("g"))).manifests) == 1
 
 
@@ -63,22 +64,27 @@ async def test_an_input_that_kills_twice_is_refused_until_it_changes(
     with pytest.raises(Invalid, match="not tried again"):
         await renderer.render(files, unit("c", HELM))
     assert len(files.read_paths) == asked
+    impatient.limits = Limits()
     mended = repository(chart("{{ range until 3 }}{{ end }}"))
     assert (await renderer.render(mended, unit("c", HELM))).manifests == ()
 
 
 async def test_a_cancelled_render_takes_its_child_with_it(worker: str, repository: Any, unit: Any) -> None:
     spawned: list[process.Child] = []
+    born = asyncio.Event()
 
     async def spawn(*args: Any, **kwargs: Any) -> process.Child:
         spawned.append(await process.spawn(*args, **kwargs))
+        born.set()
         return spawned[-1]
 
     pool = Pool(worker, spawn, size=1)
     files = repository(chart("{{ range until 1000000000 }}x{{ end }}"))
+    rendering = asyncio.get_running_loop().create_task(WorkerRenderer(pool, "test").render(files, unit("c", HELM)))
+    await born.wait()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
-            await WorkerRenderer(pool, "test").render(files, unit("c", HELM))
+            await rendering
     await spawned[0].gone()
     assert not spawned[0].alive
     assert len((await WorkerRenderer(pool, "test").render(files, unit("g"))).manifests) == 1

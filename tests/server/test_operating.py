@@ -89,7 +89,7 @@ async def test_a_follower_who_leaves_ends_what_was_read_for_it(fakes):
         got.set()
         await asyncio.sleep(0)
 
-    async with running(fakes) as client, asyncio.timeout(10):
+    async with running(fakes) as client, asyncio.timeout(60):
         asking = asyncio.get_running_loop().create_task(
             client.app(scope("GET", f"{UNIT}/logs?follow=true", None, TOKEN), receive, send)
         )
@@ -105,7 +105,7 @@ async def test_a_follower_who_leaves_ends_what_was_read_for_it(fakes):
 
 async def test_a_server_that_closes_ends_what_is_followed(fakes):
     fakes.live.lines = [LogLine("web-1", "web", "one")]
-    async with running(fakes) as client, asyncio.timeout(10):
+    async with running(fakes) as client, asyncio.timeout(60):
         asking = asyncio.get_running_loop().create_task(client.get(f"{UNIT}/logs?follow=true"))
         await asyncio.sleep(0)
         client.app.state.hub.close()

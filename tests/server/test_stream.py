@@ -38,7 +38,7 @@ class Listener:
         self._got.set()
 
     async def until(self, enough):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not enough(self):
                 await self._got.wait()
                 self._got.clear()
@@ -52,7 +52,7 @@ class Listener:
         await self._task
 
     async def ended(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._task
 
 
