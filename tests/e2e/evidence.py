@@ -19,7 +19,7 @@ import aiohttp
 
 from kedge.kube.kubeconfig import Access
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 OWNER = "kedge.dev/owner"
 OPERATION = "kedge.dev/operation"
 KINDS = {

@@ -7,9 +7,11 @@ from tests.e2e.stories import PROJECT, SICK, application, folder_of, hasten
 from tests.e2e.world import World, standing
 
 from kedge.compose import built_worker
+from kedge.ports import Snapshot
 from kedge.process import spawn
+from kedge.renderers.questions import Call
 from kedge.renderers.render import WorkerRenderer, version_of
-from kedge.renderers.worker import Limits, Pool
+from kedge.renderers.worker import Limits, Pool, Rendered
 
 pytestmark = pytest.mark.e2e
 
@@ -19,13 +21,29 @@ CHART = "apiVersion: v2\nname: sick\nversion: 0.1.0\n"
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     hasten(monkeypatch)
-    # A render may take this long here, so that one which never ends is known after seconds.
-    monkeypatch.setattr("kedge.compose.worker_renderer", lambda kept: renderer(Limits(deadline=2.0)))
+    monkeypatch.setattr("kedge.compose.worker_renderer", lambda kept: hurried_renderer())
 
 
-def renderer(limits: Limits) -> WorkerRenderer:
+class Hurried(Pool):
+    """A render that never ends is known after two seconds: only those of programs can be. All others have time."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(program, spawn)
+        self.hurried = Pool(program, spawn, limits=Limits(deadline=2.0))
+
+    async def call(self, call: Call, snapshot: Snapshot) -> Rendered:
+        if call.op in ("helm", "jsonnet"):
+            return await self.hurried.call(call, snapshot)
+        return await super().call(call, snapshot)
+
+    async def close(self) -> None:
+        await self.hurried.close()
+        await super().close()
+
+
+def hurried_renderer() -> WorkerRenderer:
     program = built_worker()
-    return WorkerRenderer(Pool(str(program), spawn, size=2, limits=limits), version_of(program))
+    return WorkerRenderer(Hurried(str(program)), version_of(program))
 
 
 async def two_neighbours(world: World) -> str:

@@ -69,7 +69,7 @@ async def test_a_rollout_that_takes_its_time_is_neither_ended_nor_forgotten_whil
         world.repository.write({".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web")})
         world.repository.write({".kedge/calm.yaml": application("calm"), **folder_of("calm", "hello")})
         world.repository.write(
-            {**folder_of("web", "hello"), "apps/web/deployment.yaml": deployment(node="kedge: late", deadline=600)}
+            {**folder_of("web", "hello"), "apps/web/deployment.yaml": deployment(node="kedge: late")}
         )
         commit = world.pushed("onto a node that comes later")
         await world.synced("shop/calm", commit)
@@ -84,7 +84,7 @@ async def test_a_rollout_that_takes_its_time_is_neither_ended_nor_forgotten_whil
             assert "run 1: waiting for apps/Deployment web/web" in said
             rows = (await world.kedge("get", "-o", "json")).json["items"]
             ages = {row["name"]: row["verifiedAge"] for row in rows}
-            assert ages["shop/calm"] < 60, rows
+            assert ages["shop/calm"] < HOUR / 2, rows
         await world.call("PATCH", NODE, {"metadata": {"labels": {"kedge": "late"}}}, MERGE)
         try:
             await world.synced("shop/web", commit)
@@ -106,7 +106,6 @@ async def test_a_cluster_that_goes_away_is_told_as_long_ago_as_it_was_whatever_t
 ) -> None:
     """With a clock that was set back, the alarm came only when it had caught up; set forward, at once."""
     monkeypatch.setattr("kedge.control.shift.vigil.LOOK", 0.2)
-    monkeypatch.setattr("kedge.control.shift.vigil.QUIET", 3.0)
     monkeypatch.setattr("kedge.control.shift.vigil.GRACE", 3.0)
     async with (
         proxied(real_cluster.access, tmp_path / "proxy") as (proxy, access),
@@ -117,13 +116,15 @@ async def test_a_cluster_that_goes_away_is_told_as_long_ago_as_it_was_whatever_t
         await w.synced("shop/web", w.pushed("begin"))
         proxy.meet = lambda asked: Fate.DROPPED
         proxy.cut()
-        gone = time.monotonic()
+        looked = time.monotonic()
+        (unit,) = (await w.kedge("get", "-o", "json")).json["items"]
+        monkeypatch.setattr("kedge.control.shift.vigil.QUIET", 3.0)
         ahead.seconds += jump
         await w.said("not verified since", "get", "web")
-        assert 2.0 < time.monotonic() - gone < 30.0
+        assert unit["verifiedAge"] + time.monotonic() - looked > 2.9
         (row,) = (await w.kedge("get", "cluster", "-o", "json")).json["items"]
-        assert row["age"] < 40
-        assert row["reasonAge"] < 40
+        assert row["age"] < HOUR
+        assert row["reasonAge"] < HOUR
         proxy.meet = fine
         monkeypatch.setattr("kedge.control.shift.vigil.QUIET", 300.0)
         w.repository.write(folder_of("web", "something to see"))

@@ -60,7 +60,7 @@ async def behind_a_proxy(folder: Path, access: Access | None) -> AsyncIterator[t
 
 async def from_git(world: World) -> list[dict[str, Any]]:
     """Each ConfigMap of Git's making; a namespace's own comes in its own time."""
-    return [item for item in (await world.call("GET", MAPS))["items"] if "greeting" in item["data"]]
+    return [item for item in (await world.call("GET", MAPS))["items"] if "greeting" in item.get("data", {})]
 
 
 async def everything(world: World) -> dict[str, str]:

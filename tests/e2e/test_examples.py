@@ -223,6 +223,7 @@ async def drifted(it: Shown) -> None:
         if name == "guestbook":  # where healing is off, it is told
             told = await world.said("healing is off: kedge sync repairs it", "get", name)
             assert "OutOfSync" in told
+            await world.said("+ Service", "diff", name)  # which was deleted after the other was changed
             shown = await world.kedge("diff", name)
             assert (shown.code, "spec.replicas" in shown.out, "+ Service" in shown.out) == (1, True, True), shown.out
             assert (await world.kedge("sync", name, "-y", "--no-wait")).code == 0

@@ -28,15 +28,18 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def holding(folder: Path, access: Access | None) -> AsyncIterator[World]:
-    """`shop/web` with a ConfigMap `held`, which a finalizer is on; a run may take three seconds."""
+    """`shop/web` with a ConfigMap `held`, which a finalizer is on."""
     async with standing(folder, access=access) as world:
         world.repository.write({".kedge/shop.yaml": PROJECT, **folder_of("web", "hello")})
-        world.repository.write({".kedge/web.yaml": application("web", "  sync: {timeout: 3s}\n")})
-        world.repository.write({"apps/web/held.yaml": config("x", "held")})
+        world.repository.write({".kedge/web.yaml": application("web"), "apps/web/held.yaml": config("x", "held")})
         await world.synced("shop/web", world.pushed("begin"))
         hold = {"metadata": {"finalizers": [HOLDER]}}
         await world.call("PATCH", f"{MAPS}/held?fieldManager=backup", hold, MERGE)
         yield world
+
+
+HURRIED = {".kedge/web.yaml": application("web", "  sync: {timeout: 3s}\n")}
+"""From here on a run may take three seconds: with the commit whose run is to end by that, and with no other before."""
 
 
 async def let_go(world: World) -> None:
@@ -51,7 +54,7 @@ async def test_a_run_that_waits_for_a_held_object_ends_at_its_deadline_and_is_no
     tmp_path: Path, access: Access | None
 ) -> None:
     async with holding(tmp_path, access) as world:
-        world.repository.write({"apps/web/held.yaml": None, "apps/web/config.yaml": config("goodbye")})
+        world.repository.write({**HURRIED, "apps/web/held.yaml": None, "apps/web/config.yaml": config("goodbye")})
         commit = world.pushed("without it")
         await world.applied("shop/web", commit)
         for words in (("get",), ("get", "web")):
@@ -62,7 +65,7 @@ async def test_a_run_that_waits_for_a_held_object_ends_at_its_deadline_and_is_no
         assert f"ConfigMap web/held: is being deleted, held by {HOLDER}" in told
         tree = (await world.kedge("tree", "web")).out
         assert f"waiting for finalizers {HOLDER}" in next(line for line in tree.splitlines() if "web/held" in line)
-        assert (await world.kedge("wait", "web", "--timeout", "5s")).code == 4
+        assert (await world.kedge("wait", "web", "--timeout", "1m")).code == 4
 
         # Neither a look at everything nor a person's sync waits for it again.
         world.house.shift.turns.ring("shop/web", Lane.SWEEP)
@@ -92,14 +95,14 @@ async def test_a_newer_commit_gets_past_a_held_object_and_does_not_wait_for_it_a
             assert told.last.result == "Succeeded"
             assert HOLDER in told.shown.why
             assert told.shown.health.status == "Healthy"
-            assert (await world.kedge("wait", "web", "--timeout", "5s")).code == 0
+            assert (await world.kedge("wait", "web", "--timeout", "1m")).code == 0
         # What comes after the unit does not wait for it either.
         more = application("other", "  after: [app/web]\n")
         world.repository.write({".kedge/other.yaml": more, **folder_of("other", "hello")})
         await world.synced("shop/other", world.pushed("after it"))
 
         # It is wanted again: it is made anew, once it is gone.
-        world.repository.write({"apps/web/held.yaml": config("again", "held")})
+        world.repository.write({**HURRIED, "apps/web/held.yaml": config("again", "held")})
         commit = world.pushed("with it again")
         shown = await world.said("made anew once it is gone", "get", "web")
         assert HOLDER in shown
@@ -110,6 +113,9 @@ async def test_a_newer_commit_gets_past_a_held_object_and_does_not_wait_for_it_a
 
 async def test_a_unit_whose_last_object_is_held_goes_when_that_is_let_go(tmp_path: Path, access: Access | None) -> None:
     async with holding(tmp_path, access) as world:
+        world.repository.write(HURRIED)
+        world.pushed("hurried")
+        await world.until("shop/web", lambda d: d.unit.sync.timeout == 3)
         world.repository.write({".kedge/web.yaml": None})
         world.pushed("without the unit")
         await world.until("shop/web", lambda d: d.plan is not None and d.plan.needs is not None)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
 from tests.e2e.test_recovery import placed
-from tests.e2e.world import World, clustered, standing
+from tests.e2e.world import World, asked, clustered, standing
 from tests.parts.proxy import Asked, Fate, Proxy, proxied
 
 from kedge.kube.kubeconfig import Access
@@ -158,8 +158,8 @@ async def test_what_came_late_while_kedge_was_away_is_found_when_it_is_back(
             commit = world.pushed("one less")
             await world.synced("shop/web", commit)
         await proxy.settled()
+        assert await asked(access, "GET", f"{MAPS}/extra") is not None
         async with place.house() as world:
-            assert await version(world, "extra") != ""
             await world.eventually(lambda: pruned_again(world))
             await world.synced("shop/web", commit)
             assert await version(world, "extra") == ""

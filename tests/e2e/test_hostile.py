@@ -6,11 +6,10 @@ import resource
 
 import pytest
 from tests.e2e.stories import PROJECT, application, config, folder_of, hasten
-from tests.e2e.test_bad_input import CHART, renderer
+from tests.e2e.test_bad_input import CHART, hurried_renderer
 from tests.e2e.world import World, standing
 
 from kedge.model.errors import LONGEST
-from kedge.renderers.worker import Limits
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +45,7 @@ SOURCE = {
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     hasten(monkeypatch)
-    monkeypatch.setattr("kedge.compose.worker_renderer", lambda kept: renderer(Limits(deadline=2.0)))
+    monkeypatch.setattr("kedge.compose.worker_renderer", lambda kept: hurried_renderer())
 
 
 async def settled_in(world: World) -> str:

@@ -272,8 +272,4 @@ async def test_a_list_that_is_none(
         await story.world.said("a watch that sees its objects of cluster far has told nothing since", "get", "sick")
         assert {name: uid for name, uid in before.items() if name != "leaves"}.items() <= story.uids().items()
         await story.itself_again(commit, before)
-        await story.world.eventually(lambda: silent(story))
-
-
-async def silent(story: Story) -> bool:
-    return "told nothing" not in (await story.world.kedge("get", "sick")).out
+        await story.world.silent("told nothing", "get", "sick")

@@ -51,10 +51,10 @@ def declared(more: str = "", **files: str) -> dict[str, str | None]:
 
 
 @asynccontextmanager
-async def with_a_neighbour(folder: Path, access: Access | None, more: str = "") -> AsyncIterator[World]:
+async def with_a_neighbour(folder: Path, access: Access | None) -> AsyncIterator[World]:
     """`shop/web` and `shop/other`, both synced."""
     async with standing(folder, access=access) as world:
-        world.repository.write(declared(more, config=config("hello")))
+        world.repository.write(declared(config=config("hello")))
         world.repository.write({".kedge/other.yaml": application("other"), **folder_of("other", "hello")})
         begun = world.pushed("begin")
         await world.synced("shop/web", begun)
@@ -71,17 +71,14 @@ async def test_an_object_whose_definition_comes_later_waits_for_it_and_harms_nob
         shown = await world.said("waits for its definition", "get", "web")
         assert "nothing defines Widget in late.example.com yet" in shown
         assert "nothing defines Widget" in await world.said("Widget", "diff", "web")
-        assert await world.greeting("web") == "first"
+        await world.eventually(lambda: says(world, "first"))
 
         # Meanwhile others go on, and so does a newer commit of the unit.
         world.repository.write({**folder_of("other", "goodbye"), "apps/web/config.yaml": config("second")})
         meanwhile = world.pushed("a newer commit")
         await world.synced("shop/other", meanwhile)
 
-        async def newer() -> bool:
-            return await world.greeting("web") == "second"
-
-        await world.eventually(newer)
+        await world.eventually(lambda: says(world, "second"))
         waiting = await world.until("shop/web", lambda d: d.operation is not None and "Widget" in d.operation.waiting)
         assert waiting.shown.sync == "OutOfSync"
 
@@ -98,11 +95,15 @@ async def test_an_object_whose_definition_comes_later_waits_for_it_and_harms_nob
         ]
 
 
+async def says(world: World, greeting: str) -> bool:
+    return await world.greeting("web") == greeting
+
+
 async def test_a_definition_that_comes_after_the_deadline_is_noticed_by_itself(
     tmp_path: Path, access: Access | None
 ) -> None:
-    async with with_a_neighbour(tmp_path, access, "  sync: {timeout: 2s}\n") as world:
-        world.repository.write({"apps/web/widget.yaml": WIDGET})
+    async with with_a_neighbour(tmp_path, access) as world:
+        world.repository.write(declared("  sync: {timeout: 4s}\n", config=config("hello"), widget=WIDGET))
         commit = world.pushed("a widget")
         await world.until("shop/web", lambda d: d.last is not None and d.last.result == "Failed")
         assert "goes on once it is there" in await world.said("goes on once", "get", "web")
@@ -146,7 +147,7 @@ async def test_a_namespace_that_comes_after_the_deadline_is_noticed_by_itself(
     tmp_path: Path, access: Access | None
 ) -> None:
     async with with_a_neighbour(tmp_path, access) as world:
-        more = "  sync: {timeout: 1s}\n"
+        more = "  sync: {timeout: 4s}\n"
         world.repository.write({".kedge/late.yaml": application("late", more), "apps/late/a.yaml": config("hello")})
         commit = world.pushed("into a namespace that no commit makes")
         shown = await world.said("goes on once it is there", "get", "late")

@@ -75,7 +75,7 @@ async def test_a_commit_is_applied_changed_drifted_healed_rolled_back_and_remove
         scale = {"spec": {"replicas": 7}}
         path = "/apis/apps/v1/namespaces/web/deployments/web"
         await world.call("PATCH", f"{path}?fieldManager=kubectl-edit", scale, "application/merge-patch+json")
-        healed = await world.until("shop/web", lambda d: d.last is not None and d.last.cause == "drift")
+        healed = await world.until("shop/web", lambda d: d.operation is None and d.last.cause == "drift")
         assert healed.last.result == "Succeeded"
         assert (await world.call("GET", path))["spec"]["replicas"] == 2
 
@@ -87,13 +87,13 @@ async def test_a_commit_is_applied_changed_drifted_healed_rolled_back_and_remove
         pin, proposal = await world.house.commands.preview(MONA, WEB, "1", "back to hello")
         assert [str(change.ref) for change in proposal.plan.changes] == ["ConfigMap web/web"]
         await world.retried(lambda: world.house.commands.rollback(MONA, WEB, "1", "back to hello"))
-        back = await world.until("shop/web", lambda d: d.last is not None and d.last.cause == "rollback")
+        back = await world.until("shop/web", lambda d: d.operation is None and d.last.cause == "rollback")
         assert back.pin is not None
         assert pin.rendered == back.last.rendered
         live = await world.call("GET", "/api/v1/namespaces/web/configmaps/web")
         assert live["data"] == {"greeting": "hello"}
         await world.retried(lambda: world.house.commands.resume(MONA, WEB, "it was not the release"))
-        await world.until("shop/web", lambda d: d.pin is None and d.operation is None and d.shown.sync == "Synced")
+        assert (await world.synced("shop/web", pruned)).pin is None
 
         world.repository.write({".kedge/web.yaml": None})
         world.pushed("the shop closes")

@@ -27,7 +27,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kedge.engine.advance.SICK_GRACE", 0.5)
 
 
-def deployment(image: str = "nginx:1", *, node: str = "", deadline: int = 2) -> str:
+def deployment(image: str = "nginx:1", *, node: str = "", deadline: int = 600) -> str:
     return f"""
 apiVersion: apps/v1
 kind: Deployment
@@ -68,7 +68,9 @@ async def test_a_rollout_that_fails_keeps_later_waves_and_prunes_back_and_is_nam
     tmp_path: Path, real_cluster: RealCluster
 ) -> None:
     async with rolled_out(tmp_path, real_cluster) as world:
-        world.repository.write({**whole("half", image="nginx:2", node="no: such"), "apps/web/old.yaml": None})
+        world.repository.write(
+            {**whole("half", image="nginx:2", node="no: such", deadline=2), "apps/web/old.yaml": None}
+        )
         world.pushed("onto a node that there is not")
         failed = await world.until("shop/web", lambda d: d.last is not None and d.last.result == "Failed")
         assert "apps/Deployment web/web" in failed.last.message, failed.last.message
@@ -105,7 +107,7 @@ async def test_a_rollout_that_hangs_is_superseded_by_a_newer_commit_while_the_ol
     tmp_path: Path, real_cluster: RealCluster
 ) -> None:
     async with rolled_out(tmp_path, real_cluster) as world:
-        world.repository.write(whole("half", image="nginx:2", node="no: such", deadline=600))
+        world.repository.write(whole("half", image="nginx:2", node="no: such"))
         world.pushed("an image that never becomes ready")
         held = await world.until("shop/web", lambda d: d.operation is not None and "web/web" in d.operation.waiting)
         assert "apps/Deployment web/web" in held.shown.why
@@ -128,11 +130,11 @@ async def test_a_rollout_past_the_run_s_deadline_ends_the_run_and_is_gone_on_wit
     tmp_path: Path, real_cluster: RealCluster
 ) -> None:
     async with rolled_out(tmp_path, real_cluster) as world:
-        world.repository.write({".kedge/web.yaml": application("web", "  sync: {timeout: 2s}\n")})
-        world.repository.write(whole("goodbye", image="nginx:2", node="kedge: late", deadline=600))
+        world.repository.write({".kedge/web.yaml": application("web", "  sync: {timeout: 4s}\n")})
+        world.repository.write(whole("goodbye", image="nginx:2", node="kedge: late"))
         commit = world.pushed("onto a node that comes later")
         failed = await world.until("shop/web", lambda d: d.last is not None and d.last.result == "Failed")
-        assert "timed out after 2 s waiting for apps/Deployment web/web" in failed.last.message
+        assert "timed out after 4 s waiting for apps/Deployment web/web" in failed.last.message
         assert await world.greeting("web", "later") == "hello"
         nodes = (await world.call("GET", "/api/v1/nodes"))["items"]
         label = {"metadata": {"labels": {"kedge": "late"}}}

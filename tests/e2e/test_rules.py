@@ -181,14 +181,16 @@ async def test_a_policy_of_the_cluster_says_no_before_anything_is_applied(tmp_pa
         await world.call("POST", POLICIES, DENIES)
         await world.call("POST", f"{POLICIES.removesuffix('ies')}ybindings", binding)
         await begun(world, config=config("hello"), other=config("x", "other"))
-        half = config("half")
-        for _ in range(100):  # a policy is in force a little after it was made
-            body = {"data": {"greeting": "half"}}
+
+        async def in_force() -> bool:  # a little after it was made
             try:
-                await world.call("PATCH", f"{MAPS}/web?dryRun=All", body, MERGE)
+                await world.call("PATCH", f"{MAPS}/web?dryRun=All", {"data": {"greeting": "half"}}, MERGE)
             except AssertionError:
-                break
-        world.repository.write({"apps/web/config.yaml": half, "apps/web/other.yaml": config("z", "other")})
+                return True
+            return False
+
+        await world.eventually(in_force)
+        world.repository.write({"apps/web/config.yaml": config("half"), "apps/web/other.yaml": config("z", "other")})
         world.pushed("half")
         blocked = await world.until("shop/web", lambda d: d.plan is not None and bool(d.plan.blocked))
         assert "nothing by halves" in blocked.shown.why

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.world import World, standing
+from tests.e2e.world import World, contents, standing
 
 from kedge.model.event import Event
 from kedge.model.unit import UnitName
@@ -44,8 +44,7 @@ async def live(world: World, name: str, key: str) -> str:
 
 def told(world: World, *answers: str) -> bytes:
     """Everything that is kept on disk, and what people were answered."""
-    files = [file.read_bytes() for file in world.data.rglob("*") if file.is_file()]
-    return b"\n".join([*files, *(answer.encode() for answer in answers)])
+    return b"\n".join([*contents(world.data), *(answer.encode() for answer in answers)])
 
 
 async def test_a_secret_of_the_store_is_live_rotates_and_is_nowhere_in_clear(tmp_path: Path, access: Any) -> None:

@@ -32,8 +32,8 @@ def declared(more: str = "", **files: str) -> dict[str, str | None]:
     return {".kedge/shop.yaml": PROJECT, ".kedge/web.yaml": application("web", more), **inner}
 
 
-async def begun(world: World, more: str = "", **files: str) -> None:
-    world.repository.write(declared(more, **files))
+async def begun(world: World, **files: str) -> None:
+    world.repository.write(declared(**files))
     await world.synced("shop/web", world.pushed("begin"))
 
 
@@ -43,14 +43,16 @@ async def test_a_hook_that_hangs_is_named_ends_at_its_deadline_and_a_newer_commi
     """No commit takes over from a hook at work, which may be half a migration: its deadline does."""
     hasten(monkeypatch)
     async with standing(tmp_path, access=access) as world:
-        await begun(world, "  sync: {timeout: 4s}\n", config=config("hello"))
-        world.repository.write(
-            {"apps/web/hook.yaml": hook("hangs", "suspend: true"), "apps/web/config.yaml": config("half")}
-        )
+        await begun(world, config=config("hello"))
+        hangs = hook("hangs", "suspend: true")
+        world.repository.write(declared("  sync: {timeout: 4s}\n", config=config("half"), hook=hangs))
         world.pushed("a hook that never ends")
-        held = await world.until("shop/web", lambda d: d.operation is not None and "hangs" in d.operation.waiting)
-        assert "the job is suspended" in held.shown.why
-        world.repository.write({"apps/web/hook.yaml": None, "apps/web/config.yaml": config("goodbye")})
+        held = await world.until(
+            "shop/web", lambda d: d.operation is not None and "the job is suspended" in d.shown.why
+        )
+        assert "hangs" in held.operation.waiting
+        world.repository.write(declared(config=config("goodbye")))
+        world.repository.write({"apps/web/hook.yaml": None})
         commit = world.pushed("without it")
         await world.synced("shop/web", commit)
         runs = await world.house.doors.store.operations("shop/web")
