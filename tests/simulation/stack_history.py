@@ -91,7 +91,7 @@ class StackHistory(History):
         tool = StackTool(
             Tool.OPENTOFU,
             variables=json.dumps(variables, sort_keys=True, separators=(",", ":")),
-            every=draw.choice((900.0, 3600.0)),
+            every=draw.choice((1800.0, 3600.0)),
             windows=windows,
             harmless=unit.sync.heal is Heal.ALWAYS and draw.random() < 0.5,
         )

@@ -181,9 +181,13 @@ class StackWitness(Witness):
     def _canary(self, record: Record) -> None:
         """S7: what a stack puts out in secret is in nothing that is stored, rendered sets included."""
         super()._canary(record)
-        bodies = [each.body for each in (record.rendered or ("", ()))[1]]
-        if SECRET in repr((record, bodies)):
-            self.world.broke(f"S7 a secret is in the record of {record.dossier.name}")
+        if any(SECRET.encode() in each.body for each in (record.rendered or ("", ()))[1]):
+            self.world.broke(f"S7 a secret is in the rendered set of {record.dossier.name}")
+
+    def _tells(self, text: str) -> bool:
+        if SECRET in text:
+            self.world.broke("S7 what a stack puts out in secret is in a record")
+        return super()._tells(text)
 
     def _approvals(self, name: str, before: Dossier | None, after: Dossier) -> None:
         super()._approvals(name, before, after)

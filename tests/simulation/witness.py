@@ -230,9 +230,11 @@ class Witness:
     def _canary(self, record: Record) -> None:
         """I8: what is secret is neither in what people read nor in what is told."""
         shown = (record.events, record.dossier, record.operation, record.plan)
-        told = repr(shown)
-        if CANARY in told or ENCODED in told:
+        if self._tells(repr(shown)):
             self.world.broke(f"I8 a secret shows in the record of {record.dossier.name}")
+
+    def _tells(self, text: str) -> bool:
+        return CANARY in text or ENCODED in text
 
 
 def refs_of(plan: Plan, act: Act) -> set[Ref]:
