@@ -181,8 +181,8 @@ SETTINGS = {
     "KEDGE_JOBS_ADDRESS": "The URL by which their pods reach Kedge's own server.",
     "KEDGE_JOBS_CLUSTER": "The cluster of those Jobs, by its name; the default one where it is not set.",
     "KUBECONFIG": "The default cluster's kubeconfig where --kubeconfig is not given; then `~/.kube/config`.",
-    "KEDGE_STATE_VERSIONS": "How many versions of each stack's state are kept; 200 by default.",
-    "KEDGE_STATE_DAYS": "For how many days, where there are 20 newer ones; 90 by default.",
+    "KEDGE_STATE_VERSIONS": "How many versions of each stack's state are kept; every one where it is not set.",
+    "KEDGE_STATE_DAYS": "For how many days they are kept, where there are 20 newer ones; for ever where it is not set.",
     "KEDGE_WEBHOOK_SECRET": "The secret that forges sign pushes with, at least 8 characters; unset, webhooks are off.",
 }
 

@@ -187,16 +187,18 @@ async def open_house(parts: Parts, admin: AdminRoot) -> AsyncIterator[House]:
 
 
 def states_kept(environ: Mapping[str, str]) -> Keep:
-    """How many versions of a stack's state are kept, and for how long. Raises Invalid."""
+    """How many versions of a stack's state are kept, and for how long: every one for ever, where nothing is set. Raises
+    Invalid."""
     from kedge.store.stating import Keep
 
-    found = Keep()
-    versions = _whole(environ, STATE_VERSIONS, found.versions)
-    return Keep(versions, _whole(environ, STATE_DAYS, round(found.seconds / _DAY)) * _DAY)
+    days = _whole(environ, STATE_DAYS)
+    return Keep(_whole(environ, STATE_VERSIONS), None if days is None else days * _DAY)
 
 
-def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name, "") or str(default)
+def _whole(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name, "")
+    if not text:
+        return None
     if not text.isdecimal() or not 0 < int(text[:9]) <= _MOST_KEPT:
         raise Invalid(f"{name} is “{text[:40]}”: a whole number from 1 to {_MOST_KEPT} is wanted")
     return int(text[:9])

@@ -112,6 +112,11 @@ async def test_what_was_acknowledged_is_there_after_a_restart_with_lock_and_gran
     await store.close()
 
 
+def test_every_version_stays_where_nobody_set_a_bound() -> None:
+    rows = [(number, 0.0, f"run-{number}") for number in range(3000, 0, -1)]
+    assert list(outdated(rows, 1e12, Keep())) == []
+
+
 def test_only_so_many_versions_stay() -> None:
     rows = [(number, 0.0, "") for number in range(300, 0, -1)]
     assert list(outdated(rows, 1.0, Keep(versions=200))) == list(range(100, 0, -1))
@@ -120,8 +125,8 @@ def test_only_so_many_versions_stay() -> None:
 
 def test_old_ones_go_where_there_are_newer_ones_enough() -> None:
     rows = [(number, 0.0, "") for number in range(30, 0, -1)]
-    assert list(outdated(rows, 91 * DAY, Keep())) == list(range(30 - FLOOR, 0, -1))
-    assert list(outdated(rows, 89 * DAY, Keep())) == []
+    assert list(outdated(rows, 91 * DAY, Keep(seconds=90 * DAY))) == list(range(30 - FLOOR, 0, -1))
+    assert list(outdated(rows, 89 * DAY, Keep(seconds=90 * DAY))) == []
 
 
 def test_what_a_run_wrote_in_between_goes_after_a_day_and_its_last_stays() -> None:
@@ -132,7 +137,7 @@ def test_what_a_run_wrote_in_between_goes_after_a_day_and_its_last_stays() -> No
 
 async def test_what_a_run_left_behind_takes_no_place_from_the_others_and_goes_when_it_is_old(tmp_path: Path) -> None:
     clock = StillClock()
-    store = opened(tmp_path / "kedge.db", clock=clock, states=Keep(versions=1))
+    store = opened(tmp_path / "kedge.db", clock=clock, states=Keep(versions=1, seconds=90 * DAY))
     backend = await backend_over(store, clock)
     run = await run_of(backend).granted()
     await run.applied(statefile(1))

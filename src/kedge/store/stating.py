@@ -36,10 +36,10 @@ LOT = 20
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How many versions of each unit's state are kept at most, and for how many seconds."""
+    """How many versions of each unit's state are kept at most, and for how many seconds; None: every one, for ever."""
 
-    versions: int = 200
-    seconds: float = 90 * 24 * 3600.0
+    versions: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,8 @@ def collect(session: Session, now: float, keep: Keep, after: str) -> tuple[int, 
         {"of": unit, "which": number} for unit in units for number in outdated(session.all(_AGES, of=unit), now, keep)
     ]
     session.many(_DROP, gone)
-    session.run(_DROP_LEFT, before=now - keep.seconds)
+    if keep.seconds is not None:
+        session.run(_DROP_LEFT, before=now - keep.seconds)
     session.run(_FORGET_GRANTS, before=now - ENDED)
     return len(gone), units[-1] if len(units) == LOT else ""
 
@@ -214,9 +215,10 @@ def outdated(rows: Sequence[tuple[Any, ...]], now: float, keep: Keep) -> Iterabl
     kept, later = 0, ""
     for number, at, execution in rows:
         interim = kept and execution and execution == later and at < now - INTERIM
-        old = kept >= FLOOR and at < now - keep.seconds
+        old = keep.seconds is not None and kept >= FLOOR and at < now - keep.seconds
+        many = keep.versions is not None and kept >= max(1, keep.versions)
         later = execution
-        if interim or old or kept >= max(1, keep.versions):
+        if interim or old or many:
             yield number
         else:
             kept += 1
