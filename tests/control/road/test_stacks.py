@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.doors.stack_town import StackTown, code, in_stack_town, stack
+from tests.doors.stack_town import DB, StackTown, code, in_stack_town, stack
 
 from kedge.model.declaration import OnRemove
 from kedge.model.execution import Task
+from kedge.model.person import Person
 from kedge.model.ref import UnitName
 from kedge.model.unit import Input
 
+MONA = Person("mona", ("sre",))
 NET = UnitName("shop", "net")
 BEFORE = code(a={"size": "small"}, b={"size": "small"})
 AFTER = code(a={"size": "large"}, b={"size": "large"})
@@ -82,5 +84,26 @@ def test_a_stack_that_reads_a_value_which_is_gone_is_not_what_git_states() -> No
         assert (shown.sync, shown.why) == ("Unknown", "waits for shop/net.range, which is not there yet")
         await town.push(code("net", put_out))
         assert (await town.of()).shown.sync == "Synced"
+
+    in_stack_town(story)
+
+
+def test_a_stack_whose_pin_has_ended_is_not_what_git_states_before_it_has_been_compared() -> None:
+    """It was called Synced while the plan was made, by what it had been rendered to before it was pinned; units that
+    come after it went on."""
+
+    async def story(town: StackTown) -> None:
+        await town.open(BEFORE)
+        await town.push(AFTER)
+        await town.kedge.commands.rollback(MONA, DB, "1", "it was better")
+        await asyncio.sleep(120)
+        assert {thing.attributes["size"] for thing in town.cloud.things.values()} == {"small"}
+        await town.kedge.commands.resume(MONA, DB, "it was not")
+        await asyncio.sleep(0.5)
+        shown = (await town.of()).shown
+        assert (shown.sync, shown.why) == ("Unknown", "the plan is being made")
+        await asyncio.sleep(120)
+        assert (await town.of()).shown.sync == "Synced"
+        assert {thing.attributes["size"] for thing in town.cloud.things.values()} == {"large"}
 
     in_stack_town(story)

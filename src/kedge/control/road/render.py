@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from kedge.control.road.doors import Doors
-from kedge.engine.delivery import Wanted, render_holds, wanted
+from kedge.engine.delivery import Wanted, in_force, render_holds, wanted
 from kedge.engine.holes import doubles, with_holes
 from kedge.engine.inputs import filled, missing
 from kedge.model.dossier import Dossier, Rendering
@@ -16,6 +16,7 @@ from kedge.model.errors import Absent, Awaited, Invalid, Unavailable
 from kedge.model.manifest import Desired
 from kedge.model.origin import spoken
 from kedge.model.output import Published
+from kedge.model.ref import stack_ref
 from kedge.model.source import EntryKind, Revision
 from kedge.model.unit import Unit
 
@@ -135,12 +136,23 @@ async def abreast(doors: Doors, dossier: Dossier) -> bool:
     wish, last = wanted(dossier), dossier.rendering
     if wish.rendered or wish.removal or wish.revision is None or last is None:
         return True
+    if not await _there(doors, dossier, last):
+        return False
     try:
         unit = await _supplied(doors, wish.unit) if wish.unit.inputs else wish.unit
         spec = spec_of(unit, doors.renderer.version, await _stamp(doors, unit))
         return last.spec == spec and _holds(doors, last, wish.revision)
     except (Awaited, Invalid, Unavailable):
         return True
+
+
+async def _there(doors: Doors, dossier: Dossier, last: Rendering) -> bool:
+    """Whether a unit is what it was last rendered to: of one that was pinned, that is held or whose run failed, nobody
+    has found or made it so."""
+    if dossier.unit.tool is None:
+        return in_force(dossier)[1] == last.rendered
+    known = {entry.digest for entry in dossier.inventory if entry.ref == stack_ref(dossier.name)}
+    return any(manifest.digest in known for manifest in await doors.rendered.get(last.rendered) or ())
 
 
 async def still_so(doors: Doors, unit: Unit, furnished: Furnished) -> bool:
