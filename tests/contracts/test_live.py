@@ -277,6 +277,7 @@ async def test_what_can_not_be_scaled_says_why(house: House) -> None:
         await live.scalable(WEB, (SETTINGS,), "gone")
 
 
-def test_a_target_in_which_nothing_runs_says_so() -> None:
+async def test_a_target_in_which_nothing_runs_says_so() -> None:
+    target = MemoryTarget(MemoryCluster(lambda: 0.0, lambda seconds, work: None))
     with pytest.raises(Unavailable, match="nothing runs in it"):
-        _ = MemoryTarget(MemoryCluster(lambda: 0.0, lambda seconds, work: None)).live
+        await target.live.lineage("default", "deploy", "web", "web")
