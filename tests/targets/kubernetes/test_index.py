@@ -115,6 +115,39 @@ async def test_a_change_right_after_our_own_write_is_drift(world: World) -> None
 
 
 @staged
+async def test_what_a_watch_tells_of_our_own_write_before_its_answer_rings_nobody(world: World) -> None:
+    """Every new object whose watch was quicker than the answer cost its unit a turn for nothing."""
+    await world.deploy(config_map("settings"))
+    await world.look(SETTINGS)
+    await quiet(world)
+
+    async def late(method: str, path: str) -> None:
+        await asyncio.sleep(0.1)
+
+    world.transport._after = late
+    await world.deploy(config_map("more"))
+    assert world.rings == []
+    assert (await world.look(ref("ConfigMap", "more")))[0].exists
+
+
+@staged
+async def test_what_becomes_of_an_object_while_our_own_write_of_it_is_answered_rings(world: World) -> None:
+    await world.deploy(config_map("settings", color="red"))
+    world.merge(URL, {"metadata": {"finalizers": ["example.org/held"]}}, manager="holder")
+    await world.look(SETTINGS)
+    await quiet(world)
+
+    async def meddle(method: str, path: str) -> None:
+        if method == "PATCH":
+            world.call("DELETE", URL)
+            await asyncio.sleep(0.1)
+
+    world.transport._after = meddle
+    await world.deploy(config_map("settings", color="blue"), act=Act.UPDATE)
+    assert world.rings == [(UNIT, str(SETTINGS), "health")]
+
+
+@staged
 async def test_progress_to_health_rings(world: World) -> None:
     web = ref("Deployment", "web", group="apps")
     await world.deploy(deployment())

@@ -277,7 +277,8 @@ class Index:
 
     @contextmanager
     def writing(self, ref: Ref) -> Iterator[None]:
-        """While Kedge itself writes an object, its change is no drift; what else happened is told at the end."""
+        """While Kedge itself writes an object, its change is no drift, and its state no news: whoever writes looks at
+        it afterwards. What else happened is told at the end."""
         self._writing[ref] = self._writing.get(ref, 0) + 1
         self._expected.setdefault(ref, self._slots.get(ref))
         try:
@@ -290,8 +291,10 @@ class Index:
 
     def _settle(self, expected: Slot | None, found: Slot | None) -> None:
         slot = found or expected
-        if slot is not None and (_identity(expected) != _identity(found)):
+        if slot is not None and _identity(expected) != _identity(found):
             self._tell(slot, "drift")
+        elif found is not None and expected is not None and _state(expected) != _state(found):
+            self._tell(found, "health")
 
     def learn(self, obj: Mapping[str, Any]) -> Slot:
         """Take the answer to a write of our own: the watch will tell the same a little later, or something newer."""
@@ -380,7 +383,7 @@ class Index:
 
     def _tell(self, slot: Slot, what: str) -> None:
         """Hooks have no drift: they come and go by plan, and only their state is of interest."""
-        if what == "drift" and slot.ref in self._writing:
+        if slot.ref in self._writing:
             return
         self._ring(slot, "health" if what == "drift" and slot.hook else what)
 
