@@ -212,6 +212,23 @@ async def test_what_an_apply_warns_of_is_told_when_it_is_over(stage: Stage) -> N
     assert (await stage.target.look(SCOPE, [stack_ref(UNIT)]))[stack_ref(UNIT)].warned == ()
 
 
+async def test_what_somebody_was_shown_while_an_apply_was_at_work_does_not_count_when_it_is_over(stage: Stage) -> None:
+    """The apply had failed without a word to the state: its stack was judged by a plan that saw it half done."""
+    await stage.verified()
+    step = Step("apply", StepKind.ARTIFACT, Act.UPDATE, stack_ref(UNIT), Phase.SYNC, artifact=stage.artifact())
+    await stage.target.act(RUN, step, stage.desired.manifests[0])
+    stage.clock.time += 1
+    looked = await stage.begun(replace(SCOPE, aside=True))
+    stage.exec.end(looked.id, shown())
+    stage.clock.time += 1
+    stage.exec.end("apply-run1", Answer(Ending.LOST))
+    await stage.target.look(RUN, [stack_ref(UNIT)])
+    assert (await stage.begun(SCOPE)).id != looked.id
+    stage.exec.end(stage.exec.begun[-1].id, shown())
+    stage.open()
+    assert (await stage.compared(SCOPE)).made == stage.clock.now(), "a plan of after it counts, also after a restart"
+
+
 class _Between:
     """The states, and what somebody does meanwhile whenever an execution's access ends."""
 

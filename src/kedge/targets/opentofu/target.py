@@ -56,6 +56,7 @@ class OpenTofuTarget:
         self._plans: dict[tuple[str, bool], _Plans] = {}
         self._closed: set[str] = set()
         self._cut: dict[str, str] = {}
+        self._applied: dict[str, float] = {}
         self._rings: list[Callable[[str, Ref, str], None]] = []
         self._agenda = Agenda()
         for report in exec.reports():  # an apply uses its plan up
@@ -63,6 +64,7 @@ class OpenTofuTarget:
             self._plans[report.unit, False] = plans
             if report.task is Task.APPLY:  # one that failed, perhaps: it is looked into before the next plan
                 self._cut[report.unit] = "" if report.ending is Ending.SUCCEEDED else report.id
+                self._applied[report.unit] = report.finished or 0.0
         exec.subscribe(self._ended)
         self._live = StackLive(exec, states)
 
@@ -177,7 +179,7 @@ class OpenTofuTarget:
         if plans.key != key and other is not None and other.key == key and not self._agenda.going(other.id):
             plans = self._plans[_place(scope)] = replace(other)
         report = self._exec.report(plans.id) if plans.id else None
-        stale = report is None or plans.key != key or report.started < scope.since
+        stale = report is None or plans.key != key or report.started < max(scope.since, self._last_apply(scope.unit))
         if report is not None and stale and report.ending is None:
             await self._exec.stop(report.id, "superseded by a newer wish")
         if report is None or stale or report.ending is Ending.STOPPED:
@@ -196,6 +198,12 @@ class OpenTofuTarget:
             raise Unavailable(_failure("plan", report), retry_after=again - now)
         report = await self._plan(scope, manifest, task, key, plans.failed + 1)
         raise Planning(_at_work(report), retry_after=_LOOKED_AFTER)
+
+    def _last_apply(self, unit: str) -> float:
+        """When the last one was over: a plan that was begun before saw what it does half done, whatever the state says.
+        One of a time to come was before the clock was set back."""
+        at = self._applied.get(unit, 0.0)
+        return at if at <= self._clock.now() else 0.0
 
     async def _plan(self, scope: Scope, manifest: Manifest, task: Task, key: str, failed: int = 0) -> Report:
         id = f"{task}-{key}-{self._entropy.token(4)}"
@@ -296,6 +304,8 @@ class OpenTofuTarget:
                         self._cut[report.unit] = report.id
         await self._states.revoke(report.id)
         self._closed.add(report.id)
+        if report.task is Task.APPLY:
+            self._applied[report.unit] = self._clock.now()
 
     async def stop(self, scope: Scope, why: str) -> None:
         await self._exec.stop(f"apply-{scope.operation}", why)
