@@ -9,6 +9,7 @@ from typing import Any
 from tests.doors.memory_cluster import Write
 from tests.doors.town import Town, file, in_town, unit
 
+from kedge.control.shift.turns import LIMIT
 from kedge.model.declaration import OnRemove
 from kedge.model.errors import Unavailable
 from kedge.model.person import Person
@@ -65,6 +66,27 @@ def test_what_an_object_says_of_itself_at_every_step_is_told_once_a_second() -> 
             await asyncio.sleep(0.1)
         await asyncio.sleep(2)
         assert 2 <= town.kedge.turns.taken - before <= 3
+
+    in_town(story)
+
+
+def test_what_an_object_says_of_itself_takes_no_turn_from_those_who_wait_for_one() -> None:
+    """While a fleet of 400 was declared, three of four units took a turn and a record for "Created new replica set"."""
+
+    async def story(town: Town) -> None:
+        await town.live()
+        town.source.commit(dict([file("ConfigMap", "a")]))
+        await town.enlist({"shop/web": unit()})
+        await asyncio.sleep(5)
+        turns = town.kedge.turns
+        before = turns.taken
+        for number in range(2 * LIMIT):
+            turns.queue.ring(f"shop/x{number}")
+        turns.hear("shop/web", "words")
+        await asyncio.sleep(2.9)
+        assert turns.taken == before + 2 * LIMIT
+        await asyncio.sleep(0.2)
+        assert turns.taken == before + 2 * LIMIT + 1
 
     in_town(story)
 

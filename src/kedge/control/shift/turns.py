@@ -23,7 +23,7 @@ LIMIT = 85
 
 RETOLD = 1.0
 """Seconds until what an object says of itself is told anew, where its state is as it was: a rollout says something else
-at every step, and decides nothing by it."""
+at every step, and decides nothing by it. So many more for every LIMIT units that wait for a turn."""
 
 AFTER_A_BUG = 60.0
 AFTER_A_CONFLICT = 0.5
@@ -68,7 +68,7 @@ class Turns:
     def hear(self, unit: str, what: str) -> None:
         """A target rang, see `kedge.ports.Target.subscribe`."""
         if what == "words":
-            self.later(unit, self._doors.clock.now() + RETOLD)
+            self.later(unit, self._doors.clock.now() + RETOLD * (1 + len(self.queue) / LIMIT))
         else:
             self.ring(unit)
 
