@@ -189,7 +189,7 @@ class Runner:
             if self.hands.snaps(job):
                 with contextlib.suppress(KedgeError):  # it is tried again at the end
                     await self._write(job, state, lock)
-        tiny_iac.concluded(given, saved["shown"], state, self.cloud, destroy=saved["destroy"])
+        tiny_iac.concluded(given, saved["shown"], state, destroy=saved["destroy"])
         return ""
 
     async def _read(self, job: Job) -> State:

@@ -327,11 +327,10 @@ def carry_out(entry: Mapping[str, Any], given: Given, state: State, cloud: Cloud
     state.secret[address] = sorted(change["after_sensitive"])
 
 
-def concluded(given: Given, shown: Mapping[str, Any], state: State, cloud: Cloud, *, destroy: bool) -> None:
+def concluded(given: Given, shown: Mapping[str, Any], state: State, *, destroy: bool) -> None:
     """What an apply writes at its end beside its changes: what the plan had refreshed, and the outputs."""
     for entry in shown["resource_changes"]:
-        thing = cloud.things.get(state.resources.get(entry["address"], {}).get("id", ""))
-        if thing is not None and entry["change"]["actions"] == ["no-op"]:
+        if entry["change"]["actions"] == ["no-op"]:
             state.resources[entry["address"]] = dict(entry["change"]["after"])
     for entry in shown["resource_drift"]:
         gone = entry["change"]["actions"] == ["delete"]

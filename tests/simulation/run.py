@@ -157,7 +157,7 @@ async def unsettled(world: World) -> str:
         why = world.differs(unit, head)
         if why:
             return f"{name} says Synced, but {why}"
-    gone = sorted(set(world.store.dossiers) - set(world.units))
+    gone = sorted(name for name in set(world.store.dossiers) - set(world.units) if not world.excused(name))
     return f"{gone[0]} left Git and is still there: {world.store.dossiers[gone[0]].shown.why}" if gone else ""
 
 

@@ -207,6 +207,12 @@ class StackWorld(World):
         kept = self.states.store._inline(unit)
         return tiny_iac.state_of(kept[-1][1].content if kept else None)
 
+    def excused(self, name: str) -> bool:
+        """To destroy a stack takes the secrets that it was made with; they went with the unit that they are from."""
+        why = self.store.dossiers[name].shown.why
+        unit, _, output = why.removeprefix("waits for ").rpartition(".")
+        return why.startswith("waits for ") and output == "token" and output not in self.stack_state(unit).outputs
+
     def effort(self) -> tuple[int, ...]:
         begun = sum(1 for execution in self.exec.begun if not execution.drift)
         return (*super().effort(), begun)

@@ -238,6 +238,10 @@ class World:
         """A file with the values that the unit is given."""
         return data
 
+    def excused(self, name: str) -> bool:
+        """Whether nobody can take away what left Git."""
+        return False
+
     def effort(self) -> tuple[int, ...]:
         """What counts as doing something: at rest none of it grows."""
         return self.witness.writes, self.witness.begun

@@ -9,6 +9,7 @@ from tests.control.road.test_holes import ASK, DB, MONA, agree, database, opened
 from tests.doors.town import WEB, Town, file, in_town, unit
 
 from kedge.model.dossier import Dossier
+from kedge.model.errors import Unavailable
 from kedge.model.ref import UnitName
 from kedge.model.unit import Input, OutputField
 
@@ -91,6 +92,32 @@ def test_a_value_that_moves_while_its_reader_is_compared_is_not_applied_as_it_wa
         seen = [line for line in town.story if "ConfigMap web/a" in line]
         (config,) = [thing.body for ref, thing in town.cluster.things.items() if ref.name == "a"]
         assert (len(seen), config["spec"]["url"]) == (2, "new http://db.other:80")
+
+    in_town(story)
+
+
+def test_a_value_that_can_not_be_read_after_a_run_is_waited_for_and_read_soon() -> None:
+    """The one of before stood for it until something else happened to the unit, hours later at times."""
+
+    async def story(town: Town) -> None:
+        await opened(town, page("old"), web=reader())
+        await agree(town, DB)
+        refused: list[float] = []
+
+        async def refuses(what: str) -> None:
+            if what == "outputs" and len(refused) < 3:
+                refused.append(town.clock.now())
+                raise Unavailable("too many requests")
+
+        town.push(database("db.other"), page("new"))
+        await asyncio.sleep(5)
+        town.kedge.target.before = refuses
+        await agree(town, DB)
+        assert (await town.web()).runs == 1
+        await asyncio.sleep(200)
+        (config,) = [thing.body for ref, thing in town.cluster.things.items() if ref.name == "a"]
+        assert (len(refused), config["spec"]["url"]) == (3, "new http://db.other:80")
+        assert (await town.web()).runs == 2
 
     in_town(story)
 

@@ -205,6 +205,8 @@ async def _finish(doors: Doors, dossier: Dossier, operation: Operation, result: 
     health, moved = worst(sights), inventory.moved(left, sights)
     planned = await doors.store.frozen(str(dossier.name), operation.number)
     outputs = await put_out(doors, replace(dossier, inventory=left))
+    if outputs is None:  # what was known may not be so any more: whoever reads it waits for what is there now
+        outputs = () if result is Result.SUCCEEDED else dossier.outputs
     warned = await _warned(doors, dossier, ended) if plan.whole else ()
 
     def settled(current: Dossier) -> Record:
@@ -274,8 +276,8 @@ async def _forget(doors: Doors, dossier: Dossier, operation: Operation) -> Dossi
     return await write_down(doors, dossier, gone)
 
 
-async def put_out(doors: Doors, dossier: Dossier) -> tuple[Published, ...]:
-    """What the unit puts out now, for others to read. Where nobody can tell just now, what was known."""
+async def put_out(doors: Doors, dossier: Dossier) -> tuple[Published, ...] | None:
+    """What the unit puts out now, for others to read; None where nobody can tell just now."""
     unit = wanted(dossier).unit
     wished = places(unit, dossier.inventory)
     if not wished and (unit.tool is None or not dossier.inventory):
@@ -283,7 +285,7 @@ async def put_out(doors: Doors, dossier: Dossier) -> tuple[Published, ...]:
     try:
         found = await doors.target.outputs(doors.scope(departed(dossier, unit)), wished)
     except (Denied, Unavailable):
-        return dossier.outputs
+        return None
     return published(found, doors.installation.effects_key)
 
 

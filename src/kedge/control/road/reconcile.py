@@ -41,6 +41,8 @@ from kedge.model.ref import UnitName
 
 PATIENCE = 900.0
 """Seconds beyond its timeout in which the apply of a stack, which is interrupted then, may end in order."""
+UNTOLD = 60.0
+"""Seconds after which a unit is asked again for what it puts out, where it could not tell."""
 PLANNING = 30.0
 """Seconds after which a stack whose plan is being made is looked at without having been rung."""
 
@@ -310,6 +312,8 @@ async def _verified(doors: Doors, dossier: Dossier, proposal: Proposal, held: Ve
         overruled=told,
     )  # fmt: skip
     outputs = await put_out(doors, after)
+    if outputs is None:
+        outputs, again = dossier.outputs, min(again or now + UNTOLD, now + UNTOLD)
     left = [pair.ref for pair in proposal.comparison.pairs if leaving_already(pair)]
     shown = shown_verified(after, await look(doors, after), left, now)
     shown = _told(shown, dossier, proposal)
