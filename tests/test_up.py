@@ -26,7 +26,7 @@ from kedge.model.errors import Invalid
 from kedge.store.keys import load_or_create_key
 from kedge.store.sql import Opening, open_store
 from kedge.store.stating import Keep
-from kedge.up import MARK_FILE, UpOptions, tour
+from kedge.up import MARK_FILE, UpOptions, _write_server_file, tour
 
 KEDGE = (sys.executable, "-c", "from kedge.cli.main import main; main()")
 
@@ -94,6 +94,21 @@ def test_a_second_one_in_the_same_directory_is_refused_and_clean_waits_for_the_f
             assert "another kedge is at work" in refused.stderr
     assert kedge(data, "up", "--clean").returncode == 0
     assert not data.exists()
+
+
+def test_where_the_server_is_found_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: Any) -> None:
+    """Who asked while it was being written was told that the file is no JSON."""
+    place, dump, seen = tmp_path / "server.json", json.dump, list[bool]()
+
+    def watched(*given: Any) -> None:
+        seen.append(place.exists())
+        dump(*given)
+
+    monkeypatch.setattr(json, "dump", watched)
+    _write_server_file(tmp_path, "http://127.0.0.1:1", "t0ken")
+    assert (seen, json.loads(place.read_text())["token"]) == ([False], "t0ken")
+    assert place.stat().st_mode & 0o777 == 0o600
+    assert [left.name for left in tmp_path.iterdir()] == ["server.json"]
 
 
 def test_clean_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:

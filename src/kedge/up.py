@@ -218,12 +218,13 @@ async def _served(house: House, options: UpOptions, parts: Parts) -> AsyncIterat
 
 
 def _write_server_file(data: Path, url: str, token: str) -> None:
-    """Where the command line finds the server; for this user alone."""
-    place = data / SERVER_FILE
-    place.unlink(missing_ok=True)
-    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Where the command line finds the server, whole or not at all; for this user alone."""
+    part = data / f"{SERVER_FILE}.part"
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump({"url": url, "token": token}, file)
+    part.replace(data / SERVER_FILE)
 
 
 async def _show(house: House, options: UpOptions, say: Say, stopped: asyncio.Event) -> bool:
