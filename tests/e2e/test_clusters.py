@@ -378,9 +378,13 @@ async def test_many_units_of_a_bad_cluster_take_no_turns_from_another(tmp_path: 
         found.sick.meet = None
 
 
-async def test_a_cluster_that_takes_its_time_takes_no_turns_from_another(tmp_path: Path) -> None:
+async def test_a_cluster_that_takes_its_time_takes_no_turns_from_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each answer takes long enough for the crowd to be at work when its neighbour is through, and none is late.
+    monkeypatch.setitem(Asker.__init__.__kwdefaults__, "deadline", 30.0)
     async with running(tmp_path) as found:
-        found.sick.meet = lambda request: Outcome(found.sick.core.handle(request), 1.0)
+        found.sick.meet = lambda request: Outcome(found.sick.core.handle(request), 3.0)
         found.crowd()
         found.world.pushed("many")
         await found.world.said("run 1", "get", "many0")
