@@ -171,6 +171,8 @@ class StackWitness(Witness):
         super().recorded(record, after)
         if record.forget:
             self.spoke[name] = self.now
+            self.in_force.pop(name, None)
+            self.yes.pop(name, None)
             return
         if before is None or before.outputs != after.outputs:
             self.spoke[name] = self.now
