@@ -224,10 +224,9 @@ class StackWitness(Witness):
     def _is_drift(self, name: str, plan: Plan) -> bool:
         """Whether nothing of the wish has moved since it was true."""
         artifacts = [step.artifact.partition(":")[0] for step in plan.steps if step.artifact]
-        if not artifacts:
-            return plan.drift_only
-        seen = self.seen.get(artifacts[0])
-        return seen is not None and self.in_force.get(name) == seen.content
+        seen = self.seen.get(artifacts[0]) if artifacts else None
+        known = self.in_force.get(name)
+        return plan.drift_only if seen is None or known is None else known == seen.content
 
     def _ended(self, record: Record, before: Dossier | None) -> None:
         super()._ended(record, before)

@@ -272,16 +272,13 @@ class StackWorld(World):
             return str(error)
 
     def left_to_do(self, unit: Unit, commit: str) -> str:
-        """What of a stack is not yet as a commit says: neither by its state nor, where a run died before it could write
-        that, by the cloud."""
-        told = ""
-        for cloud in (False, True):
-            shown = self.would_do(unit, commit, cloud=cloud)
-            found = shown if isinstance(shown, str) else "; ".join(f"{a} {b}" for b, a, _ in tiny_iac.deeds(shown))
-            if not found:
-                return ""
-            told = told or found
-        return told
+        """What of a stack is as a commit says neither by its state nor by the cloud: a run may have died before it
+        could write the state, and the cloud may have been changed since it was looked at."""
+        by_state, by_cloud = (self.would_do(unit, commit, cloud=cloud) for cloud in (False, True))
+        if isinstance(by_state, str) or isinstance(by_cloud, str):
+            return f"{by_state if isinstance(by_state, str) else by_cloud}"
+        told = {address: act for address, act, _ in tiny_iac.deeds(by_cloud)}
+        return "; ".join(f"{act} {address}" for address, act, _ in tiny_iac.deeds(by_state) if address in told)
 
     def known_head(self, unit: Unit) -> str | None:
         """The newest commit that the house has heard of."""

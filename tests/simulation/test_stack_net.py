@@ -81,7 +81,7 @@ _sabotage: dict[str, tuple[Any, str, Callable[..., Any] | Any, str]] = {
     "the oldest plan is applied, whichever was judged": (OpenTofuTarget, "act", _oldest_plan, "S1"),
     "a hole is nothing to wait for": (reconcile, "gate", _whole_anyway, "S2"),
     "values that are about to move are taken": (follow, "_moving", _nothing_moves, "S4"),
-    "what comes before is not waited for": (follow, "settled", lambda dossier: True, "S5"),
+    "what comes before is not waited for": (reconcile, "upstream", _nothing_moves, "S5"),
     "what comes before is taken for what it was": (follow, "abreast", _at_once, "S[45]"),
     "an apply has no time to end": (reconcile, "PATIENCE", -600.0, "S6"),
     "secret outputs are kept in clear": (perform, "published", _in_clear, "S7"),

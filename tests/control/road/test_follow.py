@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from tests.control.road.test_holes import ASK, DB, MONA, agree, database, opened, reader
 from tests.doors.town import WEB, Town, file, in_town, unit
 
+from kedge.control.road.render import abreast
 from kedge.model.dossier import Dossier
 from kedge.model.errors import Unavailable
 from kedge.model.ref import UnitName
@@ -118,6 +120,19 @@ def test_a_value_that_can_not_be_read_after_a_run_is_waited_for_and_read_soon() 
         (config,) = [thing.body for ref, thing in town.cluster.things.items() if ref.name == "a"]
         assert (len(refused), config["spec"]["url"]) == (3, "new http://db.other:80")
         assert (await town.web()).runs == 2
+
+    in_town(story)
+
+
+def test_a_unit_that_is_declared_to_read_what_is_not_there_yet_is_not_what_git_wants_of_it() -> None:
+    """Until its own turn had seen that, units that come after it went on."""
+
+    async def story(town: Town) -> None:
+        await town.open(page("old"))
+        await asyncio.sleep(30)
+        doors, before = town.kedge.doors(town.store), await town.web()
+        assert await abreast(doors, before)
+        assert not await abreast(doors, replace(before, unit=reader()))
 
     in_town(story)
 

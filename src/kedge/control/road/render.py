@@ -142,7 +142,9 @@ async def abreast(doors: Doors, dossier: Dossier) -> bool:
         unit = await _supplied(doors, wish.unit) if wish.unit.inputs else wish.unit
         spec = spec_of(unit, doors.renderer.version, await _stamp(doors, unit))
         return last.spec == spec and _holds(doors, last, wish.revision)
-    except (Awaited, Invalid, Unavailable):
+    except Awaited:
+        return False  # it will be something else once the value is there
+    except (Invalid, Unavailable):
         return True
 
 
