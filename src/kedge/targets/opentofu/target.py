@@ -283,8 +283,8 @@ class OpenTofuTarget:
         if report is not None and report.ending is not None:
             await self._close(report)
             head = await self._states.head(scope.unit)
-        print_ = _left(report, head) if report is not None else _fingerprint(head)
-        return {ref: _sight(scope, ref, report, print_) for ref in refs}
+        fingerprint = _left(report, head) if report is not None else _fingerprint(head)
+        return {ref: _sight(scope, ref, report, fingerprint) for ref in refs}
 
     async def _close(self, report: Report) -> None:
         """An execution is over: bring home what it could not send, and end its token and its lock."""
