@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.doors.memory_source import REPOSITORY
 from tests.doors.tiny_iac import MAIN
+from tests.doors.town import played
 from tests.simulation.house import House
-from tests.simulation.loop import VirtualLoop, simulate
 from tests.simulation.stack_world import StackWorld
 
 from kedge.engine import states
@@ -89,17 +89,4 @@ class StackTown(StackWorld):
 
 def in_stack_town(program: Callable[[StackTown], Awaitable[None]]) -> None:
     """Run a test in a fresh town with stacks; broken invariants fail it."""
-    loop = VirtualLoop()
-    asyncio.set_event_loop(loop)
-    town = StackTown("town", loop)
-
-    async def whole() -> None:
-        await program(town)
-        if town.house is not None:
-            await town.house.close()
-
-    try:
-        simulate(whole(), loop)
-        town.check()
-    finally:
-        asyncio.set_event_loop(None)
+    played(StackTown, program)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.doors.memory_source import REPOSITORY
 from tests.simulation.house import House
@@ -18,6 +18,7 @@ from kedge.model.ref import Ref, UnitName
 from kedge.model.source import SourceSpec
 from kedge.model.unit import Unit
 
+Place = TypeVar("Place", bound=World)
 WEB = UnitName("shop", "web")
 VERSIONS = {"Deployment": "apps/v1", "Job": "batch/v1"}
 
@@ -68,9 +69,14 @@ class Town(World):
 
 def in_town(program: Callable[[Town], Awaitable[None]]) -> None:
     """Run a test in a fresh town; broken invariants fail it."""
+    played(Town, program)
+
+
+def played(make: Callable[[str, VirtualLoop], Place], program: Callable[[Place], Awaitable[None]]) -> None:
+    """Run a test in a fresh world in virtual time; broken invariants fail it."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
-    town = Town("town", loop)
+    town = make("town", loop)
 
     async def whole() -> None:
         await program(town)

@@ -61,10 +61,8 @@ def _facts(unit: Row, wide: bool) -> Iterator[tuple[str, str]]:
 
 
 def _next_look(tool: Row) -> str:
-    due, why = (
-        tool.get("drift"),
-        ": it is put off, for looks take half of the time at most" if tool.get("putOff") else "",
-    )
+    due = tool.get("drift")
+    why = ": it is put off, for looks take half of the time at most" if tool.get("putOff") else ""
     return f"for drift, from {moment(due)} on{why}" if due is not None else ""
 
 
