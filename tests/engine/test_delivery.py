@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.builders import change, dossier, operation, plan_of, ref, unit
+from tests.builders import change, dossier, manifest, operation, owned, plan_of, ref, revision, unit
 
 from kedge.engine.delivery import (
     Asked,
     asked,
     drift_due,
     failed,
+    proven,
     settled,
     shown_synced,
     shown_verified,
@@ -18,7 +19,7 @@ from kedge.engine.delivery import (
 )
 from kedge.model.change import Act
 from kedge.model.declaration import Day, WindowSection
-from kedge.model.dossier import Dossier, Shown, Sync, Trouble, Wish
+from kedge.model.dossier import Dossier, Rendering, Shown, Sync, Trouble, Wish
 from kedge.model.execution import Tool
 from kedge.model.health import Health, Status
 from kedge.model.operation import Cause, Did, Outcome, Overruled, Result, Sight
@@ -120,3 +121,37 @@ def test_a_stacks_verification_is_too_old_after_some_of_its_own_periods():
     assert unverified_for(stack, 1000 * DAY, 3) == 3 * DAY + stack.sync.timeout
     weekly = replace(stack, tool=replace(stack.tool, windows=(WindowSection((Day.SUNDAY,)),)))
     assert unverified_for(weekly, 1000 * DAY, 3) == 9 * DAY + stack.sync.timeout
+
+
+def _just_run(**more: object) -> Dossier:
+    """The dossier that a run leaves behind which went well."""
+    made = plan_of(manifest("ConfigMap", "web"))
+    last = replace(operation(made), result=Result.SUCCEEDED, finished=1.0)
+    head = last.revision
+    assert head is not None
+    given = {
+        "head": head,
+        "applied": head,
+        "last": last,
+        "inventory": (owned(ref("ConfigMap", "web"), fingerprint="as it was left"),),
+        "rendering": Rendering(head, "spec", (), "digest", last.rendered),
+        "shown": Shown(Sync.SYNCED, WELL),
+    }
+    return dossier(**{**given, **more})
+
+
+def test_a_run_proves_its_application_and_only_what_may_have_moved_meanwhile_is_compared_once_more():
+    one = _just_run()
+    assert proven(one)
+    newer = revision("b" * 40)
+    moved = {
+        "a newer commit": replace(one, head=newer),
+        "a wish": replace(one, wish=Wish(Cause.SYNC, "mona", "again", 2.0)),
+        "it left Git": replace(one, removed=2.0),
+        "not as it was applied": replace(one, shown=Shown(Sync.OUT_OF_SYNC, WELL, "it is compared again")),
+        "nobody knows how it was left": replace(one, inventory=(owned(ref("ConfigMap", "web")),)),
+        "another set was rendered since": replace(one, rendering=replace(one.rendering, rendered="another")),
+        "placed by a guess": replace(one, rendering=replace(one.rendering, guessed=True)),
+        "a stack": replace(one, unit=unit(tool=StackTool(Tool.OPENTOFU))),
+    }
+    assert not [why for why, after in moved.items() if proven(after)]

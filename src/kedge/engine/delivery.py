@@ -133,6 +133,20 @@ def in_force(dossier: Dossier) -> tuple[Revision | None, str]:
     return dossier.applied, ""
 
 
+def proven(dossier: Dossier) -> bool:
+    """Whether the run that has ended just now proves its application to be as Git states: it left it Synced, it knows
+    how it left each object, and nothing was committed or asked for while it was at work. Whatever else may have moved
+    meanwhile (a value that it reads, a secret), or has a time of its own (a pin), asks for a comparison."""
+    unit, run, last = dossier.unit, dossier.last, dossier.rendering
+    elsewhere = unit.tool is not None or unit.inputs or unit.outputs or unit.render.secrets
+    asked = dossier.wish is not None or dossier.pin is not None or dossier.removed is not None
+    if elsewhere or asked or run is None or last is None or last.guessed:
+        return False
+    known = all(entry.fingerprint for entry in dossier.inventory if not entry.hook)
+    newest = (dossier.head, run.rendered) == (last.revision, last.rendered)
+    return known and newest and dossier.shown.sync is Sync.SYNCED
+
+
 def render_holds(reads: Sequence[Read], entries: Mapping[str, Entry | None]) -> bool:
     """Whether every question that a render asked would get the same answer now (the render key)."""
     for read in reads:

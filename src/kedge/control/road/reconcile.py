@@ -23,7 +23,17 @@ from kedge.control.road.recollect import recollected
 from kedge.control.road.render import abreast, furnish
 from kedge.engine import inventory
 from kedge.engine.advance import interruptible, unheard
-from kedge.engine.delivery import Wanted, drift_due, finished, in_force, shown_held, shown_verified, tried_again, wanted
+from kedge.engine.delivery import (
+    Wanted,
+    drift_due,
+    finished,
+    in_force,
+    proven,
+    shown_held,
+    shown_verified,
+    tried_again,
+    wanted,
+)
 from kedge.engine.gate import Verdict, approved, cause_of, gate, pin_expired
 from kedge.engine.holes import carried
 from kedge.engine.moving import departed, elsewhere, refuse_another_kind
@@ -196,6 +206,8 @@ async def _carry_on(doors: Doors, dossier: Dossier) -> Turn:
         left = after.due - doors.now_of(after.operation) if after.due is not None else None
         return Turn(after, doors.clock.now() + left if left is not None else None)
     doors.runtime.over(dossier.name)
+    if proven(after):
+        return Turn(after, after.due, proved=True)
     return await _compared_anew(doors, after) or Turn(after, doors.clock.now())
 
 
