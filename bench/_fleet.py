@@ -216,9 +216,9 @@ class Followed:
         house.spawner.start(self._follow(), "bench follows")
 
     async def _follow(self) -> None:
-        async for _ in self._house.doors.store.sealed():
-            while events := await self._house.doors.store.events(self._last, limit=1000):
-                for event in events:
+        async for newest in self._house.doors.store.sealed():
+            while self._last < newest:
+                for event in await self._house.doors.store.events(self._last, limit=1000):
                     self._last = event.id
                     if event.kind == "operation.finished" and event.unit not in self._settled[event.commit]:
                         self._settled[event.commit].add(event.unit)

@@ -158,12 +158,33 @@ async def test_a_listener_far_behind_reads_from_the_store_one_batch_at_a_time():
     hub = Hub(fakes.store, fakes.clock)
     for number in range(KEPT + 250):
         fakes.store.seal(event(number))
-    await hub._bring()
+    seat = hub.join()
+    await hub._bring(KEPT + 250)
+    assert await seat.wait(0.0)
     behind = await hub.since(0, "")
     assert [found.id for found in behind] == list(range(1, BATCH + 1))
     reads = fakes.store.reads
     assert [found.id for found in await hub.since(KEPT, "")][:1] == [KEPT + 1]
     assert fakes.store.reads == reads
+
+
+async def test_while_nobody_listens_no_event_is_read_and_none_is_missing_to_who_comes_then():
+    fakes = Fakes()
+    hub = Hub(fakes.store, fakes.clock)
+    seat = hub.join()
+    fakes.store.seal(event(0))
+    await hub._bring(1)
+    hub.leave(seat)
+    for number in (1, 2):
+        fakes.store.seal(event(number))
+    reads = fakes.store.reads
+    await hub._bring(3)
+    assert (hub.newest, fakes.store.reads) == (3, reads)
+    hub.join()
+    fakes.store.seal(event(3))
+    await hub._bring(4)
+    assert [found.id for found in await hub.since(0, "")] == [1, 2, 3, 4]
+    assert [found.id for found in await hub.since(3, "")] == [4]
 
 
 async def test_a_listener_that_never_reads_holds_a_bounded_number_of_hints():
