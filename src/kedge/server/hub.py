@@ -88,7 +88,7 @@ class Hub:
                 await self._clock.sleep(_PAUSE)
 
     async def _bring(self, newest: int) -> None:
-        """What is sealed up to `newest`. While nobody listens it is not read: a fleet at work seals hundreds a second."""
+        """What is sealed up to `newest`. Not read while nobody listens: a fleet at work seals hundreds a second."""
         if not self._seats:
             self._recent.clear()
             self.newest = max(newest, self.newest)
