@@ -81,20 +81,6 @@ async def test_a_log_of_another_installation_does_not_fit_its_witness(store: Sql
     await other.close()
 
 
-async def test_events_that_a_crash_left_unsealed_are_sealed_at_the_next_opening(
-    store: SqlStore, tmp_path: Path
-) -> None:
-    _forge(
-        tmp_path / "kedge.db",
-        "INSERT INTO events (unit, payload, chain) SELECT unit, payload, '' FROM events WHERE id = 1",
-    )
-    assert len(await store.events()) == 6
-    again = opened(tmp_path / "kedge.db")
-    assert [each.id for each in await again.events()] == [1, 2, 3, 4, 5, 6, 7]
-    assert (await again.verify_chain()).sound == 7
-    await again.close()
-
-
 async def test_the_chain_starts_from_the_installation(store: SqlStore) -> None:
     first = (await store.events(limit=1))[0]
     installation = await store.installation()

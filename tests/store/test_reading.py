@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.builders import manifest, owned, plan_of, ref, revision
-from tests.store.opening import fresh, opened, wrote
+from tests.store.opening import StillClock, fresh, named, opened, reading, wrote
 
 from kedge.model.enlistment import Head
 from kedge.model.ref import UnitName
@@ -75,6 +75,25 @@ async def test_a_unit_that_is_forgotten_is_not_recalled(store: SqlStore) -> None
     await store.load(WEB)
     await store.record(wrote(web, forget=True))
     assert await store.load(WEB) is None
+
+
+async def test_a_unit_that_comes_back_at_the_same_version_is_not_taken_for_what_it_was(
+    tmp_path: Path, store: SqlStore
+) -> None:
+    await store.enlist(reading(named("web", digest="1")))
+    assert await store.load(WEB) is await store.load(WEB)
+    clock = StillClock()
+    other = opened(tmp_path / "kedge.db", clock=clock)
+    for declared, later in ((named("web", digest="2"), 0.0), (named("web", digest="2"), 1.0)):
+        was = await other.load(WEB)
+        assert was is not None
+        await other.record(wrote(was, forget=True))
+        clock.at += later
+        await other.enlist(reading(declared))
+        loaded = await store.load(WEB)
+        assert loaded is not None
+        assert (loaded is was, loaded.unit, loaded.version) == (False, declared, 1)
+    await other.close()
 
 
 def test_only_the_last_ones_are_kept() -> None:

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy.dialects import postgresql
 
 import kedge.store
-from kedge.store import sqlite
+from kedge.store import recording, sqlite
 from kedge.store.session import Statement
+from kedge.store.tables import units
 
 ROOM = Path(kedge.store.__file__).parent
 MODULES = [each.name for each in pkgutil.iter_modules([str(ROOM)]) if each.name != "migrations"]
@@ -37,6 +38,14 @@ def test_every_statement_compiles_for_sqlite_and_for_postgresql(name: str) -> No
         text, order, _ = statement.compiled(postgresql.dialect())
         assert order is None
         assert "?" not in text
+
+
+@pytest.mark.parametrize("still", [[], ["due"], recording._INDEXED])
+def test_an_update_sets_every_column_but_those_that_stand_still(still: list[str]) -> None:
+    for dialect in (sqlite.dialect(), postgresql.dialect()):
+        text = recording._updating(frozenset(still)).compiled(dialect)[0]
+        unset = [column.name for column in units.columns if f"{column.name}=" not in text.replace('"', "")]
+        assert unset == [column.name for column in units.columns if column.name in {"name", *still}]
 
 
 def test_only_the_writer_starts_threads_and_only_sqlite_speaks_to_its_driver() -> None:

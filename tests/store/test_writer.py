@@ -13,6 +13,7 @@ from tests.store.opening import FullDisk, event, fresh, opened, wrote
 
 from kedge.model.errors import Conflict, Invalid, Unavailable
 from kedge.model.fleet import UnitQuery
+from kedge.store import chain
 from kedge.store.sql import SqlStore
 from kedge.store.writer import POINTS, Pace
 
@@ -48,6 +49,20 @@ async def test_a_record_that_fails_takes_only_itself_back(tmp_path: Path) -> Non
     assert [type(answer) for answer in answers[1:3]] == [Invalid, Conflict]
     assert [row.name for row in (await store.units(UnitQuery())).items] == ["shop/a", "shop/d"]
     assert [each.kind for each in await store.events()] == ["a", "d"]
+    await store.close()
+
+
+async def test_a_batch_is_run_once_more_where_one_of_it_fails_and_only_then(tmp_path: Path) -> None:
+    disk = FullDisk()
+    store = opened(tmp_path / "kedge.db", fail=disk, threads=False)
+    works = [lambda session: chain.insert(session, (event("a"),)), lambda session: chain.insert(session, (event("b"),))]
+    assert [answer.error for answer in store._writer.commit(works)] == [None, None]
+    assert disk.seen.count("record") == 2
+    *_, last = store._writer.commit([*works, lambda session: 1 // 0])
+    assert isinstance(last.error, ZeroDivisionError)
+    assert disk.seen.count("record") == 2 + 3 + 3
+    assert [each.kind for each in await store.events()] == ["a", "b", "a", "b"]
+    assert (await store.verify_chain()).sound == 4
     await store.close()
 
 

@@ -1,14 +1,14 @@
-"""The event log: rows go in without a place, the sealer gives them one, and each digest covers all before it.
+"""The event log: the last step of a transaction gives its events their places, and each digest covers all before it.
 
 `chain(n) = sha256(chain(n-1) || payload(n))` over raw bytes; chain(0) comes from the installation's id, so that a log
-cannot be passed off as another installation's. Readers see sealed rows only, so a reader that resumes skips nothing.
+cannot be passed off as another installation's. Places follow the order of commits: a reader that resumes skips nothing.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 
 from kedge.model.event import ChainReport, Event, Witness
 from kedge.store import codec
@@ -19,8 +19,6 @@ ROW = "events"
 _LOT = 1000
 
 _INSERT = inserting(events)
-_UNSEALED = Statement(select(events.c.serial, events.c.payload).where(events.c.id.is_(None)).order_by(events.c.serial))
-_PLACE = Statement(update(events).where(events.c.serial == bindparam("at")), ("id", "chain"))
 _HEAD = Statement(select(sealer.c.id, sealer.c.chain).where(sealer.c.name == ROW))
 _MOVE = Statement(update(sealer).where(sealer.c.name == ROW), ("id", "chain"))
 _INSTALLATION = Statement(select(installation.c.id))
@@ -40,26 +38,25 @@ def link(before: str, payload: str) -> str:
 
 
 def insert(session: Session, new: tuple[Event, ...]) -> None:
-    """Without a place: the sealer gives it."""
-    rows = [{"id": None, "unit": e.unit, "payload": codec.encode_event(e), "chain": ""} for e in new]
-    session.many(_INSERT, rows)
+    """With the session's transaction, once `seal` has given them their place."""
+    session.unsealed += [(event.unit, codec.encode_event(event)) for event in new]
 
 
 def seal(session: Session) -> int | None:
-    """Give every waiting event its number and digest; answers the new head, None when nothing waited.
+    """Write every waiting event with its number and digest; answers the new head, None when nothing waited.
 
     The sealer's row is the lease: whoever updates it holds it until its transaction ends.
     """
-    waiting = session.all(_UNSEALED)
-    if not waiting:
+    if not session.unsealed:
         return None
     number, chain = head(session)
     placed = []
-    for serial, payload in waiting:
+    for unit, payload in session.unsealed:
         number, chain = number + 1, link(chain, payload)
-        placed.append({"at": serial, "id": number, "chain": chain})
-    session.many(_PLACE, placed)
+        placed.append({"id": number, "unit": unit, "payload": payload, "chain": chain})
+    session.unsealed = []
     session.run(_MOVE, id=number, chain=chain)
+    session.many(_INSERT, placed)
     return number
 
 

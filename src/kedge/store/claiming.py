@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
@@ -12,10 +13,12 @@ from kedge.model.operation import Owned
 from kedge.model.ref import Ref
 from kedge.store import codec
 from kedge.store.rows import in_force
-from kedge.store.session import Row, Session, Statement, inserting
+from kedge.store.session import Adding, Row, Session, Statement
 from kedge.store.tables import objects
 
 _NAMED = 10
+_LOT = 8
+"""Objects whose holders one statement asks for: as many as most units have."""
 _VALUES = ("digest", "fingerprint", "uid", "hook", "wave")
 
 _OF_UNIT = Statement(
@@ -29,10 +32,12 @@ _OF_UNIT = Statement(
         objects.c.wave,
     ).where(objects.c.unit == bindparam("at"))
 )
-_HOLDER = Statement(
-    select(objects.c.unit).where(objects.c.cluster == bindparam("at"), objects.c.ref == bindparam("what"))
+_HOLDERS = Statement(
+    select(objects.c.ref, objects.c.unit).where(
+        objects.c.cluster == bindparam("at"), objects.c.ref.in_([bindparam(f"ref{n}") for n in range(_LOT)])
+    )
 )
-_INSERT = inserting(objects)
+_INSERT = Adding(objects)
 _UPDATE = Statement(
     update(objects).where(objects.c.cluster == bindparam("at"), objects.c.ref == bindparam("what")),
     _VALUES,
@@ -50,15 +55,15 @@ def claim(session: Session, dossier: Dossier, before: str) -> str:
     if now == before:
         return now
     unit = str(dossier.name)
-    stored = {(row[0], row[1]): row[2:] for row in session.all(_OF_UNIT, at=unit)}
+    stored = {(row[0], row[1]): row[2:] for row in session.all(_OF_UNIT, at=unit)} if before else {}
     wanted = {(cluster, owned.ref.key): _values(owned) for owned in dossier.inventory}
     if len(wanted) != len(dossier.inventory):
         raise Invalid(f"the inventory of {unit} names an object twice")
     new = [key for key in wanted if key not in stored]
-    _refuse_taken(session, unit, new)
     session.many(_DELETE, [{"at": at, "what": ref} for at, ref in stored if (at, ref) not in wanted])
     session.many(_UPDATE, [_update(key, row) for key, row in wanted.items() if key in stored and stored[key] != row])
-    session.many(_INSERT, [_insert(unit, key, wanted[key]) for key in new])
+    if session.many(_INSERT, [_insert(unit, key, wanted[key]) for key in new]) != len(new):
+        _refuse_taken(session, unit, cluster, new)
     return now
 
 
@@ -74,19 +79,25 @@ def inventory_of(session: Session, unit: str) -> tuple[Owned, ...]:
 
 
 def holders(session: Session, cluster: str, refs: tuple[Ref, ...]) -> dict[Ref, str]:
-    found = ((ref, session.one(_HOLDER, at=cluster, what=ref.key)) for ref in refs)
-    return {ref: str(row[0]) for ref, row in found if row is not None}
+    asked = {ref.key: ref for ref in refs}
+    return {asked[key]: unit for key, unit in _holders(session, cluster, list(asked))}
 
 
-def _refuse_taken(session: Session, unit: str, new: list[tuple[str, str]]) -> None:
+def _holders(session: Session, cluster: str, keys: list[str]) -> Iterator[Row]:
+    """(key, unit), in lots of one size, the last filled up with the first of its keys: one statement serves all."""
+    for start in range(0, len(keys), _LOT):
+        lot = keys[start : start + _LOT]
+        lot += lot[:1] * (_LOT - len(lot))
+        yield from session.all(_HOLDERS, at=cluster, **{f"ref{n}": key for n, key in enumerate(lot)})
+
+
+def _refuse_taken(session: Session, unit: str, cluster: str, new: list[tuple[str, str]]) -> None:
     problems = []
-    for cluster, key in new:
-        row = session.one(_HOLDER, at=cluster, what=key)
-        if row is not None and row[0] != unit:
-            text = f"{ref_of(key)} in cluster {cluster} is claimed by {row[0]} and by {unit}"
+    for key, holder in sorted(_holders(session, cluster, [key for _, key in new])):
+        if holder != unit:
+            text = f"{ref_of(key)} in cluster {cluster} is claimed by {holder} and by {unit}"
             problems.append(Problem(text, hint="remove it from one of them, or give it another name"))
-    if problems:
-        raise Invalid(problems[0].text, problems=tuple(problems[:_NAMED]))
+    raise Invalid(problems[0].text, problems=tuple(problems[:_NAMED]))
 
 
 def ref_of(key: str) -> Ref:

@@ -32,15 +32,20 @@ MOST = 1000
 RECALLED = 128
 """Dossiers that are kept as they were read: twice as many as have turns at once."""
 
+STAMP = ("version", "changed", "digest")
+"""What tells one state of a unit from every other: its version, and for one that was forgotten and comes back, since
+when it stands as it does, and what was declared."""
+
+_STAMP = [units.c[name] for name in STAMP]
+_HEADED = units.outerjoin(heads, (heads.c.repository == units.c.repository) & (heads.c.ref == units.c.ref))
+_STATE = Statement(select(*_STAMP, heads.c.body).select_from(_HEADED).where(units.c.name == bindparam("at")))
 _UNIT = Statement(
-    select(units.c.version, units.c.body, units.c.reads, units.c.inventory, plans.c.body, heads.c.body)
-    .select_from(
-        units.outerjoin(plans, plans.c.id == units.c.plan).outerjoin(
-            heads, (heads.c.repository == units.c.repository) & (heads.c.ref == units.c.ref)
-        )
-    )
+    select(units.c.body, units.c.reads, units.c.inventory, plans.c.body, *_STAMP, heads.c.body)
+    .select_from(_HEADED.outerjoin(plans, plans.c.id == units.c.plan))
     .where(units.c.name == bindparam("at"))
 )
+_PARTS = 4
+"""Columns of `_UNIT` before those of `_STATE`."""
 _WAKEUPS = Statement(select(units.c.name, units.c.due).order_by(units.c.name))
 _SOURCES = Statement(select(units.c.repository, units.c.ref).distinct().order_by(units.c.repository, units.c.ref))
 # A unit that has left its root is declared nowhere: another root may take its name over.
@@ -93,45 +98,46 @@ _EVENTS = {(n, u): _events(newest=n, one_unit=u) for n in (False, True) for u in
 
 
 class Recalled:
-    """The dossiers that were read or written last, each with the row that it is stored as: a turn reads its unit
-    several times, and what has not moved since is not decoded again. A row names its claims by digest: equal rows,
-    equal whole.
-
-    The row is without the head, which moves by itself."""
+    """The dossiers that were read or written last, each with its stamp: a turn reads its unit several times, and what
+    has not moved since is neither fetched nor decoded again. Its head moves by itself."""
 
     def __init__(self, limit: int = RECALLED) -> None:
         self._limit = limit
         self._known: OrderedDict[str, tuple[Row, Dossier]] = OrderedDict()
 
-    def get(self, name: str, row: Row) -> Dossier | None:
+    def get(self, name: str, stamp: Row) -> Dossier | None:
         held = self._known.get(name)
-        return held[1] if held is not None and held[0] == row else None
+        return held[1] if held is not None and held[0] == stamp else None
 
-    def put(self, name: str, row: Row, dossier: Dossier) -> None:
-        self._known[name] = row, dossier
+    def put(self, name: str, stamp: Row, dossier: Dossier) -> None:
+        self._known[name] = stamp, dossier
         self._known.move_to_end(name)
         while len(self._known) > self._limit:
             self._known.popitem(last=False)
 
+    def drop(self, name: str) -> None:
+        self._known.pop(name, None)
+
 
 def recall(session: Session, name: str, recalled: Recalled) -> Dossier | None:
     """The unit where it is stored as it is recalled, by one statement; None where `load` has to be asked."""
-    row = session.one(_UNIT, at=name)
-    known = recalled.get(name, row[:-1]) if row is not None else None
-    return None if row is None or known is None else _headed(name, row, known, recalled)
+    state = session.one(_STATE, at=name)
+    known = recalled.get(name, state[:-1]) if state is not None else None
+    return None if state is None or known is None else _headed(name, state, known, recalled)
 
 
 def load(session: Session, name: str, recalled: Recalled) -> Dossier | None:
     row = session.one(_UNIT, at=name)
-    return None if row is None else _headed(name, row, _dossier(session, name, row[:-1]), recalled)
+    return None if row is None else _headed(name, row[_PARTS:], _dossier(session, name, row), recalled)
 
 
-def _headed(name: str, row: Row, known: Dossier, recalled: Recalled) -> Dossier:
+def _headed(name: str, state: Row, known: Dossier, recalled: Recalled) -> Dossier:
     """The head moves without a write to any unit: one row serves all that use the (repository, ref)."""
-    newest = _newest(row[-1]) if row[-1] else None
+    *_, head = state
+    newest = _newest(head) if head else None
     if newest is not None and newest != known.head:
         known = replace(known, head=newest)
-    recalled.put(name, row[:-1], known)
+    recalled.put(name, state[:-1], known)
     return known
 
 
@@ -141,7 +147,7 @@ def _newest(head: str) -> Revision | None:
 
 
 def _dossier(session: Session, name: str, row: Row) -> Dossier:
-    version, body, reads, claimed, plan = row
+    body, reads, claimed, plan, version, *_ = row
     dossier = codec.decode_dossier(body, reads)
     return replace(
         dossier,

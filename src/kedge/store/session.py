@@ -78,10 +78,23 @@ class Upsert(Statement):
         if dialect.name not in self._compiled:
             make = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
             statement = make(self._table)
-            keys = [column.name for column in self._table.primary_key]
-            rest = {name: statement.excluded[name] for name in self._columns if name not in keys}
-            self._clause = statement.on_conflict_do_update(index_elements=keys, set_=rest)
+            self._clause = self._otherwise(statement, [column.name for column in self._table.primary_key])
         return super().compiled(dialect)
+
+    def _otherwise(self, statement: Any, keys: list[str]) -> ClauseElement:
+        rest = {name: statement.excluded[name] for name in self._columns if name not in keys}
+        clause: ClauseElement = statement.on_conflict_do_update(index_elements=keys, set_=rest)
+        return clause
+
+
+class Adding(Upsert):
+    """Insert a whole row of `table`, or leave the row with the same primary key as it is."""
+
+    __slots__ = ()
+
+    def _otherwise(self, statement: Any, keys: list[str]) -> ClauseElement:
+        clause: ClauseElement = statement.on_conflict_do_nothing(index_elements=keys)
+        return clause
 
 
 def inserting(table: Table) -> Statement:
@@ -89,14 +102,16 @@ def inserting(table: Table) -> Statement:
 
 
 class Session:
-    """A connection on which statements run, one thread at a time."""
+    """A connection on which statements run, one thread at a time. `unsealed` are the (unit, payload) of events that its
+    transaction brings and the sealer has not written yet."""
 
-    __slots__ = ("_cursor", "dialect", "raw")
+    __slots__ = ("_cursor", "dialect", "raw", "unsealed")
 
     def __init__(self, raw: Raw, dialect: Dialect) -> None:
         self.raw = raw
         self.dialect = dialect
         self._cursor = raw.cursor()
+        self.unsealed: list[tuple[str, str]] = []
 
     def command(self, text: str) -> None:
         """BEGIN, SAVEPOINT and their kin."""
@@ -116,10 +131,13 @@ class Session:
         self._execute(statement, values)
         return self._cursor.rowcount
 
-    def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            text, order, fixed = statement.compiled(self.dialect)
-            self._cursor.executemany(text, [_ordered(order, fixed, row) for row in rows])
+    def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> int:
+        """The same statement for each of `rows`. Answers how many rows it touched."""
+        if not rows:
+            return 0
+        text, order, fixed = statement.compiled(self.dialect)
+        self._cursor.executemany(text, [_ordered(order, fixed, row) for row in rows])
+        return self._cursor.rowcount
 
     def stream(self, statement: Statement, size: int, /, **values: Any) -> Iterator[list[Row]]:
         """Rows in lots of `size`, so that a long table is never in memory whole."""

@@ -85,7 +85,6 @@ def open_store(opening: Opening) -> SqlStore:
         migrate(session, path)
         session.command(sqlite.BEGIN_WRITE)
         installation = founding.found(session, vault, opening.entropy, opening.clock.now(), opening.name)
-        chain.seal(session)
         session.command("COMMIT")
     except sqlite.Error as error:
         session.raw.close()
@@ -139,7 +138,8 @@ class SqlStore:
         return recording.Desk(self._clock.now(), self._vault)
 
     def _glance(self, work: Callable[[Session], T]) -> T:
-        """Work of a single statement: a transaction around it would cost more than it."""
+        """Work of a single statement, or of several that need not see the same moment: a transaction around it would
+        cost more than it."""
         if self._closed:
             raise closed()
         return self._quick.glance(work)
@@ -163,9 +163,11 @@ class SqlStore:
 
     async def record(self, record: Record) -> Dossier:
         desk = self._desk()
-        dossier, row = await self._writes.do(lambda session: recording.record(session, desk, record))
-        if row:
-            self._recalled.put(str(dossier.name), row, dossier)
+        dossier, stamp = await self._writes.do(lambda session: recording.record(session, desk, record))
+        if stamp:
+            self._recalled.put(str(dossier.name), stamp, dossier)
+        else:
+            self._recalled.drop(str(dossier.name))
         return dossier
 
     async def enlist(self, enlistment: Enlistment) -> Enlisted:
@@ -222,7 +224,7 @@ class SqlStore:
         return self._glance(keeping.names)
 
     async def claims(self, cluster: str, refs: Sequence[Ref]) -> Mapping[Ref, str]:
-        return self._look(lambda session: claiming.holders(session, cluster, tuple(refs)))
+        return self._glance(lambda session: claiming.holders(session, cluster, tuple(refs)))
 
     async def operations(self, unit: str, before: int = 0, limit: int = 50) -> Sequence[Operation]:
         return await self._scans.do(lambda session: reading.runs(session, unit, before, limit))

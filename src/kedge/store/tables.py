@@ -166,7 +166,7 @@ declarations = Table(
     Column("body", Text, nullable=False),
 )
 
-# `id` and `chain` are empty until the sealer has given the event its place. `payload` is what the chain covers.
+# `id` is the place in the chain, `chain` the digest there, `payload` what it covers.
 events = Table(
     "events",
     metadata,

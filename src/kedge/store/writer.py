@@ -91,7 +91,7 @@ class Writer:
         for work in works:
             answer = self._record(work)
             if answer.error is not None:
-                self._session.command("ROLLBACK")
+                self._undo()
                 return None
             answers.append(answer)
         return answers
@@ -101,9 +101,11 @@ class Writer:
         session.command(sqlite.BEGIN_WRITE)
         for work in works:
             session.command("SAVEPOINT record")
+            events = len(session.unsealed)
             answer = self._record(work)
             if answer.error is not None:
                 session.command("ROLLBACK TO SAVEPOINT record")
+                del session.unsealed[events:]
             session.command("RELEASE SAVEPOINT record")
             answers.append(answer)
         return answers
@@ -122,6 +124,7 @@ class Writer:
         return Answer(value)
 
     def _undo(self) -> None:
+        self._session.unsealed.clear()
         if sqlite.in_transaction(self._session):
             self._session.command("ROLLBACK")
 
@@ -137,7 +140,7 @@ class Reader:
         return [self._read(work) for work in works]
 
     def glance(self, work: Callable[[Session], T]) -> T:
-        """A work of one statement, which is of one moment by itself. Raises as the work, and Unavailable."""
+        """Without a transaction: each statement sees a moment of its own. Raises as the work, and Unavailable."""
         try:
             return work(self._session)
         except sqlite.Error as error:
