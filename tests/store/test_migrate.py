@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
-from tests.builders import manifest
+from tests.builders import manifest, owned, ref
 from tests.store.opening import fresh, opened, wrote
 
 from kedge.model.errors import Invalid, Unavailable
@@ -75,7 +75,9 @@ async def test_a_database_of_the_first_migration_opens_with_all_it_held(tmp_path
     store = opened(tmp_path / "kedge.db")
     web = await store.load(UnitName("shop", "web"))
     assert web is not None
-    assert (web.version, web.runs, web.unit.source.path, len(web.inventory)) == (1, 1, "apps/web", 1)
+    assert (web.version, web.runs, web.unit.source.path) == (1, 1, "apps/web")
+    assert web.inventory == (owned(ref("ConfigMap", "web")),)
+    assert await store.claims("default", [ref("ConfigMap", "web")]) == {ref("ConfigMap", "web"): "shop/web"}
     assert web.plan is not None
     assert web.operation == (await store.operations("shop/web"))[0]
     manifests = (manifest("ConfigMap", "web"),)

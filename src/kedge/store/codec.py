@@ -74,7 +74,7 @@ def digest(text: str) -> str:
 
 
 def encode_dossier(dossier: Dossier) -> tuple[str, str]:
-    """Body and reads: the dossier without what stands in tables of its own, and what its rendering read.
+    """Body and reads: the dossier without its plan, which stands in a table of its own, and what its rendering read.
 
     Fields are left out of a mapping, not of a copy: making that took longer than encoding it."""
     rendering, reads = dossier.rendering, ""
@@ -82,11 +82,11 @@ def encode_dossier(dossier: Dossier) -> tuple[str, str]:
     if rendering is not None:
         reads = encode(rendering.reads, f"what {dossier.name} read")
         body["rendering"] = _RENDERING(rendering) | {"reads": ()}
-    return encode(body | {"inventory": (), "plan": None}, str(dossier.name)), reads
+    return encode(body | {"plan": None}, str(dossier.name)), reads
 
 
 def decode_dossier(body: str, reads: str) -> Dossier:
-    """Without inventory and plan."""
+    """Without the plan."""
     dossier = decode(body, Dossier, "dossier")
     if dossier.rendering is None or not reads:
         return dossier

@@ -21,7 +21,6 @@ from kedge.model.rule import HealthRule
 from kedge.model.source import Revision
 from kedge.model.unit import Unit
 from kedge.store import codec
-from kedge.store.claiming import inventory_of
 from kedge.store.session import Row, Session, Statement
 from kedge.store.tables import blobs, declarations, declared, events, heads, operations, plans, roots, units
 from kedge.store.vault import Sealed, Vault
@@ -40,11 +39,11 @@ _STAMP = [units.c[name] for name in STAMP]
 _HEADED = units.outerjoin(heads, (heads.c.repository == units.c.repository) & (heads.c.ref == units.c.ref))
 _STATE = Statement(select(*_STAMP, heads.c.body).select_from(_HEADED).where(units.c.name == bindparam("at")))
 _UNIT = Statement(
-    select(units.c.body, units.c.reads, units.c.inventory, plans.c.body, *_STAMP, heads.c.body)
+    select(units.c.body, units.c.reads, plans.c.body, *_STAMP, heads.c.body)
     .select_from(_HEADED.outerjoin(plans, plans.c.id == units.c.plan))
     .where(units.c.name == bindparam("at"))
 )
-_PARTS = 4
+_PARTS = 3
 """Columns of `_UNIT` before those of `_STATE`."""
 _WAKEUPS = Statement(select(units.c.name, units.c.due).order_by(units.c.name))
 _SOURCES = Statement(select(units.c.repository, units.c.ref).distinct().order_by(units.c.repository, units.c.ref))
@@ -120,7 +119,7 @@ class Recalled:
 
 
 def recall(session: Session, name: str, recalled: Recalled) -> Dossier | None:
-    """The unit where it is stored as it is recalled, by one statement; None where `load` has to be asked."""
+    """The unit where it is stored as it is recalled; None where `load` has to be asked."""
     state = session.one(_STATE, at=name)
     known = recalled.get(name, state[:-1]) if state is not None else None
     return None if state is None or known is None else _headed(name, state, known, recalled)
@@ -128,7 +127,7 @@ def recall(session: Session, name: str, recalled: Recalled) -> Dossier | None:
 
 def load(session: Session, name: str, recalled: Recalled) -> Dossier | None:
     row = session.one(_UNIT, at=name)
-    return None if row is None else _headed(name, row[_PARTS:], _dossier(session, name, row), recalled)
+    return None if row is None else _headed(name, row[_PARTS:], _dossier(row), recalled)
 
 
 def _headed(name: str, state: Row, known: Dossier, recalled: Recalled) -> Dossier:
@@ -146,15 +145,10 @@ def _newest(head: str) -> Revision | None:
     return codec.decode(head, Head, "head").revision
 
 
-def _dossier(session: Session, name: str, row: Row) -> Dossier:
-    body, reads, claimed, plan, version, *_ = row
-    dossier = codec.decode_dossier(body, reads)
-    return replace(
-        dossier,
-        version=version,
-        inventory=inventory_of(session, name) if claimed else (),
-        plan=codec.decode(plan, Plan, "plan") if plan else None,
-    )
+def _dossier(row: Row) -> Dossier:
+    body, reads, plan, version, *_ = row
+    stored = codec.decode(plan, Plan, "plan") if plan else None
+    return replace(codec.decode_dossier(body, reads), version=version, plan=stored)
 
 
 def wakeups(session: Session) -> list[tuple[str, float | None]]:

@@ -159,7 +159,7 @@ class SqlStore:
     async def load(self, name: UnitName) -> Dossier | None:
         unit, recalled = str(name), self._recalled
         known = self._glance(lambda session: reading.recall(session, unit, recalled))
-        return known or self._look(lambda session: reading.load(session, unit, recalled))
+        return known or self._glance(lambda session: reading.load(session, unit, recalled))
 
     async def record(self, record: Record) -> Dossier:
         desk = self._desk()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a database at this revision is opened without importing alembic."""
 
 metadata = MetaData()
@@ -24,9 +24,9 @@ installation = Table(
     Column("created", Float, nullable=False),
 )
 
-# One row per unit. `body` is the dossier without what other columns and tables hold: inventory (objects), plan (plans)
-# and the reads of its rendering (reads). `standing` is lower the worse the unit stands: the order of the fleet page.
-# `inventory` and `holds` are digests of what stands in those tables, so that an unchanged part costs no statement.
+# One row per unit. `body` is the dossier without what other columns and tables hold: its plan (plans) and the reads of
+# its rendering (reads). `standing` is lower the worse the unit stands: the order of the fleet page. `inventory` is a
+# digest of what is claimed (objects), `holds` what is held (holds), so that an unchanged part costs no statement.
 units = Table(
     "units",
     metadata,
@@ -88,11 +88,6 @@ objects = Table(
     Column("cluster", Text, primary_key=True),
     Column("ref", Text, primary_key=True),
     Column("unit", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("uid", Text, nullable=False),
-    Column("hook", Text, nullable=False),
-    Column("wave", Integer, nullable=False),
     Index("objects_unit", "unit"),
 )
 
