@@ -6,7 +6,8 @@ costs more than SQLite does. The text is still SQLAlchemy's, so another dialect 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 from sqlalchemy import Table, insert
@@ -15,6 +16,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
 Row = tuple[Any, ...]
+Compiled = tuple[str, Callable[[Mapping[str, Any]], Any], dict[str, Any]]
+"""A statement's text, how its parameters are taken from values by name, and the values that it already holds."""
 
 
 class Cursor(Protocol):
@@ -47,10 +50,9 @@ class Statement:
     def __init__(self, clause: ClauseElement, columns: Iterable[str] = ()) -> None:
         self._clause = clause
         self._columns = list(columns)
-        self._compiled: dict[str, tuple[str, tuple[str, ...] | None, dict[str, Any]]] = {}
+        self._compiled: dict[str, Compiled] = {}
 
-    def compiled(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
-        """Text, the order of its parameters (None: by name), and the values it already holds."""
+    def compiled(self, dialect: Dialect) -> Compiled:
         found = self._compiled.get(dialect.name)
         if found is None:
             done: Any = self._clause.compile(
@@ -58,9 +60,8 @@ class Statement:
                 column_keys=self._columns or None,
                 compile_kwargs={"render_postcompile": True},
             )
-            order = tuple(done.positiontup) if done.positiontup is not None else None
-            found = str(done), order, dict(done.params)
-            self._compiled[dialect.name] = found
+            held = {name: at for name, at in done.params.items() if at is not None and name not in self._columns}
+            found = self._compiled[dialect.name] = str(done), _picking(done.positiontup), held
         return found
 
 
@@ -73,7 +74,7 @@ class Upsert(Statement):
         super().__init__(insert(table), table.columns.keys())
         self._table = table
 
-    def compiled(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
+    def compiled(self, dialect: Dialect) -> Compiled:
         # The two dialects word it alike, but SQLAlchemy has one construct for each.
         if dialect.name not in self._compiled:
             make = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
@@ -135,25 +136,25 @@ class Session:
         """The same statement for each of `rows`. Answers how many rows it touched."""
         if not rows:
             return 0
-        text, order, fixed = statement.compiled(self.dialect)
-        self._cursor.executemany(text, [_ordered(order, fixed, row) for row in rows])
+        text, pick, held = statement.compiled(self.dialect)
+        self._cursor.executemany(text, [pick({**held, **row} if held else row) for row in rows])
         return self._cursor.rowcount
 
     def stream(self, statement: Statement, size: int, /, **values: Any) -> Iterator[list[Row]]:
         """Rows in lots of `size`, so that a long table is never in memory whole."""
-        text, order, fixed = statement.compiled(self.dialect)
+        text, pick, held = statement.compiled(self.dialect)
         cursor = self.raw.cursor()
-        cursor.execute(text, _ordered(order, fixed, values))
+        cursor.execute(text, pick({**held, **values}))
         while rows := cursor.fetchmany(size):
             yield rows
 
     def _execute(self, statement: Statement, values: Mapping[str, Any]) -> None:
-        text, order, fixed = statement.compiled(self.dialect)
-        self._cursor.execute(text, _ordered(order, fixed, values))
+        text, pick, held = statement.compiled(self.dialect)
+        self._cursor.execute(text, pick({**held, **values} if held else values))
 
 
-def _ordered(order: tuple[str, ...] | None, fixed: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+def _picking(order: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any]:
+    """By name, where they have no order."""
     if order is None:
-        return {**fixed, **values}
-    held = {**fixed, **values} if fixed and len(values) < len(order) else values
-    return tuple([held[name] for name in order])
+        return dict
+    return itemgetter(*order) if len(order) > 1 else lambda values: [values[name] for name in order]

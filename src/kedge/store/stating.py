@@ -28,8 +28,6 @@ INTERIM = 24 * 3600.0
 """Seconds for which every version of a run is kept; later its last one stands for all that it wrote."""
 ENDED = 30 * 24 * 3600.0
 """Seconds for which it is remembered that an execution is over."""
-_LEVEL = 1
-"""Of compression: a fifth larger than usual, at a fifth of the time."""
 LOT = 20
 """Units looked through in one collection."""
 
@@ -105,8 +103,8 @@ class _Head(msgspec.Struct):
 def pack(vault: Vault, unit: str, text: StateText) -> Packed:
     head = msgspec.msgpack.encode(_Head(text.outputs, text.resources))
     name = _bound(unit, text.digest)
-    sealed = vault.seal_packed(name, text.content, _LEVEL)
-    return Packed(text, vault.seal_packed(f"head of {name}", head, _LEVEL), sealed)
+    sealed = vault.seal_packed(name, text.content)
+    return Packed(text, vault.seal_packed(f"head of {name}", head), sealed)
 
 
 def facts(session: Session, unit: str, execution: str, *, changing: bool = False) -> StateFacts:
