@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ COUNT = sized("BENCH_APPLICATIONS", 1000, 100)
 CHANGES = sized("BENCH_CHANGES", 20, 5)
 MOST = sized("BENCH_MOST", 5000, 250)
 """How many applications there are in the end, to see what each holds of memory."""
+ROUNDS = sized("BENCH_ROUNDS", 1, 1)
 TWO = ("service.yaml", "deployment.yaml")
 """What the second commit changes. The Deployment's template is among it: its controller makes a new ReplicaSet."""
 LAPS = {"declared": tuple(FOUR), "changed": TWO}
@@ -50,10 +52,17 @@ class Lap:
     def rate(self) -> float:
         return self.objects / self.seconds
 
-    def cost(self) -> str:
+    def _each(self) -> dict[str, float]:
         """Milliseconds of CPU an object."""
         spent = {"client": self.client, "renderers": self.renderers, **self.tally.cpu}
-        each = {who: seconds / self.objects * 1e3 for who, seconds in spent.items() if seconds}
+        return {who: seconds / self.objects * 1e3 for who, seconds in spent.items() if seconds}
+
+    @property
+    def spent(self) -> float:
+        return sum(self._each().values())
+
+    def cost(self) -> str:
+        each = self._each()
         return ", ".join([f"{who} {took:.2f}" for who, took in each.items()] + [f"all {sum(each.values()):.1f}"])
 
 
@@ -120,8 +129,13 @@ async def grown(live: Running, followed: Followed, found: Target, empty: float) 
     print(f"{helpers_resident(found.pids):.0f} MiB")
 
 
-async def measure(folder: Path, found: Target, tell: Callable[[Mapping[str, Lap]], None]) -> None:
-    """The house: its laps, one change among the fleet, a fleet that does not change, and a larger one."""
+Rivals = Mapping[str, tuple[Lap, Lap]]
+"""Before and after Kedge, by what the loop does."""
+
+
+async def measure(folder: Path, found: Target, last: bool) -> dict[str, Lap]:
+    """The house: its laps, and in the `last` round one change among the fleet, a fleet that does not change, and a
+    larger one."""
     repository, empty = Repository(folder / "fleet", COUNT, FOUR), resident()
     repository.begin()
     await make_namespace(found.access, NAMESPACE)
@@ -131,34 +145,59 @@ async def measure(folder: Path, found: Target, tell: Callable[[Mapping[str, Lap]
         laps = {
             what: await lap(live, followed, found, commit, COUNT * len(LAPS[what])) for what, commit in commits.items()
         }
-        tell(laps)
-        print(f"   one commit changes one application of {len(files)} objects:")
-        await _change.measure(live, followed, found, CHANGES)
-        await _unchanged.measure(live, found)
-        await grown(live, followed, found, empty)
+        if last:
+            print(f"   one commit changes one application of {len(files)} objects:")
+            await _change.measure(live, followed, found, CHANGES)
+            await _unchanged.measure(live, found)
+            await grown(live, followed, found, empty)
+        return laps
+
+
+async def once(folder: Path, last: bool) -> dict[str, tuple[Lap, Rivals]]:
+    """A round on a cluster of its own: of each lap Kedge's, and the rivals'."""
+    folder.mkdir()
+    async with target() as found:
+        await rival(found, "warm", tuple(Repository(Path(), max(20, COUNT // 10), FOUR).names()), tried=True)
+        before = await rivals(found, "before")
+        ours = await measure(folder, found, last)
+        after = await rivals(found, "after")
+    return {what: (ours[what], {how: (before[how][what], after[how][what]) for how in before}) for what in LAPS}
 
 
 async def run(folder: Path) -> None:
-    async with target() as found:
-        await rival(found, "warm", tuple(Repository(Path(), max(20, COUNT // 10), FOUR).names()), tried=True)
-        first = await rivals(found, "before")
-        ours: dict[str, Lap] = {}
-        await measure(folder, found, ours.update)
-        last = await rivals(found, "after")
-    for what in LAPS:
-        _tell(what, ours[what], {how: (first[how][what], last[how][what]) for how in first})
+    rounds = []
+    for number in range(ROUNDS):
+        rounds.append(await once(folder / str(number), number == ROUNDS - 1))
+        for what, (ours, others) in rounds[-1].items():
+            _tell(what, ours, others)
+    for what in LAPS if ROUNDS > 1 else ():
+        _tell_all(what, [found[what] for found in rounds])
 
 
-def _tell(what: str, ours: Lap, rivals: Mapping[str, tuple[Lap, Lap]]) -> None:
+def _tell(what: str, ours: Lap, others: Rivals) -> None:
     print(f"   {ours.objects:,} objects of {COUNT:,} applications {what} by one commit:")
     print(f"      {'Kedge':<16}{ours.seconds:6.1f} s  {ours.rate:5.0f} objects/s   ms CPU each: {ours.cost()}")
-    for how, (one, two) in rivals.items():
+    for how, (one, two) in others.items():
         seconds, seen = (one.seconds + two.seconds) / 2, (one.seen + two.seen) / 2
         both = f"{one.seconds:.1f} s before, {two.seconds:.1f} after"
         print(f"      {how:<16}{seconds:6.1f} s  {one.objects / seconds:5.0f} objects/s ({both})   {one.cost()}")
+        print(f"      {'':<16}then {two.cost()}")
         print(f"      {'':<16}Kedge reaches {seconds / ours.seconds:.0%}; {seen / ours.seconds:.0%} of that", end="")
         print(f" loop and the wait until the controller has seen every Deployment ({seen:.1f} s)")
-    print(f"      asked by Kedge: {ours.tally}; by the bare loops: {rivals[DRY][0].tally}")
+    print(f"      asked by Kedge: {ours.tally}; by the bare loops: {others[DRY][0].tally}")
+
+
+def _tell_all(what: str, rounds: Sequence[tuple[Lap, Rivals]]) -> None:
+    """Kedge beside the loop that dry-runs and applies, round by round: in time, and in processor time of all."""
+    pairs = [(ours, others[DRY]) for ours, others in rounds]
+    times = [statistics.mean(lap.seconds for lap in both) / ours.seconds for ours, both in pairs]
+    spent = [statistics.mean(lap.spent for lap in both) / ours.spent for ours, both in pairs]
+    print(f"   {what}, {len(rounds)} rounds: Kedge reaches {_middle(times)} of dry run and apply", end="")
+    print(f", {_middle(spent)} by processor time")
+
+
+def _middle(ratios: Sequence[float]) -> str:
+    return f"{statistics.median(ratios):.0%} ({', '.join(f'{ratio:.0%}' for ratio in ratios)})"
 
 
 def main() -> None:
