@@ -134,7 +134,7 @@ def test_json_too_deep_for_python_is_still_written() -> None:
     assert shallow == '[{"a":"é","b":1}]'
     for _ in range(5_000):
         value = [value]
-    assert '"a":"é"' in canonical(value)
+    assert canonical(value) == f"{'[' * 5_000}{shallow}{']' * 5_000}"
 
 
 def test_who_agreed_to_a_deletion_did_not_agree_to_the_data_that_came_into_it_since() -> None:

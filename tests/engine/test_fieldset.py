@@ -11,12 +11,12 @@ from kedge.engine.fieldset import (
     CLIENT_SIDE,
     DEPTH_LIMIT,
     INTERACTIVE,
+    SHAPE_LIMIT,
     FieldSet,
     describe,
     entries,
     fingerprint,
     foreign_managers,
-    held,
     interactive_paths,
     owned,
     parse,
@@ -161,25 +161,25 @@ def test_foreign_managers_are_other_programs_and_what_they_hold_of_our_wish() ->
 def test_the_fingerprint_ignores_times_order_versions_and_controllers() -> None:
     by_hand = entry("kubectl-edit", field("paused"))
     later = {**OURS, "time": "2030-01-01T00:00:00Z", "apiVersion": "apps/v2"}
-    before = fingerprint([OURS, by_hand], US)
+    before = fingerprint({}, [OURS, by_hand], US)
 
-    assert fingerprint([by_hand, later], US) == before
-    assert fingerprint([OURS, by_hand, entry("kube-controller-manager", field("strategy"))], US) == before
+    assert fingerprint({}, [by_hand, later], US) == before
+    assert fingerprint({}, [OURS, by_hand, entry("kube-controller-manager", field("strategy"))], US) == before
 
 
 def test_the_fingerprint_moves_when_somebody_takes_a_field_of_ours() -> None:
     both = entry(US, {"f:spec": {"f:replicas": {}, "f:image": {}}}, "Apply")
 
-    assert fingerprint([both], US) != fingerprint([OURS, entry("other", field("image"))], US)
+    assert fingerprint({}, [both], US) != fingerprint({}, [OURS, entry("other", field("image"))], US)
 
 
 def test_the_fingerprint_moves_when_a_person_adds_a_field_or_another_person_owns_it() -> None:
-    calm = fingerprint([OURS], US)
-    edited = fingerprint([OURS, entry("kubectl-edit", field("paused"))], US)
-    patched = fingerprint([OURS, entry("kubectl-patch", field("paused"))], US)
+    calm = fingerprint({}, [OURS], US)
+    edited = fingerprint({}, [OURS, entry("kubectl-edit", field("paused"))], US)
+    patched = fingerprint({}, [OURS, entry("kubectl-patch", field("paused"))], US)
 
     assert len({calm, edited, patched}) == 3
-    assert fingerprint([OURS, entry("kubectl-edit", field("paused"))], US, frozenset()) == calm
+    assert fingerprint({}, [OURS, entry("kubectl-edit", field("paused"))], US, frozenset()) == calm
 
 
 def test_taking_over_merges_the_named_managers_into_our_apply_entry() -> None:
@@ -275,7 +275,7 @@ def test_nothing_in_managed_fields_makes_it_raise_or_change(managed: Any, obj: d
         remove(obj, found.fields)
     interactive_paths(managed)
     foreign_managers(managed, US, spec("a"))
-    assert fingerprint(managed, US) == fingerprint(copy.deepcopy(managed), US)
+    assert fingerprint(obj, managed, US) == fingerprint(obj, copy.deepcopy(managed), US)
     assert owned(take_over(managed, US, INTERACTIVE), US).paths >= owned(managed, US).paths
     assert repr((managed, obj)) == before
 
@@ -285,8 +285,8 @@ def test_parsing_what_was_written_gives_the_same_set(trie: dict[str, Any]) -> No
     assert parse(parse(trie).fields()) == parse(trie)
 
 
-def test_the_values_that_a_manager_applied_are_held_and_no_others() -> None:
-    obj = {
+def test_the_fingerprint_moves_with_the_values_that_are_ours_and_with_no_others() -> None:
+    obj: dict[str, Any] = {
         "metadata": {"labels": {"app": "web", "theirs": "x"}, "finalizers": ["example.org/x"]},
         "spec": {
             "replicas": 2,
@@ -294,16 +294,62 @@ def test_the_values_that_a_manager_applied_are_held_and_no_others() -> None:
         },
     }
     ours = [entry(US, TRIE, "Apply"), entry("other", field("more"), "Apply")]
-    before = held(obj, ours, US)
-    assert before == ["web", 2, "web", "one"]
-    obj["spec"]["template"]["spec"]["containers"][1]["tty"] = False
-    obj["metadata"]["labels"]["theirs"] = "y"
-    assert held(obj, ours, US) == before
-    obj["spec"]["template"]["spec"]["containers"][1]["image"] = "two"
-    assert held(obj, ours, US) != before
-    assert held(obj, [entry(US, TRIE)], US) == []
+    before = fingerprint(obj, ours, US)
+
+    theirs = copy.deepcopy(obj)
+    theirs["spec"]["template"]["spec"]["containers"].reverse()
+    theirs["spec"]["template"]["spec"]["containers"][0]["tty"] = False
+    theirs["metadata"]["labels"]["theirs"] = "y"
+    theirs["metadata"]["finalizers"].append("example.org/y")
+    assert fingerprint(theirs, ours, US) == before
+
+    for path, name in ((("metadata", "labels"), "app"), (("spec",), "replicas")):
+        moved = copy.deepcopy(obj)
+        node = moved
+        for step in path:
+            node = node[step]
+        node[name] = "moved"
+        assert fingerprint(moved, ours, US) != before
+    moved = copy.deepcopy(obj)
+    moved["spec"]["template"]["spec"]["containers"][1]["image"] = "two"
+    assert fingerprint(moved, ours, US) != before
+    assert fingerprint(moved, [entry(US, TRIE)], US) == fingerprint(obj, [entry(US, TRIE)], US)
 
 
-@given(ANYTHING, TRIES)
-def test_values_are_held_of_whatever_an_object_and_an_entry_are(obj: Any, trie: Any) -> None:
-    assert held(obj, [entry(US, trie, "Apply")], US) == held(obj, [entry(US, trie, "Apply")], US)
+def test_a_field_that_is_owned_as_a_whole_counts_with_all_that_is_in_it() -> None:
+    ours = [entry(US, {"f:spec": {"f:selector": {}, "f:items": {'k:{"name":"a"}': {}}}}, "Apply")]
+    one = {"spec": {"selector": {"app": "web"}, "items": [{"name": "b"}, {"name": "a", "more": [1]}]}}
+
+    prints = {fingerprint(one, ours, US)}
+    prints.add(fingerprint({"spec": {**one["spec"], "selector": {"app": "web", "tier": "x"}}}, ours, US))
+    prints.add(fingerprint({"spec": {**one["spec"], "items": [{"name": "a", "more": [2]}]}}, ours, US))
+
+    assert len(prints) == 3
+
+
+@pytest.mark.parametrize("levels", [DEPTH_LIMIT * 2, 5_000])
+def test_a_trie_and_values_of_any_depth_have_a_fingerprint(levels: int) -> None:
+    fields, value = {}, {}
+    for _ in range(levels):
+        fields, value = {"f:a": fields}, {"a": value}
+    ours = [entry(US, {"f:a": {}, "f:b": fields}, "Apply")]
+
+    assert fingerprint({"a": value}, ours, US) == fingerprint({"a": {"a": value["a"]}}, ours, US)
+    assert fingerprint({"a": value}, ours, US) != fingerprint({"a": {}}, ours, US)
+    assert fingerprint({}, ours, US) != fingerprint({}, [entry(US, {"f:a": {}}, "Apply")], US)
+
+
+def test_a_trie_that_is_too_large_to_be_remembered_is_read_as_any_other() -> None:
+    names = [f"n{number}" for number in range(SHAPE_LIMIT // 8)]
+    ours = [entry(US, {"f:data": {f"f:{name}": {} for name in names}}, "Apply")]
+    before = fingerprint({"data": dict.fromkeys(names, "x")}, ours, US)
+
+    assert fingerprint({"data": dict.fromkeys(reversed(names), "x")}, ours, US) == before
+    assert fingerprint({"data": {**dict.fromkeys(names, "x"), "n7": "y"}}, ours, US) != before
+
+
+@given(obj=st.dictionaries(st.sampled_from(["a", "b", "spec"]), ANYTHING), trie=TRIES)
+def test_whatever_an_object_and_an_entry_are_they_have_a_fingerprint(obj: dict[str, Any], trie: Any) -> None:
+    ours = entry(US, trie, "Apply")
+
+    assert fingerprint(obj, [ours], US) == fingerprint(copy.deepcopy(obj), [copy.deepcopy(ours)], US)

@@ -127,7 +127,7 @@ def held(sight: Sight) -> str:
 def _wave(operation: Operation, wave: Sequence[Step], now: float, looked: bool) -> Move | None:
     """The move that this wave still needs, or None when it is through."""
     known = operation.by_step()
-    ranked = [(step, known.get(step.key)) for step in sorted(wave, key=lambda step: step.order)]
+    ranked = [(step, known.get(step.key)) for step in wave]
     failed = [(step, outcome) for step, outcome in ranked if outcome is not None and outcome.did is Did.FAILED]
     if failed:
         return Fail("; ".join(f"{step.ref}: {outcome.message}" for step, outcome in failed[:3]))

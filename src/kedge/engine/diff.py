@@ -5,10 +5,11 @@ pair ─► fold, normalise ─► leaves (real values) ─► effect (keyed) �
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from kedge.engine import mask
 from kedge.engine.effects import Deed, canonical, effect, is_generated
@@ -223,7 +224,7 @@ def _why(pair: Seen, live: Object, predicted: Object, differs: bool) -> str:
 
 
 def _body(manifest: Manifest) -> Mapping[str, Any]:
-    body = json.loads(manifest.body)
+    body = orjson.loads(manifest.body)
     return body if isinstance(body, dict) else {}
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import orjson
+
 from kedge.engine.leaves import Leaf
 from kedge.engine.normalize import MISSING, folded, rule_of, subject_of
 from kedge.model.change import Act, Change
@@ -53,7 +55,7 @@ def is_generated(ref: Ref) -> bool:
 
 def bound(key: bytes, place: str) -> bytes:
     """The key for effects at a place: who agrees to them there has not agreed to them anywhere else."""
-    return hmac.new(key, b"place\0" + place.encode("utf-8", "surrogatepass"), sha256).digest()
+    return hmac.digest(key, b"place\0" + place.encode("utf-8", "surrogatepass"), sha256)
 
 
 def effect(deed: Deed, key: bytes) -> str:
@@ -69,7 +71,7 @@ def effect(deed: Deed, key: bytes) -> str:
         told["along"] = sorted(str(ref) for ref in deed.along.named if ref.group_kind in _HOLDS_DATA)
     if deed.body is not None:
         told["body"] = _essential(deed.ref, deed.body)
-    return hmac.new(key, b"effect\0" + canonical(told).encode("utf-8", "surrogatepass"), sha256).hexdigest()
+    return hmac.digest(key, b"effect\0" + canonical(told).encode("utf-8", "surrogatepass"), sha256).hex()
 
 
 def _told(leaf: Leaf) -> list[str]:
@@ -121,7 +123,12 @@ _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",",
 
 
 def canonical(value: Any) -> str:
-    """JSON text with sorted keys and no spaces; a value nested beyond Python's reach is written without recursion."""
+    """JSON text with sorted keys and no spaces. What the quick way can not write (numbers beyond 64 bits, deep nesting)
+    Python's own does, and what is nested beyond its reach is written without recursion."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        pass
     try:
         return _ENCODER.encode(value)
     except RecursionError:
@@ -136,13 +143,13 @@ def _flat(value: Any) -> str:
         if literal:
             parts.append(item)
         elif isinstance(item, (dict, list)):
+            named = isinstance(item, dict)
             pairs = sorted(item.items()) if isinstance(item, dict) else [("", entry) for entry in item]
-            stack.append((True, "}" if isinstance(item, dict) else "]"))
-            for name, entry in reversed(pairs):
-                stack += [(True, ","), (False, entry)]
-                if isinstance(item, dict):
-                    stack.append((True, f"{json.dumps(name, ensure_ascii=False)}:"))
-            stack.append((True, "{" if isinstance(item, dict) else "["))
+            stack.append((True, "}" if named else "]"))
+            for number, (name, entry) in reversed(list(enumerate(pairs))):
+                head = f"{json.dumps(name, ensure_ascii=False)}:" if named else ""
+                stack += [(False, entry), (True, f",{head}" if number else head)]
+            parts.append("{" if named else "[")
         else:
             parts.append(json.dumps(item, ensure_ascii=False, default=str))
     return "".join(parts)

@@ -13,8 +13,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from kedge.engine.effects import canonical
 
 Path = tuple[str, ...]
 """Elements as fieldsV1 writes them, outermost first: ("f:spec", 'k:{"name":"web"}', "f:image")."""
@@ -22,6 +25,8 @@ Path = tuple[str, ...]
 DEPTH_LIMIT = 128  # elements of a path; what lies deeper counts as part of the element at the limit
 ELEMENT_LIMIT = 4096  # characters of a key or value element that are parsed
 SELF = "."
+SHAPES = 500  # tries that are remembered, ready to be looked up: the objects of a fleet have some tens
+SHAPE_LIMIT = 8192  # characters of one: anybody may write them
 
 # People at work, by the manager name their tool leaves (kubectl names itself by verb, others by user agent). A field
 # that one of these added is drift: nobody declared it, and no controller will keep it up.
@@ -128,7 +133,7 @@ def parse(fields: object) -> FieldSet:
 
 def writers(managed_fields: object) -> tuple[tuple[str, str, str], ...]:
     """Manager, operation and subresource of each readable entry. Parses no fields, so it costs next to nothing."""
-    return tuple(head.who for head in _heads(managed_fields))
+    return tuple([head.who for head in _heads(managed_fields)])
 
 
 def entries(managed_fields: object) -> tuple[Ownership, ...]:
@@ -165,64 +170,86 @@ def foreign_managers(
     return tuple(sorted(kept, key=lambda entry: (entry.manager, entry.operation, entry.subresource)))
 
 
-def fingerprint(managed_fields: object, manager: str, interactive: Iterable[str] = INTERACTIVE) -> str:
-    """sha256 in hex over what we own and what people have set by hand, independent of times and order.
+def fingerprint(
+    obj: Mapping[str, Any], managed_fields: object, manager: str, interactive: Iterable[str] = INTERACTIVE
+) -> str:
+    """sha256 in hex over what we own, its values, and what people have set by hand, independent of times and order.
 
     Somebody else's change to a field of ours takes it out of our entry; a field added by hand shows up in an entry of
-    its own. Either moves the fingerprint; what controllers write does not.
-    """
-    names = frozenset(interactive) - {manager}
-    ours = (manager, "Apply", "")
-    counted = (head for head in _heads(managed_fields) if head.who == ours or _by_hand(head, names))
-    lines = sorted({(*head.who, _written(head.fields)) for head in counted})
-    return sha256(ascii(lines).encode()).hexdigest()
-
-
-_SORTED = json.JSONEncoder(sort_keys=True)
-
-
-def _written(fields: object) -> str:
-    """A trie as text: an API server writes equal sets alike, but for their order. As paths it takes four times as
-    long, and is only for what is nested beyond Python's reach."""
-    try:
-        return _SORTED.encode(fields)
-    except (RecursionError, TypeError, ValueError):
-        return ascii(sorted(parse(fields).paths))
-
-
-def held(obj: Mapping[str, Any], managed_fields: object, manager: str) -> list[Any]:
-    """The values that `manager` applied: of every field that it owns as a whole, in the order of its entry.
-
-    Their ownership does not tell of a write of our own that was lost and comes late: it sets the same fields to what
-    they were. Items of lists are found by their keys; what the entry says of an item itself is in `fingerprint`."""
-    ours = (manager, "Apply", "")
-    found: list[Any] = []
+    its own. Either moves the fingerprint; what controllers write does not. The values tell of a write of our own that
+    was lost and comes late: it sets the same fields to what they were."""
+    names, ours = frozenset(interactive), (manager, "Apply", "")
+    told: set[str] = set()
+    values: list[Any] = []
     for head in _heads(managed_fields):
-        if head.who == ours and isinstance(head.fields, dict):
-            _hold(obj, head.fields, found)
-    return found
-
-
-def _hold(value: Any, node: Mapping[Any, Any], found: list[Any], depth: int = 0) -> None:
-    for name, child in node.items():
-        if type(name) is not str or name[1:2] != ":":
+        if head.who == ours:
+            written, shape = _read_shape(head.fields)
+            _hold(obj, shape, values)
+        elif head.who[0] != manager and _by_hand(head, names):
+            written = canonical(head.fields)
+        else:
             continue
-        inner: Any = None
-        if name[0] == "f" and type(value) is dict:
-            inner = value.get(name[2:])
-        elif name[0] == "k" and type(value) is list:
-            inner = _item(value, _decoded(name)[1])
-        if child and type(child) is dict and depth < DEPTH_LIMIT and type(inner) in (dict, list):
-            _hold(inner, child, found, depth + 1)
-        elif name[0] != "v":
-            found.append(inner)
+        told.add(f"{head.who!a} {written}")
+    lines = "\n".join((*sorted(told), canonical(values)))
+    return sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class _Shape(NamedTuple):
+    """A node of a trie, ready to be laid over an object: the names of fields that are owned as a whole, and what is
+    owned below other fields, and below the items of a list, which are found by their keys."""
+
+    whole: tuple[str, ...] = ()
+    fields: tuple[tuple[str, _Shape], ...] = ()
+    items: tuple[tuple[Any, _Shape | None], ...] = ()
+
+
+def _read_shape(fields: object) -> tuple[str, _Shape]:
+    """A trie as text, and its shape. An API server writes equal sets alike, but for their order."""
+    written = canonical(fields)
+    return written, _known_shape(written) if len(written) <= SHAPE_LIMIT else _shape(fields)
+
+
+@lru_cache(maxsize=SHAPES)
+def _known_shape(written: str) -> _Shape:
+    try:
+        return _shape(json.loads(written))
+    except RecursionError:
+        return _Shape()
+
+
+def _shape(node: object, depth: int = 0) -> _Shape:
+    inner: list[tuple[str, _Shape | None]] = []
+    if isinstance(node, dict) and depth < DEPTH_LIMIT:
+        inner = [(name, _shape(child, depth + 1) if child else None) for name, child in sorted(node.items())]
+    return _Shape(
+        tuple(name[2:] for name, below in inner if name[:2] == "f:" and below is None),
+        tuple((name[2:], below) for name, below in inner if name[:2] == "f:" and below is not None),
+        tuple((_decoded(name)[1], below) for name, below in inner if name[:2] == "k:"),
+    )
+
+
+def _hold(value: Any, shape: _Shape, found: list[Any]) -> None:
+    """The values of all fields that are owned as a whole. Items that are values are told by the trie itself."""
+    whole, fields, items = shape
+    if type(value) is dict:
+        found.extend(map(value.get, whole))
+        for name, below in fields:
+            _hold(value.get(name), below, found)
+    elif type(value) is list:
+        for keys, item in items:
+            if item is None:
+                found.append(_item(value, keys))
+            else:
+                _hold(_item(value, keys), item, found)
+    else:
+        found.append(value)
 
 
 def _item(items: list[Any], keys: Any) -> Any:
     """The item of a list that has these keys."""
     if type(keys) is dict:
         for item in items:
-            if type(item) is dict and all(item.get(key) == value for key, value in keys.items()):
+            if type(item) is dict and all([item.get(key) == value for key, value in keys.items()]):
                 return item
     return None
 
@@ -262,19 +289,23 @@ def describe(path: Path) -> str:
     return "".join(_spoken(element) for element in path).lstrip(".")
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(NamedTuple):
     """An entry before its fields are parsed, which most questions never need; `who` as in Ownership."""
 
     who: tuple[str, str, str]
     fields: object
-    entry: Mapping[str, Any]
+    entry: dict[str, Any]
 
 
 def _heads(managed_fields: object) -> Iterator[_Head]:
     for entry in managed_fields if isinstance(managed_fields, list) else ():
-        if isinstance(entry, Mapping):
-            who = (_text(entry, "manager"), _text(entry, "operation"), _text(entry, "subresource"))
+        if isinstance(entry, dict):
+            manager, operation, subresource = entry.get("manager"), entry.get("operation"), entry.get("subresource")
+            who = (
+                manager if isinstance(manager, str) else "",
+                operation if isinstance(operation, str) else "",
+                subresource if isinstance(subresource, str) else "",
+            )
             yield _Head(who, entry.get("fieldsV1"), entry)
 
 
@@ -370,11 +401,6 @@ def _pruned(node: dict[str, Any]) -> dict[str, Any]:
     if node.keys() == {SELF}:
         return {}
     return {name: child if name == SELF else _pruned(child) for name, child in node.items()}
-
-
-def _text(entry: Mapping[str, Any], name: str) -> str:
-    value = entry.get(name)
-    return value if isinstance(value, str) else ""
 
 
 def _union(sets: Iterable[FieldSet]) -> FieldSet:

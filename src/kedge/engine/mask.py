@@ -40,6 +40,8 @@ class Sensitive:
     def covers(self, trail: Trail) -> bool:
         """Whether this is a secret value, so that nothing in it may be looked at. The entries of a Secret's data are
         told apart by name, for names are not secret."""
+        if not self.secret and not self.places:
+            return False
         names = _names(trail)
         if self.secret and names[:1] in _SECRET_FIELDS and len(names) > 1:
             return True

@@ -119,8 +119,7 @@ def _literal(text: str) -> str:
 
 def rule_of(subject: Subject, trail: Trail, path: str, before: object, after: object) -> str:
     """The rule that hides this difference, "" when it is shown."""
-    rule = _metadata_rule(trail) if trail[0] == "metadata" else ""
-    if rule:
+    if trail[0] == "metadata" and (rule := _metadata_rule(trail)):
         return rule
     if trail == ("status",):
         return "status"
@@ -132,7 +131,7 @@ def rule_of(subject: Subject, trail: Trail, path: str, before: object, after: ob
         return "empty"
     if is_quantity(subject, trail) and _equal_quantities(before, after):
         return "quantity"
-    if any(pattern.match(path) for pattern in subject.ignore):
+    if subject.ignore and any(pattern.match(path) for pattern in subject.ignore):
         return "ignored"
     return ""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from kedge.engine.leaves import Leaf, keyed, leaves, same, shared_key
 from kedge.engine.mask import sensitive
-from kedge.engine.normalize import folded, subject_of
+from kedge.engine.normalize import MISSING, folded, subject_of
 from kedge.model.change import FieldAct
 from kedge.model.operation import Overruled
 from kedge.model.pair import Pair, Seen
@@ -58,10 +58,11 @@ def _kept(wish: Any, made: Any) -> bool:
         if not isinstance(made, dict):
             return False
         for name, value in wish.items():
-            if name not in made:
-                if not _says_nothing(value):
+            other = made.get(name, MISSING)
+            if type(value) is str and value:  # as most are
+                if value != other:
                     return False
-            elif value is not made[name] and not _kept(value, made[name]):
+            elif not (_says_nothing(value) if other is MISSING else _kept(value, other)):
                 return False
         return True
     if isinstance(wish, list):

@@ -70,14 +70,14 @@ def make_plan(draft: Draft) -> Plan:
     changes, findings = _pruned(draft)
     if changes is not draft.changes:
         draft = replace(draft, changes=changes)
-    steps = _steps(draft)
-    ordered = tuple(sorted(steps, key=lambda step: step.order))
-    plan = Plan(
-        id="",
+    steps = tuple(sorted(_steps(draft), key=lambda step: step.order))
+    rendered = "" if draft.desired.holes else draft.desired.digest
+    return Plan(
+        id=_identity(draft, rendered, steps),
         unit=draft.unit.name,
         revision=draft.revision,
-        rendered="" if draft.desired.holes else draft.desired.digest,
-        steps=ordered,
+        rendered=rendered,
+        steps=steps,
         changes=changes,
         effects=draft.effects,
         findings=(*draft.findings, *findings),
@@ -88,7 +88,6 @@ def make_plan(draft: Draft) -> Plan:
         claimants=tuple(sorted({draft.claimed[change.ref] for change in _claimed(draft)})),
         holes=draft.desired.holes,
     )
-    return replace(plan, id=_identity(plan, draft.moved))
 
 
 def _steps(draft: Draft) -> list[Step]:
@@ -140,7 +139,7 @@ def _sync_steps(draft: Draft) -> list[Step]:
     hooks = _hook_steps(draft)
     if draft.run_hooks or (draft.changes and not drift_only) or _owed(draft, hooks):
         steps += hooks
-    if not drift_only:
+    if draft.unsettled and not drift_only:
         steps += _once_more(steps, manifests, draft)
     return _hoisted(steps, draft.desired.manifests)
 
@@ -274,16 +273,22 @@ def _removal_steps(draft: Draft) -> list[Step]:
 
 def _hoisted(steps: list[Step], manifests: Sequence[Manifest]) -> list[Step]:
     """Move each namespace and definition in front of the first step that needs it, taking its phase and wave."""
+    if not any(_is_base(step) for step in steps):
+        return steps
     bodies = {manifest.ref: manifest for manifest in manifests}
     hoisted: list[Step] = []
     for step in steps:
-        if step.act is Act.DELETE or not (is_namespace(step.ref) or is_definition(step.ref)):
+        if not _is_base(step):
             hoisted.append(step)
             continue
         first = min(_users(step, steps, bodies), key=lambda other: other.order, default=step)
         earlier = (first.phase.rank, first.wave) < (step.phase.rank, step.wave)
         hoisted.append(replace(step, phase=first.phase, wave=first.wave) if earlier else step)
     return hoisted
+
+
+def _is_base(step: Step) -> bool:
+    return step.act is not Act.DELETE and (is_namespace(step.ref) or is_definition(step.ref))
 
 
 def _users(base: Step, steps: Sequence[Step], bodies: Mapping[Ref, Manifest]) -> list[Step]:
@@ -368,14 +373,14 @@ def named(plan: Plan, operation: str) -> Plan:
     return replace(plan, steps=steps)
 
 
-def _identity(plan: Plan, moved: str) -> str:
-    commit = plan.revision.commit if plan.revision else ""
+def _identity(draft: Draft, rendered: str, steps: Sequence[Step]) -> str:
+    commit = draft.revision.commit if draft.revision else ""
     lines = [
-        str(plan.unit),
+        str(draft.unit.name),
         commit,
-        plan.rendered,
-        plan.effects,
-        *([moved] if moved else []),
-        *(f"{step.key}={step.manifest}" for step in plan.steps),
+        rendered,
+        draft.effects,
+        *([draft.moved] if draft.moved else []),
+        *(f"{step.key}={step.manifest}" for step in steps),
     ]
     return sha256("\n".join(lines).encode()).hexdigest()

@@ -31,7 +31,7 @@ _FAILURES = ("failureMessage", "failureReason", "errorMessage", "errorDescriptio
 def judge_by_convention(obj: Mapping[str, Any]) -> Health | None:
     """The health of an object whose kind has no rule of its own; None where no convention is recognised."""
     held = _held(obj)
-    if held is not None:
+    if held is not None or not mapping(obj, "status"):
         return held
     stale = unobserved(obj)
     if stale is not None:

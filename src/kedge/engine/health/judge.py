@@ -73,22 +73,24 @@ def judge_or_none(
     """As `judge`, but None for an object without any notion of health: no rule for its kind, no known convention.
 
     `reports`: whether the kind has a status that a controller could write; without one, nobody waits for it."""
-    if not isinstance(obj, Mapping) or not text(obj, "kind") or not text(obj, "apiVersion"):
+    group, kind = group_of(obj), text(obj, "kind")
+    if not kind or not (group or text(obj, "apiVersion")):
         return Health(Status.UNKNOWN, "this is no Kubernetes object: it has no apiVersion or no kind")
-    declared = rules.find(group_of(obj), text(obj, "kind"))
+    declared = rules.find(group, kind)
     if field(obj, "metadata", "deletionTimestamp") and not (declared is not None and declared.rule.evenDeleting):
         return _going(obj)
     found = (stands_before(declared, obj) or declared.judge(obj, now)) if declared is not None else None
     if found is not None:
         return found
-    return _by_kind(obj, now, silent=not reports or (declared is not None and declared.rule.silent))
+    rule = _rule(group, kind)
+    if rule is not None:
+        return _by_rule(obj, now, rule)
+    found = judge_by_convention(obj)
+    silent = not reports or (declared is not None and declared.rule.silent)
+    return found if found is not None or silent else judge_unheard(obj, now)
 
 
-def _by_kind(obj: Mapping[str, Any], now: float | None, silent: bool) -> Health | None:
-    rule = _rule(obj)
-    if rule is None:
-        found = judge_by_convention(obj)
-        return found if found is not None or silent else judge_unheard(obj, now)
+def _by_rule(obj: Mapping[str, Any], now: float | None, rule: Rule) -> Health:
     if rule is judge_deployment and (paused := suspended_deployment(obj)):
         return paused
     return unobserved(obj) or judge_kstatus(conditions(obj)) or rule(obj, now)
@@ -99,8 +101,7 @@ def excused(obj: Mapping[str, Any]) -> bool:
     return flag(obj, "metadata", "annotations", IGNORE_HEALTH)
 
 
-def _rule(obj: Mapping[str, Any]) -> Rule | None:
-    group, kind = group_of(obj), text(obj, "kind")
+def _rule(group: str, kind: str) -> Rule | None:
     for home in _MOVED.get(group, (group,)):
         if (home, kind) in _RULES:
             return _RULES[home, kind]

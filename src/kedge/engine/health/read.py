@@ -23,15 +23,29 @@ _NOTHING: Mapping[str, Any] = {}
 class Condition:
     """One entry of `status.conditions`. `status` is usually True, False or Unknown; `generation` the one it saw.
 
-    `severity` is Cluster API's and Knative's: Error, Warning or Info, and only for conditions that are not True.
+    `severity` is Cluster API's and Knative's: Error, Warning or Info, and only for conditions that are not True. What
+    few conditions are asked for is read when it is.
     """
 
     type: str
     status: str
-    reason: str
-    message: str
-    generation: int | None
-    severity: str = ""
+    entry: Mapping[str, Any]
+
+    @property
+    def reason(self) -> str:
+        return text(self.entry, "reason")
+
+    @property
+    def message(self) -> str:
+        return text(self.entry, "message")
+
+    @property
+    def generation(self) -> int | None:
+        return whole(self.entry, "observedGeneration")
+
+    @property
+    def severity(self) -> str:
+        return text(self.entry, "severity")
 
     @property
     def true(self) -> bool:
@@ -59,7 +73,7 @@ def field(obj: object, *path: str) -> Any:
 def mapping(obj: object, *path: str) -> Mapping[str, Any]:
     """The mapping at `path`, or an empty one."""
     found = field(obj, *path)
-    return found if isinstance(found, Mapping) else _NOTHING
+    return found if type(found) is dict or isinstance(found, Mapping) else _NOTHING
 
 
 def mappings(obj: object, *path: str) -> tuple[Mapping[str, Any], ...]:
@@ -67,7 +81,7 @@ def mappings(obj: object, *path: str) -> tuple[Mapping[str, Any], ...]:
     found = field(obj, *path)
     if not isinstance(found, list):
         return ()
-    return tuple(item for item in found[:LIST_LIMIT] if isinstance(item, Mapping))
+    return tuple(item for item in found[:LIST_LIMIT] if type(item) is dict or isinstance(item, Mapping))
 
 
 def text(obj: object, *path: str) -> str:
@@ -79,7 +93,7 @@ def text(obj: object, *path: str) -> str:
 def whole(obj: object, *path: str) -> int | None:
     """The integer at `path`, also where it is written as text; None where there is none that fits 64 bits."""
     found = field(obj, *path)
-    if isinstance(found, bool):
+    if found is None or isinstance(found, bool):
         return None
     if isinstance(found, str):
         digits = found.strip()
@@ -134,6 +148,8 @@ def seconds(obj: object, *path: str) -> float | None:
 
 def clean(remote: str) -> str:
     """Remote text on one line, without control or invisible characters, at most TEXT_LIMIT characters."""
+    if len(remote) <= TEXT_LIMIT and " " not in remote and remote.isprintable():
+        return remote  # one word, as most are
     head = remote[: TEXT_LIMIT * 4]
     shown = head if head.isprintable() else "".join(map(_shown, head))  # almost always, and twenty times as quick
     line = " ".join(shown.split())
@@ -161,16 +177,6 @@ def listed(names: Iterable[str], limit: int = 5) -> str:
 
 def _condition(entry: Mapping[str, Any]) -> Condition:
     status = entry.get("status")
-    return Condition(
-        type=_cleaned(entry.get("type")),
-        # Hand-written and some generated objects hold a boolean here; the meaning is plain.
-        status=str(status) if isinstance(status, bool) else _cleaned(status),
-        reason=_cleaned(entry.get("reason")),
-        message=_cleaned(entry.get("message")),
-        generation=whole(entry, "observedGeneration"),
-        severity=_cleaned(entry.get("severity")),
-    )
-
-
-def _cleaned(value: Any) -> str:
-    return clean(value) if value and isinstance(value, str) else ""
+    # Hand-written and some generated objects hold a boolean here; the meaning is plain.
+    told = str(status) if isinstance(status, bool) else text(entry, "status")
+    return Condition(text(entry, "type"), told, entry)

@@ -6,7 +6,6 @@ carry the operation that they belong to (see `hook.py`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from kedge.model.errors import Conflict
 from kedge.model.manifest import Manifest
 from kedge.model.operation import Did, Outcome
 from kedge.model.pair import Scope
-from kedge.model.plan import Step
+from kedge.model.plan import Step, StepKind
 from kedge.model.ref import Ref
 from kedge.targets.kubernetes import marks
 from kedge.targets.kubernetes.awaited import no_home_yet, not_yet
@@ -29,7 +28,7 @@ from kedge.targets.kubernetes.compare import lacks_namespace, raise_if_passing, 
 from kedge.targets.kubernetes.owners import hands, judged_owner, mark_of, taking_over
 from kedge.targets.kubernetes.replicas import scalable
 from kedge.targets.kubernetes.site import Site
-from kedge.targets.kubernetes.slot import slot_of
+from kedge.targets.kubernetes.slot import ref_of, slot_of
 
 DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 NEVER_REPLACED = {
@@ -62,8 +61,7 @@ class Deed:
         return marks.owner_text(self.scope.installation, self.scope.unit)
 
     def outcome(self, did: Did, message: str = "", **more: Any) -> Outcome:
-        made = Outcome(self.step.key, did, message, at=self.site.client.clock.now())
-        return dataclasses.replace(made, **more)
+        return Outcome(self.step.key, did, message, at=self.site.client.clock.now(), **more)
 
     def failed(self, sentence: str) -> Outcome:
         return self.outcome(Did.FAILED, sentence)
@@ -91,7 +89,7 @@ async def _sent(deed: Deed, kind: Kind, ref: Ref, body: bytes) -> Outcome:
     if deed.step.act is Act.UPDATE and deed.step.uid:
         answer = await deed.site.client.apply(kind, ref.namespace, ref.name, noted(body, deed.scope.pin, deed.step.uid))
         if answer.refusal is None or not answer.refusal.another:
-            return _stated(deed, ref, body, answer)
+            return applied(deed, ref, answer, body)
         fresh = not deed.scope.adopt
     slot = deed.site.index.get(ref)
     if fresh and slot is not None and slot.owner not in ("", deed.owner):
@@ -102,25 +100,19 @@ async def _sent(deed: Deed, kind: Kind, ref: Ref, body: bytes) -> Outcome:
     refusal = answer.refusal
     if fresh and refusal is not None and refusal.code == 409 and "conflict with" in refusal.text:
         return deed.failed(f"{ref} was made by somebody else since the plan: {refusal.text}")
-    return _stated(deed, ref, body, answer)
+    return applied(deed, ref, answer, body)
 
 
-def _stated(deed: Deed, ref: Ref, body: bytes, answer: Answer) -> Outcome:
-    outcome = applied(deed, ref, answer)
-    if outcome.did is not Did.APPLIED:
-        return outcome
-    return dataclasses.replace(outcome, overruled=overruled(ref.kind, orjson.loads(body), answer.value))
-
-
-def applied(deed: Deed, ref: Ref, answer: Answer) -> Outcome:
-    """The outcome of an answered apply; the index learns what the answer shows."""
+def applied(deed: Deed, ref: Ref, answer: Answer, body: bytes) -> Outcome:
+    """The outcome of an answered apply of `body`; the index learns what the answer shows."""
     if answer.refusal is not None:
         return refused(deed, answer.refusal)
     slot = deed.site.index.learn(answer.value)
     if ref.group_kind == DEFINITION:
         deed.site.client.discovery.expect()
     name = ref.name if not deed.step.ref.name else ""
-    return deed.outcome(Did.APPLIED, name=name, fingerprint=slot.fingerprint, uid=slot.uid)
+    told = overruled(ref.kind, orjson.loads(body), answer.value) if deed.step.kind is StepKind.CHANGE else ""
+    return deed.outcome(Did.APPLIED, name=name, fingerprint=slot.fingerprint, uid=slot.uid, overruled=told)
 
 
 def refused(deed: Deed, refusal: Refusal) -> Outcome:
@@ -133,8 +125,8 @@ def refused(deed: Deed, refusal: Refusal) -> Outcome:
         raise no_home_yet(deed.ref)
     if refusal.too_large:
         limit = "1.5 MiB, unless its etcd is told otherwise"
-        failed = deed.failed(f"the cluster's database takes no object so large ({limit}): {refusal.text}")
-        return dataclasses.replace(failed, lasting=True)
+        sentence = f"the cluster's database takes no object so large ({limit}): {refusal.text}"
+        return deed.outcome(Did.FAILED, sentence, lasting=True)
     more = " (only a replacement could change it)" if refusal.immutable else ""
     return deed.failed(f"{sentence_of(refusal)}{more}")
 
@@ -261,7 +253,7 @@ def not_ours(deed: Deed, live: Mapping[str, Any], what: str) -> str:
 
 def known_slot(deed: Deed, live: Mapping[str, Any]) -> Outcome:
     """The outcome for an object that already is as this step would make it."""
-    slot = slot_of(live, deed.site.client.clock.now())
+    slot = slot_of(ref_of(live), live, deed.site.client.clock.now())
     return deed.outcome(Did.APPLIED, name=slot.ref.name, fingerprint=slot.fingerprint, uid=slot.uid)
 
 

@@ -103,7 +103,6 @@ def _declare_awaited(setting: Setting, lacking_something: Sequence[Manifest]) ->
 
 
 async def _watch(site: Site, refs: Sequence[Ref]) -> None:
-    site.index.start(refs)
     try:
         await site.index.ready(refs)
     except (Denied, Unavailable):
@@ -169,7 +168,7 @@ async def _live(setting: Setting, kind: Kind, ref: Ref, hint: Mapping[str, Any] 
         if not version or (slot.uid == marks.uid_of(hint or {}) and slot.version == version):
             return slot
     live = await setting.site.client.get(kind, ref.namespace, ref.name)
-    return None if live is None else slot_of(live, setting.site.client.clock.now())
+    return None if live is None else slot_of(ref, live, setting.site.client.clock.now())
 
 
 def _seen(setting: Setting, manifest: Manifest, slot: Slot, answer: Mapping[str, Any]) -> Seen:
@@ -196,7 +195,7 @@ async def _untried(setting: Setting, kind: Kind, manifest: Manifest, body: bytes
     found = await setting.site.client.get(kind, ref.namespace, ref.name)
     if found is None:
         return Look(Presumed(ref, manifest, why))
-    slot = slot_of(found, setting.site.client.clock.now())
+    slot = slot_of(ref, found, setting.site.client.clock.now())
     guess = _seen(setting, manifest, slot, found)
     rest = bare(without_surplus(found, hands(found, adopt=guess.owner)))
     return Look(replace(guess, predicted=laid(rest, orjson.loads(body)), untried=why), slot.fingerprint)
@@ -212,7 +211,7 @@ async def _taken_back(setting: Setting, kind: Kind, manifest: Manifest, body: by
     found = await setting.site.client.get(kind, manifest.ref.namespace, manifest.ref.name)
     if found is None or not hands(found):
         return None
-    slot = slot_of(found, setting.site.client.clock.now())
+    slot = slot_of(manifest.ref, found, setting.site.client.clock.now())
     seen = _seen(setting, manifest, slot, found)
     outcome = laid(without_surplus(found, hands(found, adopt=seen.owner)), orjson.loads(body))
     fields = [name for name in outcome if name not in ("apiVersion", "kind", "metadata", "status")]
@@ -292,7 +291,7 @@ async def _leftover(setting: Setting, ref: Ref) -> Seen | None:
     slot = site.index.get(ref)
     if slot is None or not site.index.sees(ref, setting.since):
         live = await site.get(ref)
-        slot = None if live is None else slot_of(live, site.client.clock.now())
+        slot = None if live is None else slot_of(ref, live, site.client.clock.now())
     if slot is None or (slot.terminating and not slot.finalizers):
         return None
     owner = judged_owner(scope, slot.owner, slot.mark)

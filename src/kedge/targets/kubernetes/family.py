@@ -106,7 +106,7 @@ async def _roots(site: Site, refs: Sequence[Ref]) -> tuple[dict[Ref, Slot], dict
         if isinstance(live, str):
             troubles[ref] = live
         elif live is not None:
-            slots[ref] = slot_of(live, now, site.index.judging)
+            slots[ref] = slot_of(ref, live, now, site.index.judging)
     troubles.update({ref: "not watched yet" for ref in unseen[READ:]})
     return slots, troubles
 
@@ -130,7 +130,7 @@ async def _read(site: Site, refs: Sequence[Ref]) -> list[Mapping[str, Any] | str
 
 def _sight(site: Site, ref: Ref, slot: Slot | None, trouble: str) -> Sight:
     if slot is not None:
-        return sight_of(slot, site.index.message(ref))
+        return sight_of(slot, site.index.message(slot))
     if trouble:
         return Sight(ref, exists=False, status=UNKNOWN, message=trouble)
     return Sight(ref, exists=False)

@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 async def gathered(questions: Iterable[Awaitable[T]]) -> list[T]:
     """All answers. When some failed, waits for the rest and raises the first error in order."""
-    answers = await asyncio.gather(*questions, return_exceptions=True)
+    asked = list(questions)
+    if len(asked) < 2:
+        return [await question for question in asked]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
     good: list[T] = []
     for answer in answers:
         if isinstance(answer, BaseException):

@@ -69,4 +69,4 @@ async def _create(deed: Deed, made: Manifest) -> Outcome:
     deed.site.index.start([made.ref])
     with deed.site.index.writing(made.ref):
         answer = await deed.site.client.apply(kind, made.ref.namespace, made.ref.name, made.body)
-        return applied(deed, made.ref, answer)
+        return applied(deed, made.ref, answer, made.body)

@@ -92,12 +92,10 @@ class Index:
     def get(self, ref: Ref) -> Slot | None:
         return self._slots.get(ref)
 
-    def message(self, ref: Ref) -> str:
-        """What an unhealthy object says of itself now, and what its Pods said when they were last asked; "" when they
-        said nothing."""
-        words, slot = self._messages.get(ref, ""), self._slots.get(ref)
-        own = slot.health.message if slot is not None else ""
-        return f"{own}; {words}" if own and words else words
+    def message(self, slot: Slot) -> str:
+        """What an unhealthy object says of itself now, and what its Pods said when they were last asked."""
+        words, own = self._messages.get(slot.ref, ""), slot.health.message
+        return f"{own}; {words}" if own and words else words or own
 
     def slots(self) -> Iterable[Slot]:
         return self._slots.values()
@@ -144,13 +142,13 @@ class Index:
         Raises Denied where watching is not permitted, Unavailable when the server fails one more time, or after
         PATIENCE for all of them together."""
         deadline = self._clock.monotonic() + PATIENCE
-        for place in dict.fromkeys((ref.group, ref.kind, ref.namespace) for ref in refs):
+        for place in [place for place, watch in self.start(refs).items() if not watch.synced]:
             await self._ready(*place, deadline)
 
-    def start(self, refs: Iterable[Ref]) -> None:
-        """Begin to watch the kinds of `refs`, without waiting."""
-        for group, kind, namespace in dict.fromkeys((ref.group, ref.kind, ref.namespace) for ref in refs):
-            self._watch(group, kind, namespace)
+    def start(self, refs: Iterable[Ref]) -> dict[Key, Watching]:
+        """Begin to watch the kinds of `refs`, without waiting. The watches by group, kind and namespace."""
+        places = dict.fromkeys([(ref.group, ref.kind, ref.namespace) for ref in refs])
+        return {place: self._watch(*place) for place in places}
 
     def nudge(self) -> None:
         """Have every watch that sees nothing try again now."""
@@ -298,9 +296,10 @@ class Index:
 
     def learn(self, obj: Mapping[str, Any]) -> Slot:
         """Take the answer to a write of our own: the watch will tell the same a little later, or something newer."""
-        held = self._slots.get(ref_of(obj))
+        ref = ref_of(obj)
+        held = self._slots.get(ref)
         told = held if held is not None and _shows(held, obj.get("metadata") or {}) else None
-        slot = told or self._slot_of(obj)
+        slot = told or self._slot_of(ref, obj)
         if slot.ref in self._writing:
             self._expected[slot.ref] = slot
         if told is not None or (held is not None and not newer(slot.version, held.version)):
@@ -332,8 +331,8 @@ class Index:
             found = self._slots[slot.ref] = replace(slot, health=health, gated=gated)
             self._tell(slot, "health" if _state(found) != _state(slot) else "words")
 
-    def _slot_of(self, obj: Mapping[str, Any]) -> Slot:
-        return slot_of(obj, self._clock.now(), self.judging, self._reports(ref_of(obj)))
+    def _slot_of(self, ref: Ref, obj: Mapping[str, Any]) -> Slot:
+        return slot_of(ref, obj, self._clock.now(), self.judging, self._reports(ref))
 
     def _reports(self, ref: Ref) -> bool:
         """Whether a kind has a status of its own; as long as it is not known, it may."""
@@ -346,7 +345,7 @@ class Index:
         old = self._slots.get(ref)
         if old is not None and _is_old_news(old, obj.get("metadata") or {}):
             return ref
-        slot = self._slot_of(obj)
+        slot = self._slot_of(ref, obj)
         if marks.is_copy(obj) or not slot.owner:
             if old is not None:
                 self._gone(slot.ref, slot.version)

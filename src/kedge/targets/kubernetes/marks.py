@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -27,6 +28,7 @@ _MAX_LABEL = 63
 _ODD = re.compile(r"[^a-z0-9.-]+")
 
 
+@lru_cache(maxsize=128)
 def unit_label(unit: str) -> str:
     """A label value for any unit name: readable, and unique by its hash: `shop-web-prod-1f0c9a77`."""
     tail = sha256(unit.encode()).hexdigest()[:8]
@@ -34,6 +36,7 @@ def unit_label(unit: str) -> str:
     return f"{head}-{tail}" if head else tail
 
 
+@lru_cache(maxsize=128)
 def shard_of(unit: str) -> str:
     """ "0" to "63", by hash of the unit's name."""
     return str(int.from_bytes(sha256(unit.encode()).digest()[-2:]) % SHARDS)

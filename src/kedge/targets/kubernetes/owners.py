@@ -12,13 +12,13 @@ from typing import Any
 
 import orjson
 
-from kedge.engine.fieldset import CLIENT_SIDE, INTERACTIVE, FieldSet, entries, fingerprint, held, owned, remove, writers
+from kedge.engine.fieldset import CLIENT_SIDE, INTERACTIVE, FieldSet, entries, fingerprint, owned, remove, writers
 from kedge.engine.fieldset import take_over as merged
 from kedge.kube.client import MANAGER
 from kedge.model.pair import Owner, Scope
 from kedge.targets.kubernetes import marks
 
-BY_HAND = (*INTERACTIVE, *sorted(CLIENT_SIDE))
+BY_HAND = CLIENT_SIDE.union(INTERACTIVE)
 ARGO_ID = "argocd.argoproj.io/tracking-id"
 ARGO_INSTANCE = "argocd.argoproj.io/instance"
 HELM_RELEASE = "meta.helm.sh/release-name"
@@ -46,9 +46,10 @@ def mark_of(obj: Mapping[str, Any]) -> Owner | None:
             return Owner("flux", f"{kind} {labels.get(f'{prefix}/namespace', '')}/{name}")
     if release := annotations.get(HELM_RELEASE):
         return Owner("helm", f"release {annotations.get(HELM_NAMESPACE, '')}/{release}")
-    if not any(manager in _PROGRAMS for manager, _, _ in writers(marks.managed_fields_of(obj))):
+    found = marks.managed_fields_of(obj)
+    if _PROGRAMS.keys().isdisjoint([manager for manager, _, _ in writers(found)]):
         return None
-    for entry in entries(marks.managed_fields_of(obj)):
+    for entry in entries(found):
         if entry.manager in _PROGRAMS and not entry.subresource and entry.fields:
             return Owner(_PROGRAMS[entry.manager], f"(field manager {entry.manager})")
     return None
@@ -76,8 +77,7 @@ def owners_fingerprint(obj: Mapping[str, Any]) -> str:
     found = marks.managed_fields_of(obj)
     if not found:
         return f"value:{sha256(_value_of(obj)).hexdigest()}"
-    ours = orjson.dumps(held(obj, found, MANAGER), option=orjson.OPT_SORT_KEYS)
-    return sha256(fingerprint(found, MANAGER, BY_HAND).encode() + ours).hexdigest()
+    return fingerprint(obj, found, MANAGER, BY_HAND)
 
 
 _MOVING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
@@ -92,7 +92,7 @@ def _value_of(obj: Mapping[str, Any]) -> bytes:
 
 def hands(obj: Mapping[str, Any], *, adopt: Owner | None = None) -> tuple[str, ...]:
     """Managers whose entries are to be taken over: people's, and the programs' of an owner that is being adopted."""
-    programs = {name for name, kind in _PROGRAMS.items() if adopt is not None and kind == adopt.kind}
+    programs = [name for name, kind in _PROGRAMS.items() if kind == adopt.kind] if adopt is not None else ()
     names = {
         manager
         for manager, _, subresource in writers(marks.managed_fields_of(obj))

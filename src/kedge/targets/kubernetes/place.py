@@ -102,7 +102,8 @@ def _stamped(scope: Scope, manifest: Manifest, namespace: str) -> Manifest:
     annotations = {marks.OWNER: marks.owner_text(scope.installation, scope.unit)}
     metadata["labels"] = _own(metadata.get("labels")) | labels
     metadata["annotations"] = _own(metadata.get("annotations")) | annotations
-    return rebuilt(manifest, obj, replace(manifest.ref, namespace=namespace))
+    ref = manifest.ref
+    return rebuilt(manifest, obj, Ref(ref.group, ref.kind, namespace, ref.name))
 
 
 def _own(found: Any) -> dict[str, Any]:

@@ -136,7 +136,10 @@ class Sites:
 
     async def home(self, cluster: str) -> Home:
         """Which cluster it is, asked of it once while it has a site. Raises what `open` and a read do."""
-        site, post = await self.open(cluster), self._post(cluster)
+        post = self._post(cluster)
+        if post.site is not None and post.home is not None:
+            return post.home
+        site = await self.open(cluster)
         async with post.asking:
             if post.home is None or post.site is not site:
                 server = post.access.server if post.access is not None else ""

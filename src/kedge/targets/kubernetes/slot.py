@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from kedge.engine.effects import canonical
 from kedge.model.health import Health
 from kedge.model.operation import Sight
 from kedge.model.pair import Owner
@@ -60,13 +61,13 @@ def ref_of(obj: Mapping[str, Any]) -> Ref:
     return Ref(group, kind, namespace, str(metadata.get("name") or ""))
 
 
-def slot_of(obj: Mapping[str, Any], now: float, judging: Judging = PLAIN, reports: bool = True) -> Slot:
+def slot_of(ref: Ref, obj: Mapping[str, Any], now: float, judging: Judging = PLAIN, reports: bool = True) -> Slot:
     """Read a live object, with its managedFields where it has them."""
     metadata = obj.get("metadata") or {}
     health, gated = judging.judged(obj, now, reports)
     finalizers = metadata.get("finalizers")
     return Slot(
-        ref=ref_of(obj),
+        ref=ref,
         uid=str(metadata.get("uid") or ""),
         version=str(metadata.get("resourceVersion") or ""),
         fingerprint=owners_fingerprint(obj),
@@ -79,8 +80,17 @@ def slot_of(obj: Mapping[str, Any], now: float, judging: Judging = PLAIN, report
         hook=marks.HOOK_OF in marks.labels_of(obj),
         terminating=bool(metadata.get("deletionTimestamp")),
         finalizers=tuple(map(str, finalizers)) if isinstance(finalizers, list) else (),
-        body=orjson.dumps(bare(obj)),
+        body=_written(bare(obj)),
     )
+
+
+def _written(obj: Mapping[str, Any]) -> bytes:
+    """As JSON, also where an object is nested deeper than can be written quickly: one alone must not end the watch of
+    its kind."""
+    try:
+        return orjson.dumps(obj)
+    except TypeError:
+        return canonical(obj).encode("utf-8", "surrogatepass")
 
 
 def bare(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +112,7 @@ def sight_of(slot: Slot, message: str) -> Sight:
         ref=slot.ref,
         exists=True,
         status=slot.health.status.value,
-        message=message or slot.health.message,
+        message=message,
         fingerprint=slot.fingerprint,
         uid=slot.uid,
         operation=slot.operation,

@@ -80,7 +80,6 @@ class KubernetesTarget:
     async def look(self, scope: Scope, refs: Sequence[Ref]) -> Mapping[Ref, Sight]:
         with self._sites.minding(scope.cluster, scope.unit):
             index = (await self._site(scope)).index
-            index.start(refs)
             await index.ready(refs)
             return {ref: _sight(index, ref) for ref in refs}
 
@@ -151,4 +150,4 @@ async def _done(deed: Deed, manifest: Manifest | None) -> Outcome:
 
 def _sight(index: Index, ref: Ref) -> Sight:
     slot = index.get(ref)
-    return Sight(ref, exists=False) if slot is None else sight_of(slot, index.message(ref))
+    return Sight(ref, exists=False) if slot is None else sight_of(slot, index.message(slot))
