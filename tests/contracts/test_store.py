@@ -420,13 +420,18 @@ async def test_what_nothing_needs_is_collected_and_what_something_needs_stays(st
     kept, dropped = (manifest("ConfigMap", "kept"),), (manifest("ConfigMap", "dropped"),)
     plan = plan_of(manifest("ConfigMap", "x"))
     web = await store.record(wrote(fresh(), rendered=(digest_of(dropped), dropped), plan=plan))
-    rendering = Rendering(revision(), "s", (), digest_of(kept), digest_of(kept))
-    await store.record(wrote(replace(web, rendering=rendering), rendered=(digest_of(kept), kept)))
+    rendering, waiting = Rendering(revision(), "s", (), digest_of(kept), digest_of(kept)), plan_of(*kept)
+    held = replace(web, rendering=rendering, plan=waiting)
+    held = await store.record(wrote(held, rendered=(digest_of(kept), kept)))
     assert await store.collect(1001.0) == 0
     assert await store.collect(100_000.0) == 2
     assert await store.rendered(digest_of(kept)) == kept
+    assert await store.plan(waiting.id) == waiting
     assert await store.rendered(digest_of(dropped)) is None
     assert await store.plan(plan.id) is None
+    await store.record(wrote(held, forget=True))
+    assert await store.collect(100_000.0) == 2
+    assert (await store.rendered(digest_of(kept)), await store.plan(waiting.id)) == (None, None)
 
 
 async def test_the_sets_of_the_newest_fifty_runs_stay(store: Store) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Table, bindparam, delete, exists, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from kedge.store.session import Session, Statement
-from kedge.store.tables import blobs, holds, operations, plans
+from kedge.store.tables import blobs, operations, plans, units
 
 KEPT = 50
 """Runs of each unit whose plans and rendered sets are kept."""
@@ -30,26 +30,31 @@ class Cursor:
     blob: str = ""
 
 
-def _needed(kind: str, key: Column[str], run_column: Column[str]) -> ColumnElement[bool]:
-    held = exists().where(holds.c.kind == kind, holds.c.digest == key)
+def _of_late(key: Column[str], run_column: Column[str]) -> ColumnElement[bool]:
+    """Whether one of the newest runs of a unit is of it."""
     newest = select(func.max(_later.c.number)).where(_later.c.unit == operations.c.unit).scalar_subquery()
-    recent = exists().where(run_column == key, operations.c.number > newest - KEPT)
-    return held | recent
+    return exists().where(run_column == key, operations.c.number > newest - KEPT)
 
 
-def _statements(table: Table, kind: str, key: Column[str], run_column: Column[str]) -> tuple[Statement, Statement]:
-    look = select(key).where(key > bindparam("after")).order_by(key).limit(LOT)
-    drop = delete(table).where(
-        key > bindparam("after"),
-        key <= bindparam("until"),
-        table.c.created < bindparam("before"),
-        ~_needed(kind, key, run_column),
-    )
-    return Statement(look), Statement(drop)
+class _Shelf:
+    """The rows of one table, which dossiers name as `kind:KEY` in what they hold."""
+
+    def __init__(self, table: Table, kind: str, key: Column[str], run_column: Column[str]) -> None:
+        lot = select(key).where(key > bindparam("after")).order_by(key).limit(LOT)
+        past = select(key).where(
+            key > bindparam("after"),
+            key <= bindparam("until"),
+            table.c.created < bindparam("before"),
+            ~_of_late(key, run_column),
+        )
+        self.kind = kind
+        self.lot, self.past = Statement(lot), Statement(past)
+        self.drop = Statement(delete(table).where(key == bindparam("at")))
 
 
-_PLANS = _statements(plans, "plan", plans.c.id, operations.c.plan)
-_BLOBS = _statements(blobs, "blob", blobs.c.digest, operations.c.rendered)
+_PLANS = _Shelf(plans, "plan", plans.c.id, operations.c.plan)
+_BLOBS = _Shelf(blobs, "blob", blobs.c.digest, operations.c.rendered)
+_HELD = Statement(select(units.c.holds).where(units.c.holds != ""))
 
 
 def collect(session: Session, now: float, cursor: Cursor) -> tuple[int, Cursor]:
@@ -60,11 +65,12 @@ def collect(session: Session, now: float, cursor: Cursor) -> tuple[int, Cursor]:
     return some + more, Cursor(plan, blob)
 
 
-def _collect(session: Session, table: tuple[Statement, Statement], before: float, after: str) -> tuple[int, str]:
-    look, drop = table
-    lot = session.all(look, after=after)
+def _collect(session: Session, shelf: _Shelf, before: float, after: str) -> tuple[int, str]:
+    lot = session.all(shelf.lot, after=after)
     if not lot:
         return 0, ""
     until = str(lot[-1][0])
-    gone = session.run(drop, after=after, until=until, before=before)
+    past = [key for (key,) in session.all(shelf.past, after=after, until=until, before=before)]
+    held = {each for (holds,) in session.all(_HELD) for each in holds.split()} if past else set()
+    gone = session.many(shelf.drop, [{"at": key} for key in past if f"{shelf.kind}:{key}" not in held])
     return gone, until if len(lot) == LOT else ""

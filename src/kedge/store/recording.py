@@ -20,12 +20,12 @@ from kedge.store.claiming import claim
 from kedge.store.reading import STAMP
 from kedge.store.rows import VISIBLE, in_force, row_of
 from kedge.store.session import Adding, Row, Session, Statement, Upsert, inserting
-from kedge.store.tables import blobs, declared, holds, labels, objects, operations, plans, units
+from kedge.store.tables import blobs, declared, labels, objects, operations, plans, units
 from kedge.store.vault import Vault
 
 _INDEXED = sorted({column.name for index in units.indexes for column in index.columns} - {"name"})
 _PRIOR_COLUMNS = tuple(
-    dict.fromkeys(("version", "changed", "labels", "plan", "plan_digest", "inventory", "holds", *VISIBLE, *_INDEXED))
+    dict.fromkeys(("version", "changed", "labels", "plan", "plan_digest", "inventory", *VISIBLE, *_INDEXED))
 )
 _PRIOR = Statement(
     select(*(units.c[name] for name in _PRIOR_COLUMNS)).where(units.c.name == bindparam("at")).with_for_update()
@@ -33,19 +33,12 @@ _PRIOR = Statement(
 _INSERT_UNIT = inserting(units)
 _UNLABEL = Statement(delete(labels).where(labels.c.unit == bindparam("at")))
 _LABEL = inserting(labels)
-_HOLD = inserting(holds)
-_RELEASE = Statement(
-    delete(holds).where(
-        holds.c.unit == bindparam("at"), holds.c.kind == bindparam("of"), holds.c.digest == bindparam("what")
-    )
-)
 _FORGET = [
     Statement(delete(table).where(column == bindparam("at")))
     for table, column in (
         (units, units.c.name),
         (labels, labels.c.unit),
         (objects, objects.c.unit),
-        (holds, holds.c.unit),
     )
 ]
 _PLAN = Upsert(plans)
@@ -135,7 +128,6 @@ def _write_unit(
     row["inventory"] = claim(session, dossier, str(prior["inventory"]) if prior else "")
     put_unit(session, desk, row, prior)
     write_labels(session, row["name"], dossier.unit, str(prior["labels"]) if prior else "", row["labels"])
-    _write_holds(session, row["name"], prior["holds"] if prior else "", row["holds"])
     return tuple(row[column] for column in STAMP)
 
 
@@ -165,14 +157,6 @@ def write_labels(session: Session, name: str, unit: Unit, before: str, after: st
         return
     session.run(_UNLABEL, at=name)
     session.many(_LABEL, [{"unit": name, "key": key, "value": value} for key, value in dict(unit.labels).items()])
-
-
-def _write_holds(session: Session, name: str, before: str, after: str) -> None:
-    if before == after:
-        return
-    old, new = ({tuple(hold.split(":", 1)) for hold in text.split()} for text in (before, after))
-    session.many(_RELEASE, [{"at": name, "of": kind, "what": digest} for kind, digest in sorted(old - new)])
-    session.many(_HOLD, [{"unit": name, "kind": kind, "digest": digest} for kind, digest in sorted(new - old)])
 
 
 def _write_plans(

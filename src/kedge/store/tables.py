@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a database at this revision is opened without importing alembic."""
 
 metadata = MetaData()
@@ -26,7 +26,8 @@ installation = Table(
 
 # One row per unit. `body` is the dossier without what other columns and tables hold: its plan (plans) and the reads of
 # its rendering (reads). `standing` is lower the worse the unit stands: the order of the fleet page. `inventory` is a
-# digest of what is claimed (objects), `holds` what is held (holds), so that an unchanged part costs no statement.
+# digest of what is claimed (objects), so that an unchanged part costs no statement; `holds` is what is not collected
+# while the dossier stands, as `blob:DIGEST` and `plan:ID`.
 units = Table(
     "units",
     metadata,
@@ -115,16 +116,6 @@ plans = Table(
     Column("unit", Text, nullable=False),
     Column("created", Float, nullable=False),
     Column("body", Text, nullable=False),
-)
-
-# What a dossier still needs: `kind` is blob or plan, `digest` the blob's digest or the plan's id.
-holds = Table(
-    "holds",
-    metadata,
-    Column("unit", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("digest", Text, primary_key=True),
-    Index("holds_digest", "kind", "digest"),
 )
 
 # Unit declarations as they were in force when a run began, by the sha256 of their JSON.
