@@ -14,7 +14,8 @@ from kedge.model.dossier import Pin, Rendering, Shown, Sync
 from kedge.model.errors import Invalid
 from kedge.model.fleet import UnitQuery, UnitRow
 from kedge.model.health import Health, Status
-from kedge.store import rows
+from kedge.store import fleet, rows
+from kedge.store.session import Statement
 from kedge.store.sql import SqlStore
 
 
@@ -40,6 +41,21 @@ def test_everything_that_a_dossier_still_needs_is_held() -> None:
     blobs = {"blob:of-rendering", "blob:of-pin", "blob:of-plan", "blob:of-run", "blob:of-last"}
     assert rows.holds_of(dossier) == blobs | {"plan:plan", "plan:running", "plan:past"}
     assert rows.holds_of(fresh()) == set()
+
+
+@pytest.mark.parametrize(
+    "query", [UnitQuery(health="Degraded"), UnitQuery(sync="Synced"), UnitQuery(health="Healthy", sync="Synced")]
+)
+async def test_the_units_of_one_health_or_sync_are_found_in_the_order_of_the_page(
+    tmp_path: Path, query: UnitQuery
+) -> None:
+    store = opened(tmp_path / "kedge.db", threads=False)
+    session = store._sessions[0]
+    text, pick, held = Statement(fleet._select(query, fleet._filters(query), 50)).compiled(session.dialect)
+    cursor = session.raw.cursor()
+    cursor.execute(f"EXPLAIN QUERY PLAN {text}", pick(held))
+    assert [row[3].partition(" (")[0] for row in cursor.fetchall()] == ["SEARCH units USING INDEX units_standing"]
+    await store.close()
 
 
 async def test_a_row_shows_the_live_commit_and_what_is_waited_for(tmp_path: Path) -> None:

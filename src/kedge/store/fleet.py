@@ -14,7 +14,7 @@ from kedge.model.dossier import Sync
 from kedge.model.errors import Invalid
 from kedge.model.fleet import Page, UnitQuery, UnitRow
 from kedge.model.health import Status
-from kedge.store.rows import folded
+from kedge.store.rows import folded, standing
 from kedge.store.session import Row, Session, Statement
 from kedge.store.tables import labels, units
 
@@ -69,9 +69,11 @@ def _filters(query: UnitQuery) -> list[ColumnElement[bool]]:
     if query.cluster:
         wanted.append(units.c.cluster == query.cluster)
     if query.health:
-        wanted.append(units.c.health == _known("health", query.health, [each.value for each in Status]))
+        health = Status(_known("health", query.health, [each.value for each in Status]))
+        wanted.append(units.c.standing.in_([standing(health, sync) for sync in Sync]))
     if query.sync:
-        wanted.append(units.c.sync == _known("sync", query.sync, [each.value for each in Sync]))
+        sync = Sync(_known("sync", query.sync, [each.value for each in Sync]))
+        wanted.append(units.c.standing.in_([standing(health, sync) for health in Status]))
     if query.text:
         wanted.append(units.c.search.contains(folded(query.text), autoescape=True))
     for key, value in query.labels:

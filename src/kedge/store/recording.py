@@ -55,7 +55,7 @@ _MOVE_RUN = Statement(
         operations.c.number == bindparam("run"),
         operations.c.id == bindparam("what"),
     ),
-    ("plan", "rendered", "finished", "result", "body"),
+    ("finished", "result", "body"),
 )
 _DECLARED = Adding(declared)
 
@@ -193,8 +193,6 @@ def _write_blob(session: Session, desk: Desk, digest: str, manifests: Any) -> No
 def _write_run(session: Session, operation: Operation, unit: Unit) -> None:
     name = str(operation.unit)
     moving = {
-        "plan": operation.plan,
-        "rendered": operation.rendered,
         "finished": operation.finished,
         "result": operation.result.value if operation.result else "",
         "body": codec.encode(operation, f"run {operation.number} of {name}"),
@@ -205,7 +203,14 @@ def _write_run(session: Session, operation: Operation, unit: Unit) -> None:
     body = codec.encode(unit, name)
     digest = codec.digest(body)
     session.run(_DECLARED, digest=digest, body=body)
-    begun = {"number": operation.number, "id": operation.id, "started": operation.started, "declared": digest}
+    begun = {
+        "number": operation.number,
+        "id": operation.id,
+        "plan": operation.plan,
+        "rendered": operation.rendered,
+        "started": operation.started,
+        "declared": digest,
+    }
     if not session.run(_BEGIN_RUN, unit=name, **begun, **moving):
         (other,) = session.all(_RUN, at=name, run=operation.number)[0]
         raise Invalid(f"run {operation.number} of {name} is {other}; {operation.id} cannot take its place")

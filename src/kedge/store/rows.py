@@ -21,7 +21,8 @@ def in_force(dossier: Dossier) -> Unit:
 
 
 def standing(health: Status, sync: Sync) -> int:
-    """Lower is worse: by health first, then by sync."""
+    """Lower is worse: by health first, then by sync. It is stored, and pages are chosen by it: another order needs a
+    migration."""
     return -(health.rank * len(_SYNC) + _SYNC[sync])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a database at this revision is opened without importing alembic."""
 
 metadata = MetaData()
@@ -65,12 +65,9 @@ units = Table(
     Column("body", Text, nullable=False),
     Index("units_standing", "standing", "name"),
     Index("units_project", "project", "standing", "name"),
-    Index("units_health", "health", "standing", "name"),
-    Index("units_sync", "sync", "standing", "name"),
     Index("units_cluster", "cluster", "standing", "name"),
     Index("units_source", "repository", "ref"),
     Index("units_root", "root", "name"),
-    Index("units_due", "due"),
 )
 
 labels = Table(
