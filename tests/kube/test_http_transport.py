@@ -66,6 +66,26 @@ async def test_a_request_arrives_as_it_was_asked(serve: Serve) -> None:
     await transport.close()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"dryRun": "All", "limit": "500"},
+        {"continue": ""},
+        {"labelSelector": "a in (b,c)", "limit": "500"},
+        {"fieldSelector": "a=b&c=d"},
+        {"a&b": "c"},
+        {"name": "wörter"},
+        {"name": "１２"},
+    ],
+)
+async def test_no_word_of_a_query_is_read_as_another(serve: Serve, query: dict[str, str]) -> None:
+    transport = open_transport(Access(await serve(echo)))
+    answer = await transport.request("GET", "/api", query, {}, b"")
+    assert orjson.loads(answer.body)["query"] == query
+    await transport.close()
+
+
 @pytest.mark.parametrize("size", [0, 1, http1.AT_ONCE, http1.AT_ONCE + 1, 3 << 20])
 async def test_a_body_of_any_size_arrives_whole(serve: Serve, size: int) -> None:
     async def measure(request: web.Request) -> web.StreamResponse:

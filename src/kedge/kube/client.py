@@ -179,8 +179,8 @@ class Client:
         headers = {"content-type": content}
         if self._account:
             headers["impersonate-user"] = self._account
-        response = await self.asker.ask(method, path, query, headers, body)
-        return _whole(read_answer(response, f"{method} {path}"), f"{method} {path}")
+        response, what = await self.asker.ask(method, path, query, headers, body), f"{method} {path}"
+        return _whole(read_answer(response, what), what)
 
     async def version(self) -> str:
         """The server's own version, such as v1.35.4: also the cheapest question to see whether it is there."""
@@ -205,6 +205,8 @@ class Client:
 def _as_yaml(body: bytes) -> bytes:
     """JSON that means the same when it is read as YAML, as an API server reads what is applied: what YAML refuses as a
     control character, or folds as the end of a line, is written as an escape."""
+    if body.isascii() and b"\x7f" not in body:
+        return body
     return _NOT_YAML.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), body)
 
 

@@ -7,6 +7,7 @@ and only questions about that group are Unavailable.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ AGGREGATED = ",".join(
 )
 MAX_GROUPS, MAX_KINDS = 1_000, 10_000
 METRICS = "metrics.k8s.io"
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+"""A name that stands in a path as it is: nearly all do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Kind:
 
 
 def _segment(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
     if text in (".", "..") or "/" in text or "%" in text:
         raise Invalid(f"“{text[:80]}” can not be an object's name", hint="names hold no slash or percent sign")
     return quote(text, safe=":")
@@ -68,8 +73,10 @@ class Catalog:
 
     def find(self, group: str, kind: str, version: str = "") -> Kind | None:
         """The kind in the version asked for, or in the preferred one."""
-        served = self.kinds.get((group, kind), ())
-        return next((entry for entry in served if not version or entry.version == version), None)
+        for entry in self.kinds.get((group, kind), ()):
+            if not version or entry.version == version:
+                return entry
+        return None
 
     def versions(self, group: str, kind: str) -> tuple[str, ...]:
         return tuple(entry.version for entry in self.kinds.get((group, kind), ()))

@@ -25,6 +25,11 @@ from kedge.model.errors import Invalid, Unavailable
 
 HEAD_LIMIT = 64 * 1024
 """Bytes that a server may say in one go that are no body: heads, interim answers, sizes of chunks, trailers."""
+HEARD = {
+    name.encode(): name
+    for name in ("content-encoding", "content-length", "location", "retry-after", "transfer-encoding")
+}
+"""Headers that anybody asks for; an API server tells as many others with every answer."""
 INTERIM = 100
 """Interim answers before an answer: there is a bound, and nobody sends that many."""
 HELD = 1024 * 1024
@@ -46,7 +51,7 @@ class Malformed(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How an answer begins. Header names are lower case."""
+    """How an answer begins. Of the headers those in `HEARD`; names are lower case."""
 
     status: int
     headers: dict[str, str]
@@ -187,8 +192,10 @@ class Connection(asyncio.Protocol):
         self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+        key = HEARD.get(name.lower())
+        if key is not None:
+            text = value.decode("latin-1").strip()
+            self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -275,17 +282,15 @@ async def connect(place: Place, alive: set[Connection]) -> Connection:
         raise TimeoutError(f"no connection within {http.CONNECT_SECONDS:.0f} s") from None
 
 
-def asked(line: str, headers: dict[str, str]) -> bytes:
-    """The head of a request. Raises Unavailable for what would be read as something else: names from a cluster's
-    discovery and tokens from files come together here."""
-    text = "".join([line, "\r\n", *(f"{name}: {value}\r\n" for name, value in headers.items()), "\r\n"])
-    lines = len(headers) + 2
-    fits = line.count(" ") == 2 and text.count("\r") == lines == text.count("\n") and "\0" not in text
-    if not fits or not text.isascii():
+def asked(line: str, *headers: str) -> bytes:
+    """The head of a request from its lines. Raises Unavailable for what would be read as something else: names from a
+    cluster's discovery and tokens from files come together here."""
+    said = "".join([line, *headers])
+    if line.count(" ") != 2 or not said.isascii() or "\r" in said or "\n" in said or "\0" in said:
         raise Unavailable(
             f"{line[:200]!r} can not be asked: it or its headers hold characters that HTTP has no place for"
         )
-    return text.encode()
+    return "\r\n".join([line, *headers, "", ""]).encode()
 
 
 async def _unpacked(pieces: AsyncGenerator[bytes], packed: str) -> AsyncGenerator[bytes]:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from urllib.parse import urlencode
 
@@ -34,6 +34,8 @@ class HttpTransport:
     def __init__(self, server: str, tls: Callable[[], ssl.SSLContext], token: Callable[[], str] | None = None) -> None:
         self._server = server.rstrip("/")
         self._url = URL(self._server)
+        self._root = self._url.raw_path.rstrip("/")
+        self._host = f"host: {self._url.host_port_subcomponent or ''}"
         self._tls = tls
         self._token = token
         self._place: Place | None = None
@@ -62,9 +64,11 @@ class HttpTransport:
                     body = await connection.whole(head, http.RESPONSE_LIMIT)
                     yield refusal_line(Response(head.status, head.headers, body))
                     return
-                async with aclosing(_lines(connection, head)) as lines:
-                    async for line in lines:
-                        yield line
+                lines = _Lines()
+                async with aclosing(connection.pieces(head)) as pieces:
+                    async for piece in pieces:
+                        for line in lines.of(piece):
+                            yield line
             finally:
                 self._done(connection)
         except (OSError, Invalid) as error:
@@ -116,13 +120,13 @@ class HttpTransport:
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> bytes:
         token = self._token() if self._token is not None else ""
-        sent = {"host": self._url.host_port_subcomponent or "", "user-agent": "kedge", **headers}
+        sent = [f"{name}: {value}" for name, value in headers.items()]
         if token:
-            sent["authorization"] = f"Bearer {token}"
+            sent.append(f"authorization: Bearer {token}")
         if body or method != "GET":
-            sent["content-length"] = str(len(body))
-        target = f"{self._url.raw_path.rstrip('/')}{path}" + (f"?{urlencode(query)}" if query else "")
-        return asked(f"{method} {target} HTTP/1.1", sent)
+            sent.append(f"content-length: {len(body)}")
+        line = f"{method} {self._root}{path}{_encoded(query)} HTTP/1.1"
+        return asked(line, self._host, "user-agent: kedge", *sent)
 
     async def _connection(self) -> tuple[Connection, bool]:
         """One that is free, or a new one; whether it was used before."""
@@ -182,6 +186,14 @@ class HttpTransport:
         return Lost(what, f"no answer from {self._server}: {reason}", hint=hint)
 
 
+def _encoded(query: Mapping[str, str]) -> str:
+    """With its question mark. Most are words that stand there as they are, and it takes long to find that of each."""
+    words = "".join([*query, *query.values()])
+    if words.isalnum() and words.isascii():
+        return "?" + "&".join([f"{name}={value}" for name, value in query.items()])
+    return f"?{urlencode(query)}" if query else ""
+
+
 _UNTRUSTED = "give the certificate authority of the server as caData of its Cluster, if that is the right server"
 _TRUST = {
     10: ("the server's certificate has expired", "renew the server's certificate"),
@@ -214,21 +226,26 @@ def told(error: BaseException) -> tuple[str, str]:
     return words or type(error).__name__, ""
 
 
-async def _lines(connection: Connection, head: Head) -> AsyncGenerator[bytes]:
-    """Lines without their end. Raises Unavailable for one over MAX_LINE: no Kubernetes object is that large."""
-    rest: list[bytes] = []
-    size = 0
-    async with aclosing(connection.pieces(head)) as pieces:
-        async for piece in pieces:
-            first, *others = piece.split(b"\n")
-            rest.append(first)
-            size += len(first)
-            for other in others:
-                if line := b"".join(rest):
-                    yield line
-                rest, size = [other], len(other)
-            if size > MAX_LINE:
-                raise Unavailable(f"a watch sent a line of more than {MAX_LINE} bytes")
+class _Lines:
+    """Lines out of pieces that are cut anywhere."""
+
+    def __init__(self) -> None:
+        self._begun: list[bytes] = []
+        self._size = 0
+
+    def of(self, piece: bytes) -> list[bytes]:
+        """Those that end in this piece, without their end. Raises Unavailable for one over MAX_LINE: no object of
+        Kubernetes is that large."""
+        first, *others = piece.split(b"\n")
+        self._begun.append(first)
+        self._size += len(first)
+        ended: list[bytes] = []
+        if others:
+            ended = [b"".join(self._begun), *others[:-1]]
+            self._begun, self._size = [others[-1]], len(others[-1])
+        if self._size > MAX_LINE:
+            raise Unavailable(f"a watch sent a line of more than {MAX_LINE} bytes")
+        return [line for line in ended if line]
 
 
 def open_transport(access: Access) -> HttpTransport:

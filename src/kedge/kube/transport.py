@@ -15,7 +15,8 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer. Header names are lower case; `body` is complete and bounded."""
+    """An answer. Header names are lower case; those that nobody asks for may be left out. `body` is complete and
+    bounded."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
