@@ -127,7 +127,7 @@ async def test_no_more_than_the_window_are_on_their_way(clock: VirtualClock) -> 
 
     async def one() -> None:
         nonlocal busy, most
-        async with window.slot():
+        async with window:
             busy += 1
             most = max(most, busy)
             await asyncio.sleep(1)
@@ -152,7 +152,7 @@ async def test_the_window_never_passes_its_bounds(clock: VirtualClock) -> None:
         window.succeeded()
     assert window.size == 4
     for _ in range(10):
-        async with window.slot() as started:
+        async with window as started:
             window.throttled(started, None)
         await clock.sleep(1)
     assert window.size == 1
@@ -163,7 +163,7 @@ async def test_a_burst_of_429_halves_once(clock: VirtualClock) -> None:
     window = Window(clock, first=16)
 
     async def one() -> None:
-        async with window.slot() as started:
+        async with window as started:
             await asyncio.sleep(1)
             window.throttled(started, None)
 
@@ -174,9 +174,9 @@ async def test_a_burst_of_429_halves_once(clock: VirtualClock) -> None:
 @virtual
 async def test_nothing_starts_before_the_time_that_the_server_named(clock: VirtualClock) -> None:
     window = Window(clock)
-    async with window.slot() as started:
+    async with window as started:
         window.throttled(started, 10.0)
-    async with window.slot() as later:
+    async with window as later:
         assert later >= started + 10
 
 
@@ -186,7 +186,7 @@ async def test_a_cancelled_waiter_loses_no_place(clock: VirtualClock) -> None:
     entered: list[int] = []
 
     async def one(number: int) -> None:
-        async with window.slot():
+        async with window:
             entered.append(number)
             await asyncio.sleep(1)
 
@@ -195,6 +195,25 @@ async def test_a_cancelled_waiter_loses_no_place(clock: VirtualClock) -> None:
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert entered == [0, 2]
-    async with window.slot():
+    async with window:
         entered.append(9)
     assert entered[-1] == 9
+
+
+@virtual
+async def test_who_is_cancelled_before_the_time_that_the_server_named_loses_no_place(clock: VirtualClock) -> None:
+    window = Window(clock, first=1)
+    async with window as started:
+        window.throttled(started, 10.0)
+
+    async def one() -> None:
+        async with window:
+            raise AssertionError("nothing starts before that time")
+
+    task = asyncio.get_running_loop().create_task(one())
+    await clock.sleep(5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    async with window as later:
+        assert later >= started + 10

@@ -8,10 +8,10 @@ a turn of many questions. A write is not: it may have been carried out, and only
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 from kedge.kube.answer import Refusal, read_refusal, strayed
+from kedge.kube.deadline import Deadlines
 from kedge.kube.pulse import Pulse
 from kedge.kube.transport import JSON, Lost, Response, Transport
 from kedge.kube.window import Window
@@ -22,7 +22,7 @@ DEADLINE = 30.0
 MAX_PATIENCE = 20.0
 TRIES = 4
 TROUBLED = (429, 502, 503, 504)
-PASSING = (500, 502, 503, 504)
+PASSING = (429, 500, 502, 503, 504)
 
 
 class Asker:
@@ -34,6 +34,7 @@ class Asker:
         self.entropy = entropy
         self.window = Window(clock)
         self.pulse = Pulse(clock)
+        self.deadlines = Deadlines()
         self._deadline = deadline
 
     async def ask(
@@ -46,27 +47,28 @@ class Asker:
     ) -> Response:
         """Raises Unavailable when no answer came in time, or the server wants to be left alone for longer than anybody
         waits here."""
-        what, sent = f"{method} {path}", {"accept": JSON, **(headers or {})}
+        what, query, sent = f"{method} {path}", query or {}, {"accept": JSON, **(headers or {})}
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             self._refrain(what)
-            async with self.window.slot() as started:
+            async with self.window as started:
                 self.pulse.admit(what)
-                found = await self._once(method, path, query or {}, sent, body)
+                found = await self._once(method, path, query, sent, body)
             if isinstance(found, Lost):
-                if last or self.pulse.away or not _harmless(method, query or {}):
+                if last or self.pulse.away or not _harmless(method, query):
                     raise found
                 await self.clock.sleep(self._pause(attempt, None))
                 continue
             self._feel(found)
             if found.status < 500 and found.status != 429:
                 self.window.succeeded()
-            refusal = read_refusal(found) if found.status in (429, *PASSING) else None
-            wait = refusal.retry_after if refusal is not None else None
+            if found.status not in PASSING:
+                return found
+            refusal = read_refusal(found)
+            wait = refusal.retry_after
             if found.status == 429:
                 self.window.throttled(started, wait)
-            passing = refusal is not None and _passes(refusal, _harmless(method, query or {}))
-            if last or (wait or 0.0) > MAX_PATIENCE or not passing:
+            if last or (wait or 0.0) > MAX_PATIENCE or not _passes(refusal, _harmless(method, query)):
                 return found
             await self.clock.sleep(self._pause(attempt, wait))
         raise AssertionError("unreachable: the last try returns")
@@ -79,12 +81,14 @@ class Asker:
             raise Unavailable(text, retry_after=wait)
 
     def _feel(self, response: Response) -> None:
-        if response.status == 401:
+        if response.status < 300 and response.body[:64].lstrip().startswith(b"{"):
+            self.pulse.answered()
+        elif response.status < 300:
+            self.pulse.troubled("what it answers is no JSON object: is this address a Kubernetes API?")
+        elif response.status == 401:
             self.pulse.refused(f"the credential is not accepted: {read_refusal(response).text} (HTTP 401)")
         elif response.status in TROUBLED:
             self.pulse.troubled(f"{read_refusal(response).text} (HTTP {response.status})")
-        elif response.status < 300 and response.body[:64].lstrip()[:1] != b"{":
-            self.pulse.troubled("what it answers is no JSON object: is this address a Kubernetes API?")
         elif response.status < 400 and (text := strayed(response)):
             self.pulse.troubled(f"{text} (HTTP {response.status})")
         elif response.status == 404 and not read_refusal(response).missing:
@@ -102,7 +106,7 @@ class Asker:
     ) -> Response | Lost:
         """The answer, or how it was lost. One that is late is raised: nobody waits that long again."""
         try:
-            async with asyncio.timeout(self._deadline):
+            with self.deadlines.within(self._deadline):
                 return await self.transport.request(method, path, query, headers, body)
         except TimeoutError:
             hint = "look whether the API server is overloaded; it is asked again"

@@ -210,13 +210,13 @@ class Watcher:
         if self._interest.labels:
             query["labelSelector"] = self._interest.labels
         path = kind.path(self._interest.namespace)
-        pulse, first = self._client.asker.pulse, True
+        pulse, deadlines, first = self._client.asker.pulse, self._client.asker.deadlines, True
         # closed by hand: a protocol's iterator need not be a generator
         lines = self._client.transport.watch(path, query)
         try:
             while True:
                 try:
-                    async with asyncio.timeout(patience()):
+                    with deadlines.within(patience()):
                         line = await anext(lines, None)
                 except TimeoutError:
                     if "sendInitialEvents" in extra and patience() == INITIAL_SILENCE:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from kedge.ports import Clock
 
@@ -13,7 +11,8 @@ FIRST, LEAST, MOST = 16.0, 1.0, 64.0
 
 
 class Window:
-    """`async with window.slot()` around each request; `throttled` when it was answered 429.
+    """`async with window as started` around each request: it waits for a place, and says at which (monotonic) time the
+    request starts. `throttled` when it was answered 429.
 
     After a 429 that names a time, no request starts before it. One burst of 429s halves once: only requests that
     started after the last halving count.
@@ -36,18 +35,24 @@ class Window:
         """Seconds until the time that a 429 named; 0 or less when there is none."""
         return self._closed_until - self._clock.monotonic()
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[float]:
-        """Waits for a place; yields the (monotonic) time at which the request starts."""
+    async def __aenter__(self) -> float:
         await self._enter()
+        now = self._clock.monotonic()
+        if now >= self._closed_until:
+            return now
         try:
-            wait = self.closed_for()
-            if wait > 0:
-                await self._clock.sleep(wait)
-            yield self._clock.monotonic()
-        finally:
-            self._busy -= 1
-            self._wake()
+            await self._clock.sleep(self._closed_until - now)
+        except BaseException:
+            self._leave()
+            raise
+        return self._clock.monotonic()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self._busy -= 1
+        self._wake()
 
     def succeeded(self) -> None:
         """Grow by one place per window's worth of answers."""
@@ -73,8 +78,7 @@ class Window:
         except asyncio.CancelledError:
             # The place may have been given just before we were cancelled: hand it on.
             if place.done() and not place.cancelled():
-                self._busy -= 1
-                self._wake()
+                self._leave()
             raise
 
     def _wake(self) -> None:
