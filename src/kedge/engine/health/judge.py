@@ -11,7 +11,7 @@ from kedge.engine.health.extension import judge_api_service, judge_definition
 from kedge.engine.health.generation import unobserved
 from kedge.engine.health.network import judge_ingress, judge_service
 from kedge.engine.health.pod import judge_pod
-from kedge.engine.health.read import clean, conditions, field, flag, group_of, listed, sentence, text
+from kedge.engine.health.read import clean, field, flag, group_of, listed, sentence, text
 from kedge.engine.health.rulebook import Rulebook, stands_before
 from kedge.engine.health.scaling import judge_autoscaler, judge_disruption_budget
 from kedge.engine.health.standard import judge_kstatus
@@ -93,7 +93,7 @@ def judge_or_none(
 def _by_rule(obj: Mapping[str, Any], now: float | None, rule: Rule) -> Health:
     if rule is judge_deployment and (paused := suspended_deployment(obj)):
         return paused
-    return unobserved(obj) or judge_kstatus(conditions(obj)) or rule(obj, now)
+    return unobserved(obj) or judge_kstatus(obj) or rule(obj, now)
 
 
 def excused(obj: Mapping[str, Any]) -> bool:

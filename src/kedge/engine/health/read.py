@@ -6,7 +6,7 @@ answer a default instead of raising, so that a rule judges by what is readable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -116,10 +116,11 @@ def flag(obj: object, *path: str) -> bool:
     return found is True or (isinstance(found, str) and found.strip().lower() == "true")
 
 
-def conditions(obj: object, *path: str) -> tuple[Condition, ...]:
-    """The readable conditions at `path` (default `status.conditions`), in the order they stand."""
+def conditions(obj: object, *path: str, only: Container[str] | None = None) -> tuple[Condition, ...]:
+    """The readable conditions at `path` (default `status.conditions`), in the order they stand; of `only` these types
+    where they are given."""
     entries = mappings(obj, *(path or ("status", "conditions")))
-    return tuple(_condition(entry) for entry in entries)
+    return tuple([_condition(entry) for entry in entries if only is None or text(entry, "type") in only])
 
 
 def find(found: Iterable[Condition], kind: str) -> Condition | None:

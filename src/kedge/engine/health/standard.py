@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kedge.engine.health.generation import outdated
-from kedge.engine.health.read import Condition, sentence
+from kedge.engine.health.read import Condition, conditions, sentence
 from kedge.engine.health.words import (
     awaits_person,
     is_moving,
@@ -34,6 +35,7 @@ _ARRIVED = _GOOD | vocabulary("running finished done")
 _YET = vocabulary("pending waiting progressing reconciling creating updating initializing progress installing")
 _OF_NOW = frozenset({"unhealthy", "degraded"})  # while a condition is Unknown: how things are, not that they failed
 _RETRYING = "ProgressingWithRetry"
+_KSTATUS = {"Stalled": Status.DEGRADED, "Reconciling": Status.PROGRESSING}
 
 
 def judge_conditions(found: Sequence[Condition], generation: int | None, moving: bool = False) -> Health | None:
@@ -66,13 +68,11 @@ def judge_pending(found: Sequence[Condition]) -> Health | None:
     return Health(Status.PROGRESSING, _told("", yet)) if yet is not None else None
 
 
-def judge_kstatus(found: Sequence[Condition]) -> Health | None:
+def judge_kstatus(obj: Mapping[str, Any]) -> Health | None:
     """kstatus's own two conditions, which decide for every kind where a controller sets one of them."""
-    for condition in found:
-        if condition.true and condition.type == "Stalled":
-            return Health(Status.DEGRADED, _told("", condition))
-        if condition.true and condition.type == "Reconciling":
-            return Health(Status.PROGRESSING, _told("", condition))
+    for condition in conditions(obj, only=_KSTATUS):
+        if condition.true:
+            return Health(_KSTATUS[condition.type], _told("", condition))
     return None
 
 

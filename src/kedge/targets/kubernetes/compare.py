@@ -172,8 +172,8 @@ async def _live(setting: Setting, kind: Kind, ref: Ref, hint: Mapping[str, Any] 
 
 
 def _seen(setting: Setting, manifest: Manifest, slot: Slot, answer: Mapping[str, Any]) -> Seen:
-    wished, live = orjson.loads(manifest.body), slot.object()
-    mark = slot.mark and without_declared(slot.mark, wished)
+    live = slot.object()
+    mark = slot.mark and without_declared(slot.mark, orjson.loads(manifest.body))
     owner = judged_owner(setting.scope, slot.owner, mark)
     predicted = without_surplus(answer, hands(answer, adopt=owner))
     return Seen(
@@ -184,7 +184,7 @@ def _seen(setting: Setting, manifest: Manifest, slot: Slot, answer: Mapping[str,
         owner=owner,
         interactive=slot.hands,
         uid=slot.uid,
-        autoscaled=manifest.ref in setting.scaled and overridden(wished, live),
+        autoscaled=manifest.ref in setting.scaled and overridden(orjson.loads(manifest.body), live),
     )
 
 

@@ -9,8 +9,7 @@ cluster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from kedge.kube.client import Client
@@ -80,6 +79,24 @@ class Post:
         return self.access.token if refuses and self.access is not None else ""
 
 
+class Minding:
+    """Remembers at a post whether what a unit asked of it went wrong."""
+
+    __slots__ = ("_post", "_unit")
+
+    def __init__(self, post: Post, unit: str) -> None:
+        self._post, self._unit = post, unit
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _where: object) -> None:
+        if error is None:
+            self._post.failed.pop(self._unit, None)
+        elif isinstance(error, KedgeError):
+            self._post.failed[self._unit] = None
+
+
 class Sites:
     """Sites by cluster. `heard(slot, what)` is rung by watches, `again(cluster, unit)` where a unit may get on now."""
 
@@ -112,8 +129,7 @@ class Sites:
             return post.site.client.asker.pulse.ailment
         return post.ailing.told(self._means.clock) if post.ailing is not None else None
 
-    @contextmanager
-    def minding(self, cluster: str, unit: str) -> Iterator[None]:
+    def minding(self, cluster: str, unit: str) -> Minding:
         """Around whatever a unit asks of a cluster: when it went wrong, the unit is rung as soon as the cluster is well
         again."""
         post = self._post(cluster)
@@ -121,12 +137,7 @@ class Sites:
         post.units[unit] = None
         if len(post.units) > MOST_UNITS:
             del post.units[next(iter(post.units))]
-        try:
-            yield
-        except KedgeError:
-            post.failed[unit] = None
-            raise
-        post.failed.pop(unit, None)
+        return Minding(post, unit)
 
     async def open(self, cluster: str) -> Site:
         """The cluster's site. Raises what `connect` does: Invalid, Denied and Unavailable."""
