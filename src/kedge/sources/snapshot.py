@@ -145,10 +145,11 @@ class GitSnapshot:
                     raise Invalid(text, where=Where(path[:100]))
                 if rules and rules.ignores(path, folder=node.filemode == FileMode.TREE):
                     continue
-                found.append(self._entry(node, path))
+                entry = self._entry(node, path)
+                found.append(entry)
                 if len(found) > MOST_ENTRIES or (rules and rules.too_many(len(found))):
                     raise Invalid(f"there are more files than are listed: {len(found)}", where=Where(folder))
-                if recurse and node.filemode == FileMode.TREE:
+                if recurse and entry.kind is EntryKind.FOLDER:
                     waiting.append((f"{path}/", node))
         return sorted(found)
 
@@ -167,8 +168,8 @@ class GitSnapshot:
             raise Invalid(f"{entry.path} is a {entry.kind}, which has no content", where=Where(entry.path))
         if self._partial and entry.id not in self._repository:
             raise Absent(entry.path)
-        if self._size(entry.id) > self._limit:
-            size = self._size(entry.id)
+        size = entry.size or self._size(entry.id)
+        if size > self._limit:
             raise Invalid(
                 f"{entry.path} has {size} bytes, more than the {self._limit} that are read", where=Where(entry.path)
             )
@@ -198,9 +199,10 @@ class GitSnapshot:
             raise self._missing() from None
 
     def _entry(self, node: pygit2.Object, path: str) -> Entry:
-        kind = KINDS.get(node.filemode, EntryKind.FILE)
+        mode = node.filemode  # made anew at each question, which costs as much as all the rest
+        kind = KINDS.get(mode, EntryKind.FILE)
         size = self._size(node.id) if kind is EntryKind.FILE else 0
-        return Entry(path, str(node.id), kind, size, node.filemode == FileMode.BLOB_EXECUTABLE)
+        return Entry(path, str(node.id), kind, size, mode == FileMode.BLOB_EXECUTABLE)
 
     def _size(self, identity: pygit2.Oid | str) -> int:
         try:
