@@ -83,6 +83,6 @@ def ref_of(key: str) -> Ref:
 
 
 def _key(ref: Ref) -> str:
-    if ref_of(ref.key) != ref:
+    if "/" in ref.group + ref.kind + ref.namespace:
         raise Invalid(f"{ref} cannot be claimed: only a name may contain a slash")
     return ref.key
