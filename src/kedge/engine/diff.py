@@ -35,6 +35,7 @@ _NEVER_REPLACED = frozenset(
         ("apiextensions.k8s.io", "CustomResourceDefinition"),
     }
 )
+_Marks = tuple[dict[str, Any], ...]
 _ADOPTED = frozenset({"unit", "installation", "argocd", "flux", "helm"})
 
 
@@ -121,9 +122,9 @@ def _updated(pair: Seen, live: Object, predicted: Object, how: tuple[bytes, tupl
     shown, hidden = _compared(pair, live, predicted, found, ignore)
     if pair.autoscaled:
         hidden = (*hidden, Hidden("spec.replicas", "autoscaled"))
-    why = _why(pair, live, predicted, bool(shown))
-    marks = _ownership(live) != _ownership(predicted)
-    if not shown and not adopts and not marks and not blind:
+    marks, were = _ownership(predicted), _ownership(live)
+    why = _why(pair, marks, were, bool(shown))
+    if not shown and not adopts and marks == were and not blind:
         return None
     body = _body(pair.manifest) if pair.untried and pair.manifest else None
     deed = Deed(pair.ref, Act.UPDATE, shown, body, adopts)
@@ -204,18 +205,18 @@ def _adopts(owner: Owner | None) -> str:
     return str(owner) if owner is not None and owner.kind in _ADOPTED else ""
 
 
-def _ownership(obj: Object) -> tuple[dict[str, Any], ...]:
+def _ownership(obj: Object) -> _Marks:
     return tuple(
         {name: value for name, value in entries(obj, kind).items() if name in OWNERSHIP}
         for kind in ("labels", "annotations")
     )
 
 
-def _why(pair: Seen, live: Object, predicted: Object, differs: bool) -> str:
+def _why(pair: Seen, marks: _Marks, were: _Marks, differs: bool) -> str:
     reasons = [f"as rendered: {pair.untried}"] if pair.untried else []
-    if _ownership(live) != _ownership(predicted):
-        had = any(_ownership(live))
-        reasons.append("Kedge's marks of ownership are restored" if had else "taken over: Kedge did not manage it")
+    if marks != were:
+        restored = "Kedge's marks of ownership are restored"
+        reasons.append(restored if any(were) else "taken over: Kedge did not manage it")
     if pair.owner is not None and pair.owner.kind not in _ADOPTED:
         reasons.append(f"managed by {pair.owner} so far")
     if pair.interactive and differs:

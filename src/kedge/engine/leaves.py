@@ -110,10 +110,10 @@ def _text(value: object) -> bytes:
 
 
 def _maps(walk: _Walk, path: str, trail: Trail, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    for name in sorted(before.keys() | after.keys()):
+    odd = [name for name in {**before, **after} if not same(before.get(name, MISSING), after.get(name, MISSING))]
+    for name in sorted(odd):
         old, new = before.get(name, MISSING), after.get(name, MISSING)
-        if old is not new and not same(old, new):
-            _values(walk, f"{path}{_step(name, path)}", (*trail, name), old, new)
+        _values(walk, f"{path}{_step(name, path)}", (*trail, name), old, new)
 
 
 def path_of(place: Sequence[str | int]) -> str:
@@ -176,9 +176,11 @@ def _lists(walk: _Walk, path: str, trail: Trail, before: list[Any], after: list[
 
 def shared_key(before: Sequence[Any], after: Sequence[Any]) -> tuple[str, ...]:
     """The fields that tell the items of both lists apart; () when there are none."""
-    if not all(isinstance(item, dict) for item in (*before, *after)):
+    items = (*before, *after)
+    if not items or not all(isinstance(item, dict) for item in items):
         return ()
-    return next((fields for fields in _KEYS if _fits(before, fields) and _fits(after, fields)), ())
+    likely = [fields for fields in _KEYS if fields[0] in items[0]]
+    return next((fields for fields in likely if _fits(before, fields) and _fits(after, fields)), ())
 
 
 def _fits(items: Sequence[Mapping[str, Any]], fields: tuple[str, ...]) -> bool:
