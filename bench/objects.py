@@ -81,11 +81,9 @@ async def rival(found: Target, namespace: str, names: tuple[str, ...], tried: bo
     return laps
 
 
-async def rivals(found: Target, when: str) -> dict[str, dict[str, Lap]]:
+async def rivals(found: Target, when: str, order: Sequence[str]) -> dict[str, dict[str, Lap]]:
     names = tuple(Repository(Path(), COUNT, FOUR).names())
-    return {
-        how: await rival(found, f"bare-{when}-{number}", names, how == DRY) for number, how in enumerate((DRY, WET))
-    }
+    return {how: await rival(found, f"bare-{when}-{number}", names, how == DRY) for number, how in enumerate(order)}
 
 
 async def lap(live: Running, followed: Followed, found: Target, commit: Callable[[], str], objects: int) -> Lap:
@@ -158,10 +156,10 @@ async def once(folder: Path, last: bool) -> dict[str, tuple[Lap, Rivals]]:
     folder.mkdir()
     async with target() as found:
         await rival(found, "warm", tuple(Repository(Path(), max(20, COUNT // 10), FOUR).names()), tried=True)
-        before = await rivals(found, "before")
+        before = await rivals(found, "before", (WET, DRY))
         ours = await measure(folder, found, last)
-        after = await rivals(found, "after")
-    return {what: (ours[what], {how: (before[how][what], after[how][what]) for how in before}) for what in LAPS}
+        after = await rivals(found, "after", (DRY, WET))
+    return {what: (ours[what], {how: (before[how][what], after[how][what]) for how in (DRY, WET)}) for what in LAPS}
 
 
 async def run(folder: Path) -> None:
