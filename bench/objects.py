@@ -3,8 +3,9 @@
 A commit declares applications of four objects (ServiceAccount, Service, Deployment of no replicas, Ingress), a second
 one changes two of each, further ones change one application each. The house works them off until its record says of
 every application that it is settled. The bare loops send the same bodies to the same cluster, to namespaces of their
-own, before and after the house: one applies, the other dry-runs each object and then applies it. The cluster is a
-real API server where `make parts` has built one.
+own, before the house and after it in mirrored order, for a cluster gets slower with what it holds: one applies, the
+other dry-runs each object and then applies it. The cluster is a real API server where `make parts` has built one. A
+machine that others share is now fast, now slow, so all of it can be done in several rounds, each on a new cluster.
 """
 
 from __future__ import annotations
