@@ -7,7 +7,7 @@ holds nothing that is not in the operation, so a crash anywhere is answered by r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kedge.control.road.doors import Doors
@@ -156,8 +156,9 @@ async def _act(
     doors: Doors, scope: Scope, operation: Operation, steps: tuple[Step, ...], manifests: Mapping[str, Manifest]
 ) -> tuple[Operation, KedgeError | None]:
     """Do the steps at once. What was done is kept even when a neighbour's outcome is unknown."""
-    acts = [doors.target.act(scope, step, manifests.get(step.manifest)) for step in steps]
-    results = [await _tried(acts[0])] if len(acts) == 1 else await asyncio.gather(*acts, return_exceptions=True)
+    results = await asyncio.gather(
+        *(doors.target.act(scope, step, manifests.get(step.manifest)) for step in steps), return_exceptions=True
+    )
     now = doors.now_of(operation)
     outcomes: list[Outcome] = []
     error: KedgeError | None = None
@@ -169,14 +170,6 @@ async def _act(
         else:
             raise result
     return replace(operation, outcomes=(*operation.outcomes, *outcomes)), error
-
-
-async def _tried(act: Awaitable[Outcome]) -> Outcome | KedgeError:
-    """A task of its own costs more than most acts, and most steps are alone in their rank."""
-    try:
-        return await act
-    except KedgeError as error:
-        return error
 
 
 async def _pause(doors: Doors, dossier: Dossier, operation: Operation, until: float | None) -> Dossier:
