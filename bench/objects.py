@@ -60,11 +60,11 @@ class Lap:
 
     @property
     def spent(self) -> float:
+        """That of all processes."""
         return sum(self._each().values())
 
     def cost(self) -> str:
-        each = self._each()
-        return ", ".join([f"{who} {took:.2f}" for who, took in each.items()] + [f"all {sum(each.values()):.1f}"])
+        return ", ".join([f"{who} {took:.2f}" for who, took in self._each().items()] + [f"all {self.spent:.1f}"])
 
 
 async def rival(found: Target, namespace: str, names: tuple[str, ...], tried: bool) -> dict[str, Lap]:
